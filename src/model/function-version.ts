@@ -1,0 +1,31 @@
+import type { AccountId, FunctionKey } from "./ids.ts";
+import type { RuntimeName } from "./runtime.ts";
+
+/** What the control core and the agent need to know of a function version; immutable. */
+export type FunctionVersion = {
+  readonly key: FunctionKey;
+  readonly accountId: AccountId;
+  readonly name: string;
+  /** `$LATEST` or a number as text. */
+  readonly version: string;
+  /** Unqualified ARN. */
+  readonly arn: string;
+  readonly runtime: RuntimeName;
+  readonly handler: string;
+  /** Lower-case hex sha256 of the zip archive; names the folder in the code store. */
+  readonly codeSha256Hex: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** The requested size: container memory limit. CPU follows by one ratio, see `cpuMilliOf`. */
+  readonly memoryMiB: number;
+  readonly timeoutMs: number;
+  /** Size of the private /tmp. */
+  readonly ephemeralStorageMiB: number;
+};
+
+/** Lambda gives 1 vCPU per 1,769 MB (AWS documentation, "Configure Lambda function memory"). */
+const MEMORY_MIB_PER_VCPU = 1769;
+
+/** CPU share of a container of this memory, in thousandths of a vCPU. */
+export function cpuMilliOf(memoryMiB: number): number {
+  return Math.max(1, Math.round((memoryMiB * 1000) / MEMORY_MIB_PER_VCPU));
+}

@@ -1,0 +1,43 @@
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "./ids.ts";
+import type { RuntimeName } from "./runtime.ts";
+
+/**
+ * The two halves of the warming pool. `fixed`: the terms do not change while the instance is held.
+ * `variable`: price, availability or window change with time (spot, harvested, time windows).
+ */
+export type SubPool = "fixed" | "variable";
+
+/** The size of an instance, as offered to its containers. */
+export type Shape = {
+  readonly memoryMiB: number;
+  readonly cpuMilli: number;
+};
+
+/** What an agent says it holds when it joins or re-joins; the source of warm state after a restart. */
+export type InstanceReport = {
+  readonly instanceId: InstanceId;
+  readonly subPool: SubPool;
+  readonly shape: Shape;
+  /** The account it was assigned to, if ever. It serves no other. */
+  readonly accountId: AccountId | undefined;
+  readonly containers: readonly ContainerReport[];
+};
+
+export type ContainerReport =
+  | { readonly state: "blank"; readonly containerId: ContainerId; readonly runtime: RuntimeName }
+  | {
+      readonly state: "idle";
+      readonly containerId: ContainerId;
+      readonly runtime: RuntimeName;
+      readonly functionKey: FunctionKey;
+      readonly memoryMiB: number;
+    }
+  | {
+      readonly state: "running";
+      readonly containerId: ContainerId;
+      readonly runtime: RuntimeName;
+      readonly functionKey: FunctionKey;
+      readonly memoryMiB: number;
+      readonly leaseId: LeaseId;
+      readonly invocationId: InvocationId;
+    };

@@ -1,0 +1,59 @@
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "./ids.ts";
+import type { RuntimeName } from "./runtime.ts";
+
+/** Who waits for the answer: a caller with an open connection, or the durable queue. */
+export type InvocationMode = "synchronous" | "asynchronous";
+
+/** One request to run one function version, as the control core sees it: no payload. */
+export type Invocation = {
+  readonly id: InvocationId;
+  readonly accountId: AccountId;
+  readonly functionKey: FunctionKey;
+  readonly runtime: RuntimeName;
+  readonly memoryMiB: number;
+  readonly mode: InvocationMode;
+};
+
+/**
+ * The exclusive right to run one invocation in one container; given back exactly once, by
+ * `InvocationFinished` or by the loss of the instance.
+ */
+export type Lease = {
+  readonly id: LeaseId;
+  readonly invocation: Invocation;
+  readonly instanceId: InstanceId;
+  readonly containerId: ContainerId;
+  /** `warm`: the container holds this function. `cold`: it is blank and must be assigned first. */
+  readonly start: "warm" | "cold";
+};
+
+/**
+ * How an execution ended. `ok` and `functionError` leave the container usable; after all others
+ * the agent has destroyed it.
+ */
+export type Outcome =
+  | "ok"
+  /** The handler threw or rejected; the payload is its error object. */
+  | "functionError"
+  /** The module could not be loaded or exports no such handler; the payload is the error object. */
+  | "initError"
+  | "timeout"
+  /** The runtime process ended or was killed by a signal during the execution. */
+  | "exit"
+  | "outOfMemory"
+  /** The payload is not JSON. Nothing of the function ran. */
+  | "invalidPayload"
+  | "responseTooLarge"
+  /** The agent could not do it: a mount, a limit or the container's start failed. */
+  | "agentFault";
+
+/** What one execution really used, measured by the agent from the container's own accounting. */
+export type Usage = {
+  readonly wallUs: number;
+  /** undefined: the kind of instance cannot tell. */
+  readonly cpuUs: number | undefined;
+  /** Peak of memory that cannot be reclaimed, during this execution. undefined: cannot tell. */
+  readonly memoryPeakBytes: number | undefined;
+  /** Module evaluation, on a cold start only. */
+  readonly initUs: number | undefined;
+};

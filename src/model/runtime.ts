@@ -1,0 +1,8 @@
+/** The runtimes that Hearth can start, with what a blank container of each is made of. */
+export const RUNTIMES = ["nodejs22.x", "nodejs24.x", "provided.al2023"] as const;
+
+export type RuntimeName = (typeof RUNTIMES)[number];
+
+export function isRuntime(name: string): name is RuntimeName {
+  return (RUNTIMES as readonly string[]).includes(name);
+}

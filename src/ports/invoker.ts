@@ -1,0 +1,46 @@
+import type { ErrorCode } from "../model/error-code.ts";
+import type { FunctionVersion } from "../model/function-version.ts";
+import type { InvocationId } from "../model/ids.ts";
+import type { Outcome, Usage } from "../model/invocation.ts";
+
+/** A call to a function, parsed and authorised. */
+export type InvokeRequest = {
+  readonly id: InvocationId;
+  readonly version: FunctionVersion;
+  /** Not copied and not changed until the answer; empty means no payload was sent. */
+  readonly payload: Buffer;
+  /** ARN as invoked, with its qualifier if one was given. */
+  readonly invokedArn: string;
+  /** Decoded JSON of X-Amz-Client-Context. */
+  readonly clientContext: string | undefined;
+  readonly traceId: string | undefined;
+  /** Whether the answer carries the last 4 KiB of the execution's log. */
+  readonly logTail: boolean;
+};
+
+export type InvokeAnswer =
+  | {
+      readonly kind: "finished";
+      readonly outcome: Outcome;
+      /** The function's response or its error object, as bytes of JSON; empty for exit, timeout and OOM. */
+      readonly payload: Buffer;
+      /** How the runtime process ended, for `exit` and `outOfMemory`: `exit status 1`, `signal: killed`. */
+      readonly exit: string | undefined;
+      readonly usage: Usage;
+      readonly logTail: Buffer | undefined;
+    }
+  | { readonly kind: "rejected"; readonly code: ErrorCode };
+
+/** The way from a frontend or a trigger to an execution. */
+export type Invoker = {
+  /**
+   * Runs a function for a caller that waits. `answer` is called exactly once, never before `invoke` returns.
+   * @returns cancel: to be called when the caller hangs up; afterwards `answer` may still be called.
+   */
+  invoke(request: InvokeRequest, answer: (answer: InvokeAnswer) => void): () => void;
+  /**
+   * Accepts an asynchronous invocation; durable once the promise resolves.
+   * @throws HearthError QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN.
+   */
+  enqueue(request: InvokeRequest): Promise<void>;
+};

@@ -1,0 +1,133 @@
+import { z } from "zod";
+import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "../model/ids.ts";
+import { RUNTIMES } from "../model/runtime.ts";
+
+/**
+ * Messages between the server and the agent of an instance. The agent dials, says `hello`, and
+ * is answered with `welcome` or cut off. Both sides ignore members they do not know, so that a
+ * minor addition needs no new version; a changed meaning does.
+ */
+export const AGENT_PROTOCOL_VERSION = 1;
+
+const instanceId = z.custom<InstanceId>((v) => typeof v === "string");
+const containerId = z.custom<ContainerId>((v) => typeof v === "string");
+const leaseId = z.custom<LeaseId>((v) => typeof v === "string");
+const invocationId = z.custom<InvocationId>((v) => typeof v === "string");
+const functionKey = z.custom<FunctionKey>((v) => typeof v === "string");
+const runtime = z.enum(RUNTIMES);
+
+/** What a blank container needs to become a function's. */
+export const assignmentSchema = z.object({
+  functionKey,
+  accountId: z.string(),
+  functionName: z.string(),
+  version: z.string(),
+  functionArn: z.string(),
+  handler: z.string(),
+  /** Folder of the unpacked code, as seen by the agent. */
+  codeDir: z.string(),
+  environment: z.record(z.string(), z.string()),
+  memoryMiB: z.number(),
+  cpuMilli: z.number(),
+  timeoutMs: z.number(),
+  ephemeralStorageMiB: z.number(),
+  region: z.string(),
+});
+export type Assignment = z.infer<typeof assignmentSchema>;
+
+export const serverMessageSchema = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("welcome"),
+    protocolVersion: z.number(),
+    /** An idle container is frozen after this long without an execution. */
+    freezeAfterMs: z.number(),
+    heartbeatMs: z.number(),
+    /** Without a server for this long, the agent ends its instance. */
+    orphanMs: z.number(),
+    /** Memory limit of a blank container. */
+    blankMemoryMiB: z.number(),
+  }),
+  z.object({ kind: z.literal("createContainer"), containerId, runtime }),
+  /** The payload of the frame is the invocation's. */
+  z.object({
+    kind: z.literal("run"),
+    containerId,
+    leaseId,
+    invocationId,
+    invokedArn: z.string(),
+    /** Executions of this invocation begun before this one. */
+    retries: z.number(),
+    clientContext: z.string().optional(),
+    traceId: z.string().optional(),
+    /** Present on a cold start: the container is blank and becomes this function's. */
+    assignment: assignmentSchema.optional(),
+    /** The agent keeps the result until `ack`, and sends it again to a server that joins later. */
+    keepResult: z.boolean(),
+  }),
+  z.object({ kind: z.literal("ack"), leaseId }),
+  z.object({ kind: z.literal("destroyContainer"), containerId }),
+  /** Ends the agent and its instance. */
+  z.object({ kind: z.literal("exit"), reason: z.string() }),
+]);
+export type ServerMessage = z.infer<typeof serverMessageSchema>;
+
+const containerReportSchema = z.discriminatedUnion("state", [
+  z.object({ state: z.literal("blank"), containerId, runtime }),
+  z.object({ state: z.literal("idle"), containerId, runtime, functionKey, memoryMiB: z.number() }),
+  z.object({
+    state: z.literal("running"),
+    containerId,
+    runtime,
+    functionKey,
+    memoryMiB: z.number(),
+    leaseId,
+    invocationId,
+  }),
+]);
+
+export const outcomeSchema = z.enum([
+  "ok",
+  "functionError",
+  "initError",
+  "timeout",
+  "exit",
+  "outOfMemory",
+  "invalidPayload",
+  "responseTooLarge",
+  "agentFault",
+]);
+
+export const agentMessageSchema = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("hello"),
+    protocolVersion: z.number(),
+    token: z.string(),
+    instanceId,
+    subPool: z.enum(["fixed", "variable"]),
+    shape: z.object({ memoryMiB: z.number(), cpuMilli: z.number() }),
+    accountId: z.string().optional(),
+    containers: z.array(containerReportSchema),
+    /** Process id of the agent as the host sees it is the provider's business; this is for people. */
+    isolation: z.string(),
+  }),
+  z.object({ kind: z.literal("containerReady"), containerId, startMs: z.number() }),
+  z.object({ kind: z.literal("containerGone"), containerId, reason: z.string() }),
+  /** The payload of the frame is the function's response or its error object. */
+  z.object({
+    kind: z.literal("finished"),
+    containerId,
+    leaseId,
+    invocationId,
+    outcome: outcomeSchema,
+    wallUs: z.number(),
+    cpuUs: z.number().optional(),
+    memoryPeakBytes: z.number().optional(),
+    initUs: z.number().optional(),
+    /** `exit status 1`, `signal: killed`. */
+    exit: z.string().optional(),
+  }),
+  /** The payload of the frame is text the function wrote; `invocationId` is absent between executions. */
+  z.object({ kind: z.literal("log"), containerId, functionKey: functionKey.optional(), invocationId: invocationId.optional() }),
+  z.object({ kind: z.literal("heartbeat") }),
+]);
+export type AgentMessage = z.infer<typeof agentMessageSchema>;

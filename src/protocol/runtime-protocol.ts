@@ -1,0 +1,73 @@
+/**
+ * Messages between the agent and the managed runtime inside a container, over file descriptor 3.
+ * The container's side runs the function's own code, so the agent trusts nothing it says: every
+ * message is checked by `parseRuntimeMessage`, and one that does not fit ends the container.
+ * Custom runtimes (`provided.*`) speak the Lambda Runtime API over HTTP instead.
+ */
+export type RuntimeOrder =
+  | {
+      readonly kind: "init";
+      /** The whole environment of the function, as Lambda sets it. */
+      readonly environment: Readonly<Record<string, string>>;
+      readonly handler: string;
+      /** Folder of the code, as the container sees it. */
+      readonly taskRoot: string;
+    }
+  /** The payload of the frame is the invocation's, not parsed so far. */
+  | {
+      readonly kind: "invoke";
+      readonly requestId: string;
+      readonly deadlineMs: number;
+      readonly invokedArn: string;
+      readonly traceId: string;
+      readonly clientContext?: string;
+      readonly retries: number;
+    };
+
+export type RuntimeMessage =
+  /** The runtime has started and waits for `init`. */
+  | { readonly kind: "blank" }
+  | { readonly kind: "initDone"; readonly initUs: number }
+  /** Payload: the error object. The process exits afterwards. */
+  | { readonly kind: "initError" }
+  /** Payload: the response. */
+  | { readonly kind: "result"; readonly requestId: string; readonly cpuUs: number; readonly memoryBytes: number }
+  /** Payload: the error object. `fatal`: the process exits afterwards. */
+  | {
+      readonly kind: "error";
+      readonly requestId: string;
+      readonly fatal: boolean;
+      readonly cpuUs: number;
+      readonly memoryBytes: number;
+    }
+  | { readonly kind: "invalidPayload"; readonly requestId: string }
+  | { readonly kind: "responseTooLarge"; readonly requestId: string; readonly cpuUs: number; readonly memoryBytes: number }
+  /** Payload: text for the log, whole lines. */
+  | { readonly kind: "log" };
+
+/** @throws Error when the header is not a message of this protocol. */
+export function parseRuntimeMessage(header: unknown): RuntimeMessage {
+  const message = header as Partial<Record<string, unknown>> | null;
+  const isNumber = (name: string) => Number.isFinite(message?.[name]);
+  const isAnswer = () => typeof message?.["requestId"] === "string" && isNumber("cpuUs") && isNumber("memoryBytes");
+  switch (message?.["kind"]) {
+    case "blank":
+    case "initError":
+    case "log":
+      return message as RuntimeMessage;
+    case "initDone":
+      if (isNumber("initUs")) return message as RuntimeMessage;
+      break;
+    case "result":
+    case "responseTooLarge":
+      if (isAnswer()) return message as RuntimeMessage;
+      break;
+    case "error":
+      if (isAnswer() && typeof message["fatal"] === "boolean") return message as RuntimeMessage;
+      break;
+    case "invalidPayload":
+      if (typeof message["requestId"] === "string") return message as RuntimeMessage;
+      break;
+  }
+  throw new Error("not a message of the runtime protocol");
+}
