@@ -68,7 +68,7 @@ export class FrameDecoder {
       const headerBytes = bytes.readUInt32LE(offset + 4);
       if (headerBytes > bodyBytes - 4) throw new Error("frame header beyond the frame");
       const headerStart = offset + 8;
-      const header: unknown = JSON.parse(bytes.utf8Slice(headerStart, headerStart + headerBytes));
+      const header: unknown = JSON.parse(bytes.toString("utf8", headerStart, headerStart + headerBytes));
       const payloadBytes = bodyBytes - 4 - headerBytes;
       const payload = payloadBytes === 0 ? EMPTY : Buffer.from(bytes.subarray(headerStart + headerBytes, offset + 4 + bodyBytes));
       offset += 4 + bodyBytes;

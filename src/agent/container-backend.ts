@@ -1,0 +1,64 @@
+import type { Duplex, Readable } from "node:stream";
+import type { ContainerId } from "../model/ids.ts";
+import type { RuntimeName } from "../model/runtime.ts";
+
+/** How the first process of a container ended. */
+export type ContainerExit = {
+  readonly status: number | undefined;
+  /** `SIGKILL` and so on. undefined: it exited by itself. */
+  readonly signal: string | undefined;
+  /** The kernel killed something in the container because its memory limit was reached. */
+  readonly isOutOfMemory: boolean;
+};
+
+/** What of the container's size and code is decided when it stops being blank. */
+export type ContainerAssignment = {
+  readonly codeDir: string;
+  readonly memoryMiB: number;
+  readonly cpuMilli: number;
+  readonly ephemeralStorageMiB: number;
+};
+
+export type ContainerUsage = {
+  readonly cpuUs: number | undefined;
+  readonly memoryPeakBytes: number | undefined;
+};
+
+/** One container of an instance. The methods that lie on the invocation path are synchronous. */
+export type ContainerHandle = {
+  /** File descriptor 3 of the container's first process. Ends when the container's processes are gone. */
+  readonly channel: Duplex;
+  /** Standard output and error of the container, together. */
+  readonly output: Readable;
+  /** Resolves once, when the first process has ended. */
+  readonly exited: Promise<ContainerExit>;
+  /** Where the container sees the code after `assign`: `/var/task`, or the folder itself without isolation. */
+  readonly taskRoot: string;
+  /** Where the container may write, its private temporary folder, as it sees it. */
+  readonly tmpDir: string;
+  /** Host uid of the container's processes; tells whose connection to the Runtime API it is. undefined: not its own. */
+  readonly hostUid: number | undefined;
+
+  /** Gives the container its code, limits and /tmp size. Once. @throws Error naming what failed. */
+  assign(assignment: ContainerAssignment): void;
+  /** Takes all CPU from the container until `thaw`. */
+  freeze(): void;
+  thaw(): void;
+  /** Starts counting CPU and the memory peak anew. */
+  beginUsage(): void;
+  readUsage(): ContainerUsage;
+  /** Kills everything in the container and frees what it held; resolves when nothing is left. Idempotent. */
+  destroy(): Promise<void>;
+};
+
+/** Makes containers. One per agent. */
+export type ContainerBackend = {
+  /**
+   * Starts a blank container: the runtime's process runs, nothing is assigned.
+   * @param memoryMiB limit while blank.
+   * @throws Error naming what failed.
+   */
+  create(containerId: ContainerId, runtime: RuntimeName, memoryMiB: number): Promise<ContainerHandle>;
+  /** Containers are gone by then. */
+  close(): Promise<void>;
+};

@@ -1,0 +1,43 @@
+import { z } from "zod";
+import type { InstanceId } from "../model/ids.ts";
+import { RUNTIMES } from "../model/runtime.ts";
+
+/**
+ * What a provider tells the agent that it starts: JSON in the environment variable
+ * `HEARTH_AGENT_CONFIG` (not in arguments, which every user of the host can read).
+ */
+export const agentConfigSchema = z.object({
+  instanceId: z.custom<InstanceId>((v) => typeof v === "string"),
+  subPool: z.enum(["fixed", "variable"]),
+  shape: z.object({ memoryMiB: z.number(), cpuMilli: z.number() }),
+  serverSocketPath: z.string(),
+  token: z.string(),
+  isolation: z.string(),
+  /** Folder with the bundled runtimes: `node-runtime.cjs`, `custom-runtime.sh`. */
+  runtimesDir: z.string(),
+  /** Path of the Node binary of each managed runtime that this host has. */
+  nodeBinaries: z.partialRecord(z.enum(RUNTIMES), z.string()),
+  backend: z.discriminatedUnion("kind", [
+    z.object({
+      kind: z.literal("process"),
+      /** The agent's own folder: code links, temporary folders. Removed with the instance. */
+      workDir: z.string(),
+    }),
+    z.object({
+      kind: z.literal("sandbox"),
+      /** Root filesystem of the containers, read-only. */
+      baseImageDir: z.string(),
+      ociRuntimePath: z.string(),
+      /** cgroup of the instance relative to each hierarchy's root, `/hearth-ab12/i-…`; containers go below it. */
+      cgroupPath: z.string(),
+      /** First host uid of this instance; every container gets a range of its own above it. */
+      uidBase: z.number(),
+      /** False where user namespaces do not work; containers then run as their own host uid. */
+      userNamespace: z.boolean(),
+      /** Empty: no network but loopback. */
+      nameservers: z.array(z.string()),
+      workDir: z.string(),
+    }),
+  ]),
+});
+export type AgentConfig = z.infer<typeof agentConfigSchema>;
