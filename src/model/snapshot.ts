@@ -1,0 +1,64 @@
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId } from "./ids.ts";
+import type { Shape, SubPool } from "./instance.ts";
+import type { RuntimeName } from "./runtime.ts";
+
+/** Where every instance and container is at one moment, as plain data: it goes over HTTP as it is. */
+export type PoolsSnapshot = {
+  readonly nowMs: number;
+  readonly instances: readonly InstanceSnapshot[];
+  readonly waiting: WaitingSnapshot;
+  readonly counters: PoolCounters;
+};
+
+/** The states an instance goes through, in this order; one that nobody needs goes from `warming` to `draining`. */
+export const INSTANCE_STATES = ["launching", "warming", "active", "draining"] as const;
+export type InstanceState = (typeof INSTANCE_STATES)[number];
+
+/** `idle`: it holds a function and waits for the next invocation of it. */
+export const CONTAINER_STATES = ["creating", "blank", "initialising", "running", "idle"] as const;
+export type ContainerState = (typeof CONTAINER_STATES)[number];
+
+export type InstanceSnapshot = {
+  readonly id: InstanceId;
+  readonly subPool: SubPool;
+  readonly state: InstanceState;
+  /** Absent until the instance is assigned; then it never changes. */
+  readonly accountId?: AccountId;
+  readonly shape: Shape;
+  /** What of the shape's memory its containers hold. */
+  readonly usedMemoryMiB: number;
+  /** When it came into this state. */
+  readonly sinceMs: number;
+  readonly containers: readonly ContainerSnapshot[];
+};
+
+export type ContainerSnapshot = {
+  readonly id: ContainerId;
+  readonly runtime: RuntimeName;
+  readonly state: ContainerState;
+  /** Absent while the container is blank or being made. */
+  readonly functionKey?: FunctionKey;
+  /** What it is counted with in the instance. */
+  readonly memoryMiB: number;
+  /** Present while an invocation runs in it. */
+  readonly invocationId?: InvocationId;
+  /** When it came into this state. */
+  readonly sinceMs: number;
+};
+
+/** Invocations that wait for capacity. */
+export type WaitingSnapshot = {
+  readonly count: number;
+  /** When the one that waits longest arrived. Absent: none waits. */
+  readonly oldestSinceMs?: number;
+};
+
+/** Counted since the server started. */
+export type PoolCounters = {
+  readonly launches: number;
+  readonly launchFailures: number;
+  readonly instancesLost: number;
+  readonly coldStarts: number;
+  readonly warmStarts: number;
+  readonly evictions: number;
+};

@@ -1,0 +1,68 @@
+import type { AccountId } from "../model/ids.ts";
+import type { Shape } from "../model/instance.ts";
+import type { PoolsSnapshot } from "../model/snapshot.ts";
+import type { ProviderKind } from "./capacity-provider.ts";
+
+/** What an operator sees of a server and does to it. The server shell implements it, the admin API shows it. */
+export type AdminView = {
+  status(): ServerStatus;
+  pools(): PoolsSnapshot;
+  listAccounts(): Promise<readonly AccountSummary[]>;
+  /**
+   * Makes an account with an id of its own and no access key.
+   * @throws HearthError STORE_FAILED.
+   */
+  createAccount(name: string): Promise<AccountSummary>;
+  /**
+   * @returns the new key, or undefined when there is no such account.
+   * @throws HearthError STORE_FAILED.
+   */
+  createAccessKey(accountId: AccountId): Promise<NewAccessKey | undefined>;
+};
+
+export type ServerStatus = {
+  readonly version: string;
+  readonly startedMs: number;
+  readonly uptimeMs: number;
+  /** `http://HOST:PORT` as it listens. */
+  readonly address: string;
+  readonly dataDir: string;
+  readonly region: string;
+  readonly provider: ProviderKind;
+  /** One sentence: which isolation the instances give, and why this provider was chosen. */
+  readonly isolation: string;
+  readonly capacity: Shape;
+  readonly counts: {
+    readonly accounts: number;
+    readonly functions: number;
+    readonly instances: number;
+    readonly containers: number;
+    readonly runningInvocations: number;
+    readonly waitingInvocations: number;
+    /** Accepted asynchronous invocations without a final outcome. */
+    readonly queuedEvents: number;
+  };
+  /** The bounds in force, by name with their unit at the end: `waitingInvocationsMax`, `payloadBytesMax` … */
+  readonly limits: Readonly<Record<string, number>>;
+};
+
+export type AccountSummary = {
+  readonly accountId: AccountId;
+  readonly name: string;
+  readonly createdMs: number;
+  readonly accessKeyIds: readonly string[];
+};
+
+/** The only moment at which the secret is shown. */
+export type NewAccessKey = {
+  readonly accountId: AccountId;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+};
+
+/** Where `/metrics` comes from. */
+export type MetricsSource = {
+  readonly contentType: string;
+  /** The text of one scrape. */
+  scrape(): Promise<string>;
+};

@@ -1,0 +1,132 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { AccountId } from "../../model/ids.ts";
+import { logFileName } from "./log-file.ts";
+import { FilesLogStore } from "./log-store.ts";
+
+const alice = "000000000001" as AccountId;
+const bob = "000000000002" as AccountId;
+const MEBIBYTE = 1024 * 1024;
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "hearth-log-"));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+describe("FilesLogStore", () => {
+  test("keeps what each function wrote, in order, apart by account", async () => {
+    const store = new FilesLogStore({ dir });
+    store.append(alice, "f", "one\n");
+    store.append(bob, "f", "bob's\n");
+    store.append(alice, "f", Buffer.from("two\n"));
+    expect(String(await store.tail(alice, "f", MEBIBYTE))).toBe("one\ntwo\n");
+    expect(String(await store.tail(bob, "f", MEBIBYTE))).toBe("bob's\n");
+    await store.close();
+  });
+
+  test("a later store reads what an earlier one closed", async () => {
+    const store = new FilesLogStore({ dir });
+    store.append(alice, "f", "kept\n");
+    await store.close();
+    expect(String(await new FilesLogStore({ dir }).tail(alice, "f", MEBIBYTE))).toBe("kept\n");
+  });
+
+  test("an unknown function has an empty log", async () => {
+    expect(await new FilesLogStore({ dir }).tail(alice, "nobody", 10)).toHaveLength(0);
+  });
+
+  test("the tail begins at a line's beginning", async () => {
+    const store = new FilesLogStore({ dir });
+    store.append(alice, "f", "first\nsecond\nthird\n");
+    expect(String(await store.tail(alice, "f", 13))).toBe("second\nthird\n");
+    expect(String(await store.tail(alice, "f", 12))).toBe("third\n");
+    expect(String(await store.tail(alice, "f", 3))).toBe("");
+    await store.close();
+  });
+
+  test("following begins where a tail in the same turn ends", async () => {
+    const store = new FilesLogStore({ dir });
+    store.append(alice, "f", "before\n");
+    const followed: string[] = [];
+    const stop = store.follow(alice, "f", (text) => followed.push(String(text)));
+    const tail = store.tail(alice, "f", MEBIBYTE);
+    store.append(alice, "f", "after\n");
+    expect(String(await tail)).toBe("before\n");
+    expect(followed).toEqual(["after\n"]);
+    stop();
+    store.append(alice, "f", "unheard\n");
+    expect(followed).toEqual(["after\n"]);
+    await store.close();
+  });
+
+  test("keeps at most two files of the size bound, and the newest lines", async () => {
+    const store = new FilesLogStore({ dir, fileBytesMax: 1000 });
+    for (let i = 0; i < 200; i++) {
+      store.append(alice, "f", `line ${String(i).padStart(4, "0")}\n`);
+      if (i % 20 === 19) await store.tail(alice, "f", 1);
+    }
+    await store.close();
+    const files = readdirSync(join(dir, alice));
+    expect(files).toHaveLength(2);
+    for (const file of files) expect(statSync(join(dir, alice, file)).size).toBeLessThanOrEqual(1000);
+    expect(String(await store.tail(alice, "f", 20))).toBe("line 0198\nline 0199\n");
+    expect(String(await store.tail(alice, "f", 5000)).split("\n").length).toBeGreaterThan(100);
+  });
+
+  test("removing takes the files and what waits", async () => {
+    const store = new FilesLogStore({ dir });
+    store.append(alice, "f", "old\n");
+    await store.tail(alice, "f", 1);
+    store.append(alice, "f", "waiting\n");
+    await store.remove(alice, "f");
+    expect(readdirSync(join(dir, alice))).toEqual([]);
+    expect(await store.tail(alice, "f", 10)).toHaveLength(0);
+    await store.close();
+  });
+
+  test("a disk that does not take lines loses them, says so once, and recovers", async () => {
+    // A file where the account's folder should be: every write fails, as root too.
+    writeFileSync(join(dir, alice), "");
+    const said: string[] = [];
+    const store = new FilesLogStore({ dir, onLost: (why) => said.push(why) });
+    for (let i = 0; i < 3; i++) {
+      store.append(alice, "f", "lost\n");
+      await store.tail(alice, "f", 1).catch(() => {});
+    }
+    expect(said).toHaveLength(1);
+    expect(store.lostBytes).toBe(15);
+    rmSync(join(dir, alice));
+    store.append(alice, "f", "kept\n");
+    expect(String(await store.tail(alice, "f", 100))).toBe("kept\n");
+    await store.close();
+  });
+
+  test("a function that writes faster than the disk is bounded in memory", async () => {
+    const said: string[] = [];
+    const store = new FilesLogStore({ dir, onLost: (why) => said.push(why) });
+    const line = `${"x".repeat(1023)}\n`;
+    for (let i = 0; i < 5000; i++) store.append(alice, "f", line);
+    expect(store.lostBytes).toBeGreaterThan(3 * MEBIBYTE);
+    expect(said).toHaveLength(1);
+    store.append(bob, "g", "not affected\n");
+    expect(String(await store.tail(bob, "g", 100))).toBe("not affected\n");
+    await store.close();
+  });
+});
+
+describe("logFileName", () => {
+  test("is safe and distinct for all names", () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 300 }), fc.string({ maxLength: 300 }), (a, b) => {
+        expect(logFileName(a)).toMatch(/^[A-Za-z0-9_-]{17,117}$/);
+        if (a !== b) expect(logFileName(a).toLowerCase()).not.toBe(logFileName(b).toLowerCase());
+      }),
+    );
+    expect(logFileName("Foo").toLowerCase()).not.toBe(logFileName("foo"));
+    expect(logFileName("../../etc/passwd")).not.toContain(".");
+  });
+});
