@@ -13,6 +13,8 @@ export type Event =
       readonly kind: "InvocationFinished";
       readonly leaseId: LeaseId;
       readonly outcome: Outcome;
+      /** The container can take another execution. False: ContainerGone follows. */
+      readonly containerUsable: boolean;
       readonly wallMs: number;
     }
   /** An agent joined: a launched instance is ready, or one of an earlier server is adopted. */

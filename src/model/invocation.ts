@@ -27,10 +27,7 @@ export type Lease = {
   readonly start: "warm" | "cold";
 };
 
-/**
- * How an execution ended. `ok` and `functionError` leave the container usable; after all others
- * the agent has destroyed it.
- */
+/** How an execution ended. Whether its container can take another one is said beside it. */
 export type Outcome =
   | "ok"
   /** The handler threw or rejected; the payload is its error object. */

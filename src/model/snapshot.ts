@@ -14,8 +14,8 @@ export type PoolsSnapshot = {
 export const INSTANCE_STATES = ["launching", "warming", "active", "draining"] as const;
 export type InstanceState = (typeof INSTANCE_STATES)[number];
 
-/** `idle`: it holds a function and waits for the next invocation of it. */
-export const CONTAINER_STATES = ["creating", "blank", "initialising", "running", "idle"] as const;
+/** `idle`: it holds a function and waits for the next invocation of it. `leaving`: told to go, not gone yet. */
+export const CONTAINER_STATES = ["creating", "blank", "running", "idle", "leaving"] as const;
 export type ContainerState = (typeof CONTAINER_STATES)[number];
 
 export type InstanceSnapshot = {

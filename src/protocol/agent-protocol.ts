@@ -119,6 +119,8 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     leaseId,
     invocationId,
     outcome: outcomeSchema,
+    /** The container can take another execution. False: `containerGone` follows. */
+    containerUsable: z.boolean(),
     wallUs: z.number(),
     cpuUs: z.number().optional(),
     memoryPeakBytes: z.number().optional(),

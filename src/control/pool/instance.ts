@@ -1,0 +1,158 @@
+import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../../model/ids.ts";
+import type { Shape, SubPool } from "../../model/instance.ts";
+import type { Lease } from "../../model/invocation.ts";
+import { RUNTIMES, type RuntimeName } from "../../model/runtime.ts";
+
+/**
+ * A container as the core sees it.
+ *
+ *     creating ──▶ blank ──▶ running ⇄ idle
+ *         │          │          │       │
+ *         └──────────┴── leaving ◀──────┘ ──▶ (forgotten at ContainerGone)
+ *
+ * `creating`: asked for, not yet there. `blank`: its runtime has started, it is nobody's. `running`:
+ * holds a lease. `idle`: holds a function and nothing runs. `leaving`: told to go, or known to be
+ * dying; its memory counts until the agent says that it is gone.
+ */
+export type ContainerState = "creating" | "blank" | "running" | "idle" | "leaving";
+
+export class Container {
+  readonly id: ContainerId;
+  readonly instance: Instance;
+  readonly runtime: RuntimeName;
+  state: ContainerState = "creating";
+  /** Set once, when it stops being blank. */
+  functionKey: FunctionKey | undefined;
+  memoryMiB: number;
+  /** Exactly while running. */
+  lease: Lease | undefined;
+  /** Its function was changed or deleted while it ran: it is not kept. */
+  isRetired = false;
+  /** When it entered its state. */
+  sinceMs: number;
+
+  constructor(id: ContainerId, instance: Instance, runtime: RuntimeName, memoryMiB: number, nowMs: number) {
+    this.id = id;
+    this.instance = instance;
+    this.runtime = runtime;
+    this.memoryMiB = memoryMiB;
+    this.sinceMs = nowMs;
+  }
+}
+
+/**
+ * Where an instance is. It only ever moves to the right, so it can never serve a second account:
+ *
+ *     launching ──▶ warming ──▶ active ──▶ draining ──▶ (forgotten at InstanceLost)
+ *
+ * `warming`: booted, nobody's, in its sub-pool. `active`: assigned to an account, busy or not.
+ * `draining`: told to end, takes nothing; its memory counts until it is gone.
+ */
+export type InstancePlace = "launching" | "warming" | "active" | "draining";
+
+type PerRuntime<T> = { [runtime in RuntimeName]: T };
+
+const perRuntime = <T>(make: () => T): PerRuntime<T> =>
+  Object.fromEntries(RUNTIMES.map((runtime) => [runtime, make()])) as PerRuntime<T>;
+
+/** An instance with the ledger of its memory. All changes of containers go through here. */
+export class Instance {
+  readonly id: InstanceId;
+  readonly subPool: SubPool;
+  readonly shape: Shape;
+  readonly containers = new Map<ContainerId, Container>();
+  place: InstancePlace = "launching";
+  /** Set once, by the step from warming to active. */
+  accountId: AccountId | undefined;
+  /** When it entered its place. */
+  sinceMs: number;
+  /** When the last execution on it ended; the order in which idle instances are given up. */
+  lastUsedMs: number;
+  freeMemoryMiB: number;
+  /** Memory of leaving containers: not free yet, but soon. */
+  leavingMemoryMiB = 0;
+  runningCount = 0;
+  idleCount = 0;
+  readonly creatingCount = perRuntime(() => 0);
+  /** Last in, first out: the youngest blank has the warmest caches. */
+  readonly blanks = perRuntime<Container[]>(() => []);
+  /** Runtimes its account has started here; an active instance keeps blanks of these only. */
+  readonly usedRuntimes = new Set<RuntimeName>();
+  /** Container starts that failed since one succeeded. */
+  createFailures = 0;
+  createNotBeforeMs = 0;
+  /** Scratch of `Supply`: memory promised to waiting invocations in the pass of this number. */
+  plannedMemoryMiB = 0;
+  readonly plannedCreating = perRuntime(() => 0);
+  plannedPass = 0;
+
+  constructor(id: InstanceId, subPool: SubPool, shape: Shape, nowMs: number) {
+    this.id = id;
+    this.subPool = subPool;
+    this.shape = shape;
+    this.freeMemoryMiB = shape.memoryMiB;
+    this.sinceMs = nowMs;
+    this.lastUsedMs = nowMs;
+  }
+
+  moveTo(place: InstancePlace, nowMs: number): void {
+    this.place = place;
+    this.sinceMs = nowMs;
+  }
+
+  /** Adds a container in any state; its memory is taken. */
+  add(container: Container): void {
+    this.containers.set(container.id, container);
+    this.freeMemoryMiB -= container.memoryMiB;
+    this.#count(container, 1);
+  }
+
+  /** Forgets a container and frees its memory. */
+  remove(container: Container): void {
+    this.containers.delete(container.id);
+    this.freeMemoryMiB += container.memoryMiB;
+    this.#count(container, -1);
+  }
+
+  /** The only place where a container changes its state. */
+  enter(container: Container, state: ContainerState, nowMs: number): void {
+    this.#count(container, -1);
+    container.state = state;
+    container.sinceMs = nowMs;
+    this.#count(container, 1);
+  }
+
+  /** Grows or shrinks a container that is about to be assigned. */
+  resize(container: Container, memoryMiB: number): void {
+    this.freeMemoryMiB += container.memoryMiB - memoryMiB;
+    container.memoryMiB = memoryMiB;
+  }
+
+  creatingTotal(): number {
+    let total = 0;
+    for (const runtime of RUNTIMES) total += this.creatingCount[runtime];
+    return total;
+  }
+
+  #count(container: Container, step: 1 | -1): void {
+    switch (container.state) {
+      case "creating":
+        this.creatingCount[container.runtime] += step;
+        return;
+      case "blank": {
+        const blanks = this.blanks[container.runtime];
+        if (step === 1) blanks.push(container);
+        else blanks.splice(blanks.lastIndexOf(container), 1);
+        return;
+      }
+      case "running":
+        this.runningCount += step;
+        return;
+      case "idle":
+        this.idleCount += step;
+        return;
+      case "leaving":
+        this.leavingMemoryMiB += step * container.memoryMiB;
+    }
+  }
+}

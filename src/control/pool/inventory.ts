@@ -1,0 +1,112 @@
+import assert from "../assert.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, LeaseId } from "../../model/ids.ts";
+import type { Container, Instance, InstancePlace } from "./instance.ts";
+
+/**
+ * Everything that exists: instances by place and by account, idle containers by function, leases.
+ * It keeps the indexes true; it decides nothing.
+ */
+export class Inventory {
+  readonly instances = new Map<InstanceId, Instance>();
+  readonly leases = new Map<LeaseId, Container>();
+  /** Memory of all instances, draining ones included: what of the capacity is taken. */
+  takenMemoryMiB = 0;
+  readonly #byPlace: { readonly [place in InstancePlace]: Set<Instance> } = {
+    launching: new Set(),
+    warming: new Set(),
+    active: new Set(),
+    draining: new Set(),
+  };
+  readonly #active = new Map<AccountId, Set<Instance>>();
+  /** Idle containers of a function, most recently used last. */
+  readonly #idle = new Map<FunctionKey, Container[]>();
+
+  at(place: InstancePlace): ReadonlySet<Instance> {
+    return this.#byPlace[place];
+  }
+
+  activeOf(accountId: AccountId): ReadonlySet<Instance> {
+    return this.#active.get(accountId) ?? NONE;
+  }
+
+  idleOf(functionKey: FunctionKey): readonly Container[] {
+    return this.#idle.get(functionKey) ?? [];
+  }
+
+  /** Functions that hold idle containers, with them. */
+  idleFunctions(): IterableIterator<readonly Container[]> {
+    return this.#idle.values();
+  }
+
+  containerOf(instanceId: InstanceId, containerId: ContainerId): Container | undefined {
+    return this.instances.get(instanceId)?.containers.get(containerId);
+  }
+
+  add(instance: Instance): void {
+    this.instances.set(instance.id, instance);
+    this.#byPlace[instance.place].add(instance);
+    this.takenMemoryMiB += instance.shape.memoryMiB;
+  }
+
+  move(instance: Instance, place: InstancePlace, nowMs: number): void {
+    this.#byPlace[instance.place].delete(instance);
+    if (instance.place === "active") this.#leaveAccount(instance);
+    instance.moveTo(place, nowMs);
+    this.#byPlace[place].add(instance);
+  }
+
+  /** The one step from warming (or, when adopted, from nowhere) to an account's active pool. */
+  assign(instance: Instance, accountId: AccountId, nowMs: number): void {
+    assert(instance.accountId === undefined || instance.accountId === accountId, "an instance serves one account, ever");
+    instance.accountId = accountId;
+    this.move(instance, "active", nowMs);
+    let active = this.#active.get(accountId);
+    if (active === undefined) {
+      active = new Set();
+      this.#active.set(accountId, active);
+    }
+    active.add(instance);
+  }
+
+  /** Forgets an instance with all it held. Its leases are void: their containers are returned. */
+  remove(instance: Instance): Container[] {
+    const leased: Container[] = [];
+    for (const container of instance.containers.values()) {
+      if (container.state === "idle") this.forgetIdle(container);
+      if (container.lease === undefined) continue;
+      this.leases.delete(container.lease.id);
+      leased.push(container);
+    }
+    this.#byPlace[instance.place].delete(instance);
+    if (instance.place === "active") this.#leaveAccount(instance);
+    this.instances.delete(instance.id);
+    this.takenMemoryMiB -= instance.shape.memoryMiB;
+    return leased;
+  }
+
+  rememberIdle(container: Container): void {
+    assert(container.functionKey !== undefined, "an idle container holds a function");
+    const idle = this.#idle.get(container.functionKey);
+    if (idle === undefined) this.#idle.set(container.functionKey, [container]);
+    else idle.push(container);
+  }
+
+  forgetIdle(container: Container): void {
+    const key = container.functionKey;
+    const idle = key === undefined ? undefined : this.#idle.get(key);
+    if (key === undefined || idle === undefined) return;
+    const index = idle.lastIndexOf(container);
+    if (index >= 0) idle.splice(index, 1);
+    if (idle.length === 0) this.#idle.delete(key);
+  }
+
+  #leaveAccount(instance: Instance): void {
+    const { accountId } = instance;
+    if (accountId === undefined) return;
+    const active = this.#active.get(accountId);
+    active?.delete(instance);
+    if (active?.size === 0) this.#active.delete(accountId);
+  }
+}
+
+const NONE: ReadonlySet<Instance> = new Set();
