@@ -2,6 +2,7 @@ import type { AccountId } from "../model/ids.ts";
 import type { Shape } from "../model/instance.ts";
 import type { PoolsSnapshot } from "../model/snapshot.ts";
 import type { ProviderKind } from "./capacity-provider.ts";
+import type { AccessKey } from "./store.ts";
 
 /** What an operator sees of a server and does to it. The server shell implements it, the admin API shows it. */
 export type AdminView = {
@@ -14,10 +15,10 @@ export type AdminView = {
    */
   createAccount(name: string): Promise<AccountSummary>;
   /**
-   * @returns the new key, or undefined when there is no such account.
+   * @returns the new key with its secret, which is never shown again; undefined when there is no such account.
    * @throws HearthError STORE_FAILED.
    */
-  createAccessKey(accountId: AccountId): Promise<NewAccessKey | undefined>;
+  createAccessKey(accountId: AccountId): Promise<AccessKey | undefined>;
 };
 
 export type ServerStatus = {
@@ -49,15 +50,7 @@ export type ServerStatus = {
 export type AccountSummary = {
   readonly accountId: AccountId;
   readonly name: string;
-  readonly createdMs: number;
   readonly accessKeyIds: readonly string[];
-};
-
-/** The only moment at which the secret is shown. */
-export type NewAccessKey = {
-  readonly accountId: AccountId;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
 };
 
 /** Where `/metrics` comes from. */

@@ -171,7 +171,8 @@ export class FilesLogStore implements LogStore {
   }
 
   #forgetIfIdle(log: FunctionLog): void {
-    if (log.operations === 0 && log.pendingBytes === 0 && log.followers.size === 0) this.#functions.delete(log.key);
+    const isIdle = log.operations === 0 && log.pendingBytes === 0 && log.followers.size === 0;
+    if (isIdle && this.#functions.get(log.key) === log) this.#functions.delete(log.key);
   }
 }
 

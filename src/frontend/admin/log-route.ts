@@ -1,0 +1,68 @@
+import { type AccountId, DEFAULT_ACCOUNT_ID } from "../../model/ids.ts";
+import type { LogStore } from "../../ports/log-store.ts";
+import type { AdminRequest } from "./admin-request.ts";
+import { sendError } from "./answer.ts";
+
+/** How much of a log one request shows unless it asks for less. */
+const TAIL_BYTES_MAX = 1024 * 1024;
+/** Requests that follow a log at the same time. */
+const FOLLOWERS_MAX = 100;
+/** A follower that has this much unread is cut off: it must not fill the server's memory. */
+const UNREAD_BYTES_MAX = 1024 * 1024;
+
+/**
+ * `GET /_hearth/logs/NAME?follow=1&bytes=N&account=ID`: a function's log as text, oldest line first.
+ * With `follow` the answer goes on until the caller hangs up.
+ */
+export class LogRoute {
+  readonly #logs: LogStore;
+  #followers = 0;
+
+  constructor(logs: LogStore) {
+    this.#logs = logs;
+  }
+
+  async handle(request: AdminRequest): Promise<void> {
+    const { searchParams } = new URL(request.req.url ?? "/", "http://server");
+    const accountId = (searchParams.get("account") ?? DEFAULT_ACCOUNT_ID) as AccountId;
+    const bytes = Number(searchParams.get("bytes") ?? TAIL_BYTES_MAX);
+    if (!Number.isInteger(bytes) || bytes < 0 || bytes > TAIL_BYTES_MAX || !/^\d{12}$/.test(accountId)) {
+      const says = `bytes must be a number up to ${TAIL_BYTES_MAX}, account twelve digits.`;
+      return sendError(request.res, 400, "InvalidParameterValueException", says);
+    }
+    const name = request.params["name"] ?? "";
+    if (searchParams.get("follow") === "1") return this.#follow(request, accountId, name, bytes);
+    const tail = await this.#logs.tail(accountId, name, bytes);
+    beginText(request);
+    request.res.end(tail);
+  }
+
+  async #follow(request: AdminRequest, accountId: AccountId, name: string, bytes: number): Promise<void> {
+    const { res } = request;
+    if (this.#followers >= FOLLOWERS_MAX) {
+      return sendError(res, 429, "TooManyRequestsException", `${FOLLOWERS_MAX} callers follow logs already.`);
+    }
+    this.#followers++;
+    // What arrives while the tail is read comes after it: both begin in this turn.
+    let early: Buffer[] | undefined = [];
+    const send = (text: Buffer) => {
+      if (res.writableLength + text.length > UNREAD_BYTES_MAX) res.destroy();
+      else res.write(text);
+    };
+    const stop = this.#logs.follow(accountId, name, (text) => (early === undefined ? send(text) : early.push(text)));
+    res.once("close", () => {
+      stop();
+      this.#followers--;
+    });
+    const tail = await this.#logs.tail(accountId, name, bytes);
+    beginText(request);
+    res.flushHeaders();
+    if (tail.length > 0) res.write(tail);
+    for (const text of early) send(text);
+    early = undefined;
+  }
+}
+
+function beginText({ res }: AdminRequest): void {
+  res.writeHead(200, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" });
+}

@@ -1,0 +1,75 @@
+import { afterEach, expect, test } from "vitest";
+import type { AccountId, ContainerId, InstanceId } from "../model/ids.ts";
+import type { PoolsSnapshot } from "../model/snapshot.ts";
+import { Metrics } from "./metrics.ts";
+
+const NOW_MS = 1_000_000;
+const counters = {
+  launches: 2,
+  launchFailures: 0,
+  instancesLost: 0,
+  coldStarts: 1,
+  warmStarts: 1,
+  evictions: 0,
+} satisfies PoolsSnapshot["counters"];
+
+let pools: PoolsSnapshot = { nowMs: NOW_MS, instances: [], waiting: { count: 0 }, counters };
+const metrics = new Metrics({
+  pools: () => pools,
+  eventQueue: () => ({ length: 3, oldestAcceptedMs: undefined }),
+  lostLogBytes: () => 7,
+});
+afterEach(() => {
+  pools = { nowMs: NOW_MS, instances: [], waiting: { count: 0 }, counters };
+});
+
+test("counts executions by outcome and start, and init only where there was one", async () => {
+  metrics.observeInvocation("ok", "warm", { wallUs: 400, cpuUs: 1, memoryPeakBytes: 1, initUs: undefined });
+  metrics.observeInvocation("ok", "cold", { wallUs: 9000, cpuUs: 1, memoryPeakBytes: 1, initUs: 5000 });
+  const text = await metrics.scrape();
+  expect(text).toContain('hearth_invocation_duration_seconds_bucket{le="0.0005",outcome="ok",start="warm"} 1');
+  expect(text).toContain('hearth_invocation_duration_seconds_count{outcome="ok",start="cold"} 1');
+  expect(text).toContain("hearth_init_duration_seconds_count 1");
+});
+
+test("counts rejections by code, from zero on", async () => {
+  metrics.countRejection("QUEUE_FULL");
+  const text = await metrics.scrape();
+  expect(text).toContain('hearth_rejections_total{code="QUEUE_FULL"} 1');
+  expect(text).toContain('hearth_rejections_total{code="NO_CAPACITY"} 0');
+});
+
+test("shows the pools of the moment of the scrape, and forgets what is gone", async () => {
+  pools = {
+    nowMs: NOW_MS,
+    instances: [
+      {
+        id: "i-1" as InstanceId,
+        subPool: "fixed",
+        state: "active",
+        accountId: "000000000000" as AccountId,
+        shape: { memoryMiB: 4096, cpuMilli: 2000 },
+        usedMemoryMiB: 128,
+        sinceMs: 0,
+        containers: [{ id: "c-1" as ContainerId, runtime: "nodejs24.x", state: "blank", memoryMiB: 128, sinceMs: 0 }],
+      },
+    ],
+    waiting: { count: 4, oldestSinceMs: NOW_MS - 2500 },
+    counters,
+  };
+  const text = await metrics.scrape();
+  expect(text).toContain('hearth_instances{state="active",sub_pool="fixed"} 1');
+  expect(text).toContain('hearth_containers{state="blank"} 1');
+  expect(text).toContain("hearth_waiting_invocations 4");
+  expect(text).toContain("hearth_waiting_oldest_seconds 2.5");
+  expect(text).toContain("hearth_event_queue_length 3");
+  expect(text).toContain("hearth_event_queue_oldest_seconds 0");
+  expect(text).toContain("hearth_log_lost_bytes 7");
+  expect(text).toContain('hearth_pool_events{event="launches"} 2');
+  expect(text).toContain("nodejs_eventloop_lag_seconds");
+
+  pools = { ...pools, instances: [], waiting: { count: 0 } };
+  const later = await metrics.scrape();
+  expect(later).toContain('hearth_instances{state="active",sub_pool="fixed"} 0');
+  expect(later).toContain("hearth_waiting_oldest_seconds 0");
+});
