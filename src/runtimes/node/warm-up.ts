@@ -1,0 +1,51 @@
+import { pathToFileURL } from "node:url";
+import type { Outlet } from "./channel.ts";
+import { replaceEnvironment } from "./environment.ts";
+import { describeErrorForLog } from "./function-error.ts";
+import { Invoker } from "./invoker.ts";
+import type { InvokeOrder } from "./invocation-context.ts";
+import { LogOutput } from "./log-output.ts";
+import { UsageMeter } from "./usage-meter.ts";
+
+/** Enough for V8 to have compiled the path of an invocation and seen its types. */
+const REHEARSALS = 20;
+
+/** Lambda's time zone; see `replaceEnvironment` for why it is set early. */
+const LAMBDA_TIME_ZONE = ":UTC";
+
+const nowhere: Outlet = { append() {}, send() {}, ref() {}, unref() {} };
+
+/**
+ * Does early what would otherwise be done for the first time while a caller waits for a cold
+ * start: both module loaders, the time zone, the standard streams, the path of an invocation.
+ */
+export async function warmUp(): Promise<void> {
+  process.env["TZ"] = LAMBDA_TIME_ZONE;
+  replaceEnvironment({ ...process.env } as Record<string, string>);
+  void process.stdout;
+  void process.stderr;
+  await loadTwice();
+  const log = new LogOutput(nowhere);
+  log.log("INFO", ["rehearsal %s", { of: new Error("rehearsal") }]);
+  log.logFailure("rehearsal", describeErrorForLog(new Error("rehearsal")));
+  await rehearse(log);
+  delete process.env["_X_AMZN_TRACE_ID"];
+}
+
+/** Loads this file again, as CommonJS and as a dependency of an ES module; only its first line runs, see bundle.ts. */
+async function loadTwice(): Promise<void> {
+  delete require.cache[__filename];
+  require(__filename);
+  await import(`data:text/javascript,import ${JSON.stringify(pathToFileURL(__filename).href)}`);
+}
+
+async function rehearse(log: LogOutput): Promise<void> {
+  const order: InvokeOrder = { kind: "invoke", requestId: "", deadlineMs: 0, invokedArn: "", traceId: "", retries: 0 };
+  const payload = Buffer.from('{"rehearsal":[1,"two"]}');
+  const invoker = new Invoker(nowhere, log, new UsageMeter(false), async (event) => event, {});
+  for (let i = 0; i < REHEARSALS; i++) {
+    invoker.invoke({ ...order, traceId: String(i) }, payload);
+    await null;
+    await null;
+  }
+}
