@@ -107,6 +107,8 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     shape: z.object({ memoryMiB: z.number(), cpuMilli: z.number() }),
     accountId: z.string().optional(),
     containers: z.array(containerReportSchema),
+    /** Invocations whose kept results follow: no server acknowledged them yet. */
+    keptInvocationIds: z.array(invocationId),
     /** Process id of the agent as the host sees it is the provider's business; this is for people. */
     isolation: z.string(),
   }),

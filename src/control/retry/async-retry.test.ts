@@ -1,0 +1,33 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { DEFAULT_RETRY_SETTINGS as settings, decideRetry } from "./async-retry.ts";
+
+const failed = (attempts: number) => ({
+  attempts,
+  systemFailures: 0,
+  acceptedMs: 0,
+  result: { outcome: "functionError" } as const,
+});
+
+test("a failing function is retried after 60 s and 120 s, then given up, as on Lambda", () => {
+  expect(decideRetry(failed(1), settings, 1_000)).toEqual({ kind: "retry", atMs: 61_000, why: "functionFailed" });
+  expect(decideRetry(failed(2), settings, 1_000)).toEqual({ kind: "retry", atMs: 121_000, why: "functionFailed" });
+  expect(decideRetry(failed(3), settings, 1_000)).toEqual({ kind: "giveUp", condition: "RetriesExhausted" });
+});
+
+test("throttles are retried with growing pauses until the event is too old, and always end", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 100 }), (first) => {
+      let nowMs = first * 1000;
+      for (let systemFailures = 1; systemFailures < 1000; systemFailures++) {
+        const result = { rejected: "CONCURRENCY_LIMIT" } as const;
+        const decision = decideRetry({ attempts: 0, systemFailures, acceptedMs: 0, result }, settings, nowMs);
+        if (decision.kind !== "retry") return expect(decision).toEqual({ kind: "giveUp", condition: "EventAgeExceeded" });
+        expect(decision.atMs - nowMs).toBeGreaterThanOrEqual(settings.systemDelayMs);
+        expect(decision.atMs - nowMs).toBeLessThanOrEqual(settings.systemDelayMsMax);
+        nowMs = decision.atMs;
+      }
+      throw new Error("retried for ever");
+    }),
+  );
+});

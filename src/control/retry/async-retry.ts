@@ -1,0 +1,53 @@
+import type { Attempt, RetryDecision } from "../../model/retry.ts";
+
+/** How often and how long an asynchronous invocation is tried; AWS Lambda's own numbers by default. */
+export type RetrySettings = {
+  /** Pause before each retry after the function's own failure; their number is the number of retries. */
+  readonly errorDelaysMs: readonly number[];
+  /** First pause after a throttle or a fault of the system; doubles up to the maximum. */
+  readonly systemDelayMs: number;
+  readonly systemDelayMsMax: number;
+  /** An event older than this is given up. */
+  readonly eventAgeMsMax: number;
+  /** Executions of asynchronous invocations at the same time, of all accounts. */
+  readonly runningMax: number;
+  /** Accepted events without a final outcome. */
+  readonly queueLengthMax: number;
+  /** Their payloads together, held in memory. */
+  readonly queueBytesMax: number;
+};
+
+/** Two retries after 60 s and 120 s, throttles from 1 s to 5 min, 6 h in all (facts: AWS Lambda developer guide, "Error handling for asynchronous invocation"). */
+export const DEFAULT_RETRY_SETTINGS: RetrySettings = {
+  errorDelaysMs: [60_000, 120_000],
+  systemDelayMs: 1_000,
+  systemDelayMsMax: 300_000,
+  eventAgeMsMax: 21_600_000,
+  runningMax: 200,
+  queueLengthMax: 100_000,
+  queueBytesMax: 512 * 1024 * 1024,
+};
+
+/** Decides what becomes of an asynchronous invocation after an attempt. */
+export function decideRetry(attempt: Attempt, settings: RetrySettings, nowMs: number): RetryDecision {
+  const { result, acceptedMs, attempts, systemFailures } = attempt;
+  if ("outcome" in result && result.outcome === "ok") return { kind: "done" };
+  const isSystem = "rejected" in result || result.outcome === "agentFault";
+  if (!isSystem) {
+    const delayMs = settings.errorDelaysMs[attempts - 1];
+    if (delayMs === undefined) return { kind: "giveUp", condition: "RetriesExhausted" };
+    return retryAt(nowMs + delayMs, acceptedMs, settings, "functionFailed");
+  }
+  const delayMs = Math.min(settings.systemDelayMs * 2 ** Math.min(systemFailures - 1, 30), settings.systemDelayMsMax);
+  return retryAt(nowMs + delayMs, acceptedMs, settings, "systemFailed");
+}
+
+function retryAt(
+  atMs: number,
+  acceptedMs: number,
+  settings: RetrySettings,
+  why: "functionFailed" | "systemFailed",
+): RetryDecision {
+  if (atMs - acceptedMs > settings.eventAgeMsMax) return { kind: "giveUp", condition: "EventAgeExceeded" };
+  return { kind: "retry", atMs, why };
+}

@@ -1,0 +1,197 @@
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { timingSafeEqual } from "node:crypto";
+import type { AccountId, InstanceId, InvocationId } from "../model/ids.ts";
+import type { InstanceReport } from "../model/instance.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import {
+  AGENT_PROTOCOL_VERSION,
+  type AgentMessage,
+  agentMessageSchema,
+  type ServerMessage,
+} from "../protocol/agent-protocol.ts";
+import { encodeFrame, FrameDecoder } from "../protocol/frame.ts";
+
+export type AgentEndpointOptions = {
+  readonly socketPath: string;
+  /** What every agent is told when it joins. */
+  readonly welcome: Omit<Extract<ServerMessage, { kind: "welcome" }>, "kind" | "protocolVersion">;
+  /** An agent that is silent for longer counts as lost. */
+  readonly silenceMsMax: number;
+  /** The secret that the agent of this instance must show. */
+  tokenOf(instanceId: InstanceId): string;
+  /** False for instances that are told to end: their agents are cut off. */
+  mayJoin(instanceId: InstanceId): boolean;
+  /** @param keptInvocationIds invocations whose results follow: they ended while no server listened. */
+  onJoin(report: InstanceReport, keptInvocationIds: readonly InvocationId[]): void;
+  onMessage(instanceId: InstanceId, message: AgentMessage, payload: Buffer): void;
+  onLost(instanceId: InstanceId, reason: string): void;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+/** A connection that has not said who it is by then is cut. */
+const HELLO_MS_MAX = 5_000;
+/** An agent that reads so slowly that this much waits to be sent to it counts as lost. */
+const UNSENT_BYTES_MAX = 256 * 1024 * 1024;
+
+/** One joined agent. What is sent in one turn of the event loop leaves in one write. */
+class AgentConnection {
+  readonly instanceId: InstanceId;
+  readonly #socket: Socket;
+  #unsent: Buffer[] = [];
+  heardMs: number;
+
+  constructor(instanceId: InstanceId, socket: Socket, heardMs: number) {
+    this.instanceId = instanceId;
+    this.#socket = socket;
+    this.heardMs = heardMs;
+  }
+
+  send(message: ServerMessage, payload?: Buffer): void {
+    if (this.#unsent.length === 0) setImmediate(this.#flush);
+    this.#unsent.push(encodeFrame(message, payload));
+  }
+
+  end(): void {
+    this.#flush();
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  readonly #flush = (): void => {
+    const frames = this.#unsent;
+    if (frames.length === 0 || this.#socket.destroyed) return;
+    this.#unsent = [];
+    this.#socket.write(frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames));
+    if (this.#socket.writableLength > UNSENT_BYTES_MAX) this.#socket.destroy();
+  };
+}
+
+/** Where agents dial in. It knows who is there and passes messages on; what they mean is the server's. */
+export class AgentEndpoint {
+  readonly #options: AgentEndpointOptions;
+  readonly #listener: NetServer;
+  readonly #connections = new Map<InstanceId, AgentConnection>();
+  readonly #silenceCheck: NodeJS.Timeout;
+
+  constructor(options: AgentEndpointOptions) {
+    this.#options = options;
+    this.#listener = createServer((socket) => this.#accept(socket));
+    this.#silenceCheck = setInterval(() => this.#cutSilent(), Math.ceil(options.silenceMsMax / 4));
+  }
+
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#listener.once("error", reject);
+      this.#listener.listen(this.#options.socketPath, () => resolve());
+    });
+  }
+
+  /** @returns false when no agent of that instance is joined. */
+  send(instanceId: InstanceId, message: ServerMessage, payload?: Buffer): boolean {
+    const connection = this.#connections.get(instanceId);
+    connection?.send(message, payload);
+    return connection !== undefined;
+  }
+
+  isJoined(instanceId: InstanceId): boolean {
+    return this.#connections.has(instanceId);
+  }
+
+  joined(): readonly InstanceId[] {
+    return [...this.#connections.keys()];
+  }
+
+  /** Asks an agent to end its instance and forgets it, so that its end is no loss. */
+  dismiss(instanceId: InstanceId, reason: string): void {
+    const connection = this.#connections.get(instanceId);
+    if (connection === undefined) return;
+    this.#connections.delete(instanceId);
+    connection.send({ kind: "exit", reason });
+    connection.end();
+  }
+
+  close(): void {
+    clearInterval(this.#silenceCheck);
+    this.#listener.close();
+    for (const connection of this.#connections.values()) connection.destroy();
+    this.#connections.clear();
+  }
+
+  #accept(socket: Socket): void {
+    const { log, clock } = this.#options;
+    const decoder = new FrameDecoder();
+    let connection: AgentConnection | undefined;
+    const onFrame = (header: unknown, payload: Buffer): void => {
+      const message = agentMessageSchema.parse(header);
+      if (connection === undefined) connection = this.#greet(socket, message);
+      else {
+        if (this.#connections.get(connection.instanceId) !== connection) return; // Dismissed: it is heard no more.
+        connection.heardMs = clock.monotonicMs();
+        if (message.kind !== "heartbeat") this.#options.onMessage(connection.instanceId, message, payload);
+      }
+    };
+    const helloTimer = setTimeout(() => socket.destroy(), HELLO_MS_MAX);
+    let reason = "its agent closed the connection";
+    socket.on("data", (chunk) => {
+      try {
+        decoder.push(chunk, onFrame);
+        if (connection !== undefined) clearTimeout(helloTimer);
+      } catch (error) {
+        reason = `its agent broke the protocol: ${error instanceof Error ? error.message : error}`;
+        log.error({ instanceId: connection?.instanceId, error }, "agent cut off: PROTOCOL_VIOLATION");
+        socket.destroy();
+      }
+    });
+    socket.on("error", (error) => {
+      reason = `the connection to its agent failed: ${error.message}`;
+    });
+    socket.on("close", () => {
+      clearTimeout(helloTimer);
+      if (connection !== undefined) this.#forget(connection, reason);
+    });
+  }
+
+  #greet(socket: Socket, message: AgentMessage): AgentConnection {
+    if (message.kind !== "hello") throw new Error(`${message.kind} before hello`);
+    const { instanceId, token, protocolVersion } = message;
+    if (protocolVersion !== AGENT_PROTOCOL_VERSION) {
+      throw new Error(`the agent speaks protocol version ${protocolVersion}, the server ${AGENT_PROTOCOL_VERSION}`);
+    }
+    if (!isSame(token, this.#options.tokenOf(instanceId))) throw new Error("wrong token");
+    if (!this.#options.mayJoin(instanceId)) throw new Error("the instance is told to end");
+    if (this.#connections.has(instanceId)) throw new Error("an agent of this instance is already joined");
+    const connection = new AgentConnection(instanceId, socket, this.#options.clock.monotonicMs());
+    this.#connections.set(instanceId, connection);
+    connection.send({ kind: "welcome", protocolVersion: AGENT_PROTOCOL_VERSION, ...this.#options.welcome });
+    const { subPool, shape, containers } = message;
+    const accountId = message.accountId as AccountId | undefined;
+    this.#options.onJoin({ instanceId, subPool, shape, accountId, containers }, message.keptInvocationIds);
+    return connection;
+  }
+
+  #forget(connection: AgentConnection, reason: string): void {
+    if (this.#connections.get(connection.instanceId) !== connection) return;
+    this.#connections.delete(connection.instanceId);
+    this.#options.onLost(connection.instanceId, reason);
+  }
+
+  #cutSilent(): void {
+    const beforeMs = this.#options.clock.monotonicMs() - this.#options.silenceMsMax;
+    for (const connection of [...this.#connections.values()]) {
+      if (connection.heardMs >= beforeMs) continue;
+      connection.destroy();
+      this.#forget(connection, `its agent was silent for ${this.#options.silenceMsMax} ms`);
+    }
+  }
+}
+
+function isSame(a: string, b: string): boolean {
+  const bytesA = Buffer.from(a);
+  const bytesB = Buffer.from(b);
+  return bytesA.length === bytesB.length && timingSafeEqual(bytesA, bytesB);
+}

@@ -1,0 +1,87 @@
+import type { FunctionVersion } from "../model/function-version.ts";
+import type { InvocationId } from "../model/ids.ts";
+import type { Outcome, Usage } from "../model/invocation.ts";
+
+/** Lambda returns the last 4 KB of an execution's log (API reference, Invoke, LogType). */
+export const LOG_TAIL_BYTES = 4096;
+
+/** Lambda's own lines around what a function writes; their form is what log tools parse. */
+export function startLine(id: InvocationId, version: string): string {
+  return `START RequestId: ${id} Version: ${version}\n`;
+}
+
+/** Ours: an asynchronous invocation that may have run before says so. */
+export function retryLine(id: InvocationId, retries: number): string {
+  return `RETRY RequestId: ${id} Attempt: ${retries + 1}\n`;
+}
+
+/** The lines after an execution: what went wrong, if anything, then END and REPORT with the true figures. */
+export function endLines(
+  id: InvocationId,
+  version: FunctionVersion,
+  outcome: Outcome,
+  exit: string | undefined,
+  usage: Usage,
+): string {
+  return `${troubleLine(id, version, outcome, exit)}END RequestId: ${id}\n${reportLine(id, version, outcome, usage)}`;
+}
+
+function troubleLine(id: InvocationId, version: FunctionVersion, outcome: Outcome, exit: string | undefined): string {
+  switch (outcome) {
+    case "timeout":
+      return `${new Date().toISOString()} ${id} Task timed out after ${(version.timeoutMs / 1000).toFixed(2)} seconds\n\n`;
+    case "exit":
+    case "outOfMemory":
+      return `RequestId: ${id} Error: Runtime exited with error: ${exit ?? "unknown"}\n${
+        outcome === "exit" ? "Runtime.ExitError" : "Runtime.OutOfMemory"
+      }\n`;
+    default:
+      return "";
+  }
+}
+
+function reportLine(id: InvocationId, version: FunctionVersion, outcome: Outcome, usage: Usage): string {
+  const durationMs = usage.wallUs / 1000;
+  const initMs = usage.initUs === undefined ? undefined : usage.initUs / 1000;
+  const parts = [
+    `REPORT RequestId: ${id}`,
+    `Duration: ${durationMs.toFixed(2)} ms`,
+    `Billed Duration: ${Math.ceil(durationMs + (initMs ?? 0))} ms`,
+    `Memory Size: ${version.memoryMiB} MB`,
+    `Max Memory Used: ${usage.memoryPeakBytes === undefined ? 0 : Math.ceil(usage.memoryPeakBytes / 1048576)} MB`,
+  ];
+  if (initMs !== undefined) parts.push(`Init Duration: ${initMs.toFixed(2)} ms`);
+  const status = STATUS[outcome];
+  if (status !== undefined) parts.push(status);
+  return `${parts.join("\t")}\t\n`;
+}
+
+const STATUS: { readonly [outcome in Outcome]?: string } = {
+  timeout: "Status: timeout",
+  exit: "Status: error\tError Type: Runtime.ExitError",
+  outOfMemory: "Status: error\tError Type: Runtime.OutOfMemory",
+  initError: "Status: error\tError Type: Runtime.Unknown",
+};
+
+/** Keeps the last bytes of what is written to it. */
+export class LogTail {
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  append(text: Buffer): void {
+    this.#chunks.push(text);
+    this.#bytes += text.length;
+    if (this.#bytes > 16 * LOG_TAIL_BYTES) this.#cut();
+  }
+
+  read(): Buffer {
+    this.#cut();
+    return this.#chunks[0] ?? Buffer.alloc(0);
+  }
+
+  #cut(): void {
+    const all = Buffer.concat(this.#chunks);
+    this.#chunks = [Buffer.from(all.subarray(Math.max(0, all.length - LOG_TAIL_BYTES)))];
+    this.#bytes = this.#chunks[0]?.length ?? 0;
+  }
+}

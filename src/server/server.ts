@@ -1,0 +1,399 @@
+import assert from "node:assert/strict";
+import type { ControlPlane } from "../control/control-plane.ts";
+import type { ErrorCode } from "../model/error-code.ts";
+import type { Command, Event } from "../model/event.ts";
+import { cpuMilliOf, type FunctionVersion } from "../model/function-version.ts";
+import type { AccountId, FunctionKey, InstanceId, InvocationId } from "../model/ids.ts";
+import type { InstanceReport } from "../model/instance.ts";
+import type { InvocationMode, Lease, Usage } from "../model/invocation.ts";
+import type { CapacityProvider } from "../ports/capacity-provider.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
+import type { Log } from "../ports/log.ts";
+import type { LogStore } from "../ports/log-store.ts";
+import type { AgentMessage, Assignment, ServerMessage } from "../protocol/agent-protocol.ts";
+import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
+import { endLines, LogTail, retryLine, startLine } from "./execution-log.ts";
+import type { Metrics } from "./metrics.ts";
+
+export type ServerOptions = Pick<AgentEndpointOptions, "socketPath" | "welcome" | "silenceMsMax" | "tokenOf"> & {
+  readonly control: ControlPlane;
+  readonly provider: CapacityProvider;
+  codeDir(sha256Hex: string): string;
+  readonly logs: LogStore;
+  readonly metrics: Metrics;
+  readonly region: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The outcome of an execution that an earlier server handed out. */
+  onOrphan(id: InvocationId, answer: InvokeAnswer, acknowledge: () => void): void;
+  /** An agent of an earlier server executes this invocation, or holds its result. */
+  onAdopted(id: InvocationId): void;
+};
+
+type Answer = (answer: InvokeAnswer, acknowledge: () => void) => void;
+
+/** An invocation between its arrival and its answer. */
+type Pending = {
+  readonly request: InvokeRequest;
+  readonly retries: number;
+  readonly mode: InvocationMode;
+  readonly answer: Answer;
+  readonly arrivedMs: number;
+  readonly tail: LogTail | undefined;
+  lease: Lease | undefined;
+};
+
+/** An instance that does not end is tried again this often before it is given up with an error. */
+const TERMINATE_TRIES_MAX = 5;
+const TERMINATE_PAUSE_MS = 500;
+
+/**
+ * Feeds the control core with what happens, performs its commands and answers callers. It decides
+ * nothing. Events are handled one after the other: one that occurs while commands are performed waits.
+ */
+export class Server {
+  readonly #options: ServerOptions;
+  readonly #endpoint: AgentEndpoint;
+  readonly #pending = new Map<InvocationId, Pending>();
+  readonly #inbox: Event[] = [];
+  #isFeeding = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  /** Instances told to end, or lost, until they are gone: their agents may not join again. */
+  readonly #ending = new Map<InstanceId, Promise<void>>();
+  /** Results that agents of an earlier server announced, by invocation. */
+  readonly #announced = new Map<InvocationId, InstanceId>();
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    const { socketPath, welcome, silenceMsMax, tokenOf, clock, log } = options;
+    this.#endpoint = new AgentEndpoint({
+      socketPath,
+      welcome,
+      silenceMsMax,
+      tokenOf,
+      clock,
+      log,
+      mayJoin: (instanceId) => !this.#ending.has(instanceId),
+      onJoin: (report, keptInvocationIds) => this.#joined(report, keptInvocationIds),
+      onMessage: (instanceId, message, payload) => this.#heard(instanceId, message, payload),
+      onLost: (instanceId, reason) => this.#lost(instanceId, reason),
+    });
+  }
+
+  /** Opens the agents' socket; the pools fill from now on. */
+  async start(): Promise<void> {
+    await this.#endpoint.listen();
+  }
+
+  /** Begins to keep the pools at their targets. Call it when instances of an earlier server had time to join. */
+  tick(): void {
+    this.feed({ kind: "Tick" });
+  }
+
+  isJoined(instanceId: InstanceId): boolean {
+    return this.#endpoint.isJoined(instanceId);
+  }
+
+  /** Runs an invocation. `answer` is called once, never before this returns. @returns cancel. */
+  run(request: InvokeRequest, mode: InvocationMode, retries: number, answer: Answer): () => void {
+    const { id, version } = request;
+    const tail = request.logTail ? new LogTail() : undefined;
+    const arrivedMs = this.#options.clock.monotonicMs();
+    this.#pending.set(id, { request, retries, mode, answer, arrivedMs, tail, lease: undefined });
+    const { accountId, key: functionKey, runtime, memoryMiB } = version;
+    this.feed({ kind: "InvocationArrived", invocation: { id, accountId, functionKey, runtime, memoryMiB, mode } });
+    return () => this.#cancel(id);
+  }
+
+  retire(functionKey: FunctionKey): void {
+    this.feed({ kind: "FunctionRetired", functionKey });
+  }
+
+  get runningCount(): number {
+    let count = 0;
+    for (const { lease } of this.#pending.values()) if (lease !== undefined) count++;
+    return count;
+  }
+
+  /** Takes nothing new, waits up to `graceMs` for what runs, then ends every instance. */
+  async shutdown(graceMs: number): Promise<void> {
+    this.feed({ kind: "ShutdownBegan" });
+    await this.#idleWithin(graceMs);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#timerAtMs = Number.NEGATIVE_INFINITY; // Arms no more.
+    const { provider, log } = this.#options;
+    const instanceIds = new Set([...this.#endpoint.joined(), ...(await provider.list())]);
+    for (const instanceId of instanceIds) this.#endInstance(instanceId, "the server shuts down");
+    await Promise.all(this.#ending.values());
+    this.#endpoint.close();
+    await provider.close().catch((error: unknown) => log.error({ error }, "the provider could not clean up"));
+  }
+
+  feed(event: Event): void {
+    this.#inbox.push(event);
+    if (this.#isFeeding) return;
+    this.#isFeeding = true;
+    const { control, clock } = this.#options;
+    try {
+      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
+        const commands = control.handle(next, clock.monotonicMs());
+        for (const command of commands) this.#perform(command);
+        if (next.kind === "InvocationCancelled") this.#forgetCancelled(next.invocationId);
+      }
+    } finally {
+      this.#isFeeding = false;
+    }
+    const wakeAtMs = control.wakeAtMs;
+    if (wakeAtMs !== undefined && wakeAtMs < this.#timerAtMs) this.#arm(wakeAtMs);
+  }
+
+  #arm(atMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAtMs = Number.POSITIVE_INFINITY;
+        this.feed({ kind: "Tick" });
+      },
+      Math.max(0, Math.ceil(atMs - this.#options.clock.monotonicMs())),
+    );
+  }
+
+  #perform(command: Command): void {
+    switch (command.kind) {
+      case "RunInvocation":
+        return this.#runLeased(command.lease);
+      case "RejectInvocation":
+        return this.#reject(command.invocation.id, command.code);
+      case "LaunchInstance":
+        return void this.#launch(command);
+      case "TerminateInstance":
+        return this.#endInstance(command.instanceId, command.reason);
+      case "AssignInstance":
+        return this.#options.log.info(
+          { instanceId: command.instanceId, accountId: command.accountId },
+          "instance assigned to its account",
+        );
+      case "CreateContainer": {
+        const { instanceId, containerId, runtime } = command;
+        return this.#send(instanceId, { kind: "createContainer", containerId, runtime });
+      }
+      case "DestroyContainer": {
+        const { instanceId, containerId, reason } = command;
+        this.#options.log.debug({ instanceId, containerId, reason }, "container given up");
+        return this.#send(instanceId, { kind: "destroyContainer", containerId });
+      }
+      default:
+        command satisfies never;
+    }
+  }
+
+  /** To an agent that is gone nothing is sent: its loss is on the way, or was, as an event. */
+  #send(instanceId: InstanceId, message: ServerMessage, payload?: Buffer): void {
+    this.#endpoint.send(instanceId, message, payload);
+  }
+
+  #runLeased(lease: Lease): void {
+    const pending = this.#pending.get(lease.invocation.id);
+    assert(pending !== undefined, "what runs is pending");
+    pending.lease = lease;
+    const { request, retries, mode } = pending;
+    const { id, version, invokedArn, clientContext, traceId, payload } = request;
+    const started = startLine(id, version.version);
+    this.#appendLog(pending, retries === 0 ? started : started + retryLine(id, retries));
+    this.#send(
+      lease.instanceId,
+      {
+        kind: "run",
+        containerId: lease.containerId,
+        leaseId: lease.id,
+        invocationId: id,
+        invokedArn,
+        retries,
+        clientContext,
+        traceId,
+        assignment: lease.start === "cold" ? this.#assignmentOf(version) : undefined,
+        keepResult: mode === "asynchronous",
+      },
+      payload,
+    );
+  }
+
+  #assignmentOf(version: FunctionVersion): Assignment {
+    return {
+      functionKey: version.key,
+      accountId: version.accountId,
+      functionName: version.name,
+      version: version.version,
+      functionArn: version.arn,
+      handler: version.handler,
+      codeDir: this.#options.codeDir(version.codeSha256Hex),
+      environment: version.environment,
+      memoryMiB: version.memoryMiB,
+      cpuMilli: cpuMilliOf(version.memoryMiB),
+      timeoutMs: version.timeoutMs,
+      ephemeralStorageMiB: version.ephemeralStorageMiB,
+      region: this.#options.region,
+    };
+  }
+
+  #appendLog({ request: { version }, tail }: Pending, text: string): void {
+    this.#options.logs.append(version.accountId, version.name, text);
+    tail?.append(Buffer.from(text));
+  }
+
+  #reject(id: InvocationId, code: ErrorCode): void {
+    this.#options.metrics.countRejection(code);
+    const answer: InvokeAnswer = { kind: "rejected", code };
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    // A caller is never answered before its call of `run` has returned.
+    queueMicrotask(() => {
+      if (pending === undefined) this.#options.onOrphan(id, answer, () => {});
+      else pending.answer(answer, () => {});
+    });
+    this.#checkIdle();
+  }
+
+  #cancel(id: InvocationId): void {
+    if (this.#pending.get(id)?.lease === undefined) this.feed({ kind: "InvocationCancelled", invocationId: id });
+  }
+
+  /** What was cancelled while it waited is never answered; what had begun meanwhile runs on. */
+  #forgetCancelled(id: InvocationId): void {
+    if (this.#pending.get(id)?.lease === undefined) this.#pending.delete(id);
+  }
+
+  async #launch({ instanceId, subPool, shape, reason }: Extract<Command, { kind: "LaunchInstance" }>): Promise<void> {
+    const { provider, socketPath, tokenOf, log } = this.#options;
+    log.info({ instanceId, subPool, ...shape, reason }, "launching an instance");
+    try {
+      await provider.launch({ instanceId, subPool, shape, serverSocketPath: socketPath, token: tokenOf(instanceId) });
+    } catch (error) {
+      log.error({ instanceId, error }, "an instance could not be launched");
+      this.feed({ kind: "LaunchFailed", instanceId, code: "LAUNCH_FAILED" });
+    }
+  }
+
+  #endInstance(instanceId: InstanceId, reason: string): void {
+    if (this.#ending.has(instanceId)) return;
+    this.#options.log.info({ instanceId, reason }, "ending an instance");
+    this.#endpoint.dismiss(instanceId, reason);
+    const ended = this.#terminate(instanceId).then(() => {
+      this.#ending.delete(instanceId);
+      this.#forgetAnnounced(instanceId);
+      this.feed({ kind: "InstanceLost", instanceId, reason });
+    });
+    this.#ending.set(instanceId, ended);
+  }
+
+  async #terminate(instanceId: InstanceId): Promise<void> {
+    const { provider, log } = this.#options;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await provider.terminate(instanceId);
+      } catch (error) {
+        log.error({ instanceId, tries, error }, "an instance could not be ended");
+        if (tries >= TERMINATE_TRIES_MAX) return;
+        await new Promise((resolve) => setTimeout(resolve, TERMINATE_PAUSE_MS));
+      }
+    }
+  }
+
+  #joined(report: InstanceReport, keptInvocationIds: readonly InvocationId[]): void {
+    const { log, onAdopted } = this.#options;
+    log.info({ instanceId: report.instanceId, containers: report.containers.length }, "an agent joined");
+    for (const id of keptInvocationIds) {
+      this.#announced.set(id, report.instanceId);
+      onAdopted(id);
+    }
+    for (const container of report.containers) if (container.state === "running") onAdopted(container.invocationId);
+    this.feed({ kind: "InstanceJoined", report });
+  }
+
+  #lost(instanceId: InstanceId, reason: string): void {
+    this.#options.log.warn({ instanceId, reason }, "an instance was lost");
+    this.#forgetAnnounced(instanceId);
+    this.feed({ kind: "InstanceLost", instanceId, reason });
+  }
+
+  /** Announced results that will not come any more count as lost with their instance. */
+  #forgetAnnounced(instanceId: InstanceId): void {
+    for (const [id, from] of this.#announced) {
+      if (from !== instanceId) continue;
+      this.#announced.delete(id);
+      this.#options.onOrphan(id, { kind: "rejected", code: "INSTANCE_LOST" }, () => {});
+    }
+  }
+
+  #heard(instanceId: InstanceId, message: AgentMessage, payload: Buffer): void {
+    switch (message.kind) {
+      case "finished":
+        return this.#finished(instanceId, message, payload);
+      case "log":
+        return this.#logged(message, payload);
+      case "containerReady":
+        return this.feed({ kind: "ContainerReady", instanceId, containerId: message.containerId });
+      case "containerGone": {
+        const { containerId, reason } = message;
+        this.#options.log.debug({ instanceId, containerId, reason }, "container gone");
+        return this.feed({ kind: "ContainerGone", instanceId, containerId, reason });
+      }
+      case "hello":
+      case "heartbeat":
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #finished(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "finished" }>, payload: Buffer): void {
+    const { leaseId, invocationId, outcome, containerUsable, exit, wallUs, cpuUs, memoryPeakBytes, initUs } = message;
+    const usage: Usage = { wallUs, cpuUs, memoryPeakBytes, initUs };
+    const pending = this.#pending.get(invocationId);
+    const acknowledge = () => this.#send(instanceId, { kind: "ack", leaseId });
+    if (pending?.lease?.id === leaseId) {
+      this.#pending.delete(invocationId);
+      this.#appendLog(pending, endLines(invocationId, pending.request.version, outcome, exit, usage));
+      const logTail = pending.tail?.read();
+      pending.answer({ kind: "finished", outcome, payload, exit, usage, logTail }, acknowledge);
+      this.#options.metrics.observeInvocation(outcome, pending.lease.start, usage);
+    } else if (pending === undefined) {
+      this.#announced.delete(invocationId);
+      const answer: InvokeAnswer = { kind: "finished", outcome, payload, exit, usage, logTail: undefined };
+      this.#options.onOrphan(invocationId, answer, acknowledge);
+    } else acknowledge(); // Of an attempt whose loss was answered long ago.
+    this.feed({ kind: "InvocationFinished", leaseId, outcome, containerUsable, wallMs: wallUs / 1000 });
+    this.#checkIdle();
+  }
+
+  #logged({ functionKey, invocationId }: Extract<AgentMessage, { kind: "log" }>, text: Buffer): void {
+    const pending = invocationId === undefined ? undefined : this.#pending.get(invocationId);
+    pending?.tail?.append(text);
+    if (functionKey === undefined) return; // A blank container has nobody to write for.
+    const [accountId, functionName] = functionKey.split("/");
+    if (accountId !== undefined && functionName !== undefined) {
+      this.#options.logs.append(accountId as AccountId, functionName, text);
+    }
+  }
+
+  #idleWithin(graceMs: number): Promise<void> {
+    if (this.runningCount === 0) return Promise.resolve();
+    this.#options.log.info({ running: this.runningCount, graceMs }, "waiting for running invocations");
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      this.#onIdle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #checkIdle(): void {
+    if (this.#onIdle !== undefined && this.runningCount === 0) setImmediate(this.#onIdle);
+  }
+}
