@@ -1,0 +1,78 @@
+import type { FunctionKey } from "../model/ids.ts";
+import type { Random } from "./random.ts";
+import type { Happening, Stage } from "./stage.ts";
+import type { FunctionTraits } from "./world.ts";
+
+/**
+ * Whoever calls one function: busy times with calls at random (or several at once), quiet times
+ * between them. Also knows how long this function runs.
+ */
+export class Caller implements Happening {
+  readonly traits: FunctionTraits;
+  readonly #stage: Stage;
+  readonly #arrivals: Random;
+  readonly #durations: Random;
+  readonly #onCall: (caller: Caller) => boolean;
+  #busyUntilMs = 0;
+  #revision = 1;
+  functionKey: FunctionKey;
+
+  /** @param onCall makes one call. @returns false when no more calls are wanted in this world. */
+  constructor(traits: FunctionTraits, random: Random, stage: Stage, onCall: (caller: Caller) => boolean) {
+    this.traits = traits;
+    this.#arrivals = random.fork("arrivals");
+    this.#durations = random.fork("durations");
+    this.#stage = stage;
+    this.#onCall = onCall;
+    this.functionKey = this.#key();
+  }
+
+  /** @returns the key that serves nobody any more. */
+  update(): FunctionKey {
+    const retired = this.functionKey;
+    this.#revision++;
+    this.functionKey = this.#key();
+    return retired;
+  }
+
+  happen(): void {
+    const { batchMax } = this.traits;
+    const calls = batchMax === 1 ? 1 : this.#arrivals.int(1, batchMax);
+    for (let i = 0; i < calls; i++) if (!this.#onCall(this)) return;
+    this.scheduleNext();
+  }
+
+  scheduleNext(): void {
+    this.#stage.after(this.#nextCallMs() - this.#stage.nowMs, this);
+  }
+
+  drawInitMs(): number {
+    return this.#durations.exponential(this.traits.initMsMean);
+  }
+
+  /** Not cut at the timeout. */
+  drawDurationMs(): number {
+    const { tailShare, durationMsMean } = this.traits;
+    const isTail = tailShare > 0 && this.#durations.chance(tailShare);
+    return isTail ? this.#durations.pareto(durationMsMean, 1) : this.#durations.exponential(durationMsMean);
+  }
+
+  /** Gaps have no memory, so one that reaches beyond the busy time is drawn anew in the next one. */
+  #nextCallMs(): number {
+    const { gapMsMean, busyMsMean, quietMsMean } = this.traits;
+    const gapMs = this.#arrivals.exponential(gapMsMean);
+    if (quietMsMean === 0) return this.#stage.nowMs + gapMs;
+    let atMs = this.#stage.nowMs + gapMs;
+    // Each round moves on by a whole busy and quiet time; a gap much longer than those is cut.
+    for (let round = 0; atMs > this.#busyUntilMs && round < 100; round++) {
+      const busyFromMs = this.#busyUntilMs + this.#arrivals.exponential(quietMsMean);
+      this.#busyUntilMs = busyFromMs + this.#arrivals.exponential(busyMsMean);
+      atMs = Math.max(atMs, busyFromMs + this.#arrivals.exponential(Math.min(gapMsMean, busyMsMean)));
+    }
+    return atMs;
+  }
+
+  #key(): FunctionKey {
+    return `${this.traits.accountId}/${this.traits.name}@${this.#revision}` as FunctionKey;
+  }
+}

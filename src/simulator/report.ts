@@ -1,0 +1,60 @@
+import type { RejectCode } from "../model/error-code.ts";
+import type { Outcome } from "../model/invocation.ts";
+import { Histogram } from "./histogram.ts";
+
+/** What happened in a run, counted while it goes. */
+export class Report {
+  events = 0;
+  commands = 0;
+  arrived = 0;
+  /** Calls that found no server. */
+  unheard = 0;
+  hungUp = 0;
+  cold = 0;
+  warm = 0;
+  launched = 0;
+  joined = 0;
+  lost = 0;
+  terminated = 0;
+  containersCreated = 0;
+  restarts = 0;
+  endMs = 0;
+  readonly outcomes = new Map<Outcome, number>();
+  readonly refusals = new Map<RejectCode, number>();
+  /** From arrival to the order to run, in ms. */
+  readonly waits = new Histogram();
+
+  countOutcome(outcome: Outcome): void {
+    this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
+  }
+
+  countRefusal(code: RejectCode): void {
+    this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+  }
+
+  /** The totals as plain data, for tables and JSON. */
+  totals() {
+    const started = this.cold + this.warm;
+    const round = (value: number) => Math.round(value * 1000) / 1000;
+    return {
+      simulatedMs: Math.round(this.endMs),
+      events: this.events,
+      commands: this.commands,
+      arrived: this.arrived,
+      unheard: this.unheard,
+      hungUp: this.hungUp,
+      started,
+      coldRatio: started === 0 ? 0 : round(this.cold / started),
+      outcomes: Object.fromEntries(this.outcomes),
+      refusals: Object.fromEntries(this.refusals),
+      waitMsP50: round(this.waits.quantile(0.5)),
+      waitMsP99: round(this.waits.quantile(0.99)),
+      waitMsMax: round(this.waits.max),
+      instances: { launched: this.launched, joined: this.joined, lost: this.lost, terminated: this.terminated },
+      containersCreated: this.containersCreated,
+      restarts: this.restarts,
+    };
+  }
+}
+
+export type Totals = ReturnType<Report["totals"]>;

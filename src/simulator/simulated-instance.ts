@@ -1,0 +1,205 @@
+import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../model/ids.ts";
+import type { ContainerReport, InstanceReport, Shape, SubPool } from "../model/instance.ts";
+import type { Lease, Outcome } from "../model/invocation.ts";
+import type { RuntimeName } from "../model/runtime.ts";
+import type { Happening } from "./stage.ts";
+import { violated } from "./violation.ts";
+
+/** `ending`: on its way out, its memory still taken. `gone`: nothing of it is left. */
+export type SimulatedContainerState = "creating" | "blank" | "running" | "idle" | "ending" | "gone";
+
+/** A container as its agent has it. Due when it is ready, or when its execution ends. */
+export class SimulatedContainer implements Happening {
+  readonly id: ContainerId;
+  readonly instance: SimulatedInstance;
+  readonly runtime: RuntimeName;
+  readonly #onDue: (container: SimulatedContainer) => void;
+  state: SimulatedContainerState = "creating";
+  functionKey: FunctionKey | undefined = undefined;
+  memoryMiB: number;
+  lease: Lease | undefined = undefined;
+  /** How the execution that runs will end. */
+  outcome: Outcome = "ok";
+  staysUsable = true;
+  wallMs = 0;
+  /** The core was told that its function was changed. */
+  isRetired = false;
+  /** The core was told that it is gone. */
+  isGoneTold = false;
+
+  constructor(
+    id: ContainerId,
+    instance: SimulatedInstance,
+    runtime: RuntimeName,
+    memoryMiB: number,
+    onDue: (container: SimulatedContainer) => void,
+  ) {
+    this.id = id;
+    this.instance = instance;
+    this.runtime = runtime;
+    this.memoryMiB = memoryMiB;
+    this.#onDue = onDue;
+  }
+
+  happen(): void {
+    this.#onDue(this);
+  }
+}
+
+/**
+ * An instance with its agent and containers: does what the core commands, and swears that no
+ * command breaks what must hold. It knows nothing of the core's own books, so an error that the
+ * core makes in them consistently shows here.
+ */
+export class SimulatedInstance {
+  readonly id: InstanceId;
+  readonly subPool: SubPool;
+  readonly shape: Shape;
+  readonly containers = new Map<ContainerId, SimulatedContainer>();
+  accountId: AccountId | undefined = undefined;
+  heldMiB = 0;
+  runningCount = 0;
+  creatingCount = 0;
+  /** It exists on the host. */
+  isAlive = true;
+  /** Its agent has a link to the server that is up now. */
+  isLinked = false;
+  /** The core counts on it: launched or joined, and not reported as failed or lost. */
+  isKnown = true;
+  /** The core was told that it joined, and not that it is lost. */
+  isJoined = false;
+  /** Its agent has started; it dials whenever it has no link. */
+  isBooted = false;
+  isTerminating = false;
+  /** Links so far; a message on an earlier one does not arrive. */
+  link = 0;
+
+  constructor(id: InstanceId, subPool: SubPool, shape: Shape) {
+    this.id = id;
+    this.subPool = subPool;
+    this.shape = shape;
+  }
+
+  assign(accountId: AccountId): void {
+    if (this.accountId !== undefined)
+      violated(`instance ${this.id} of ${this.accountId} was assigned again, to ${accountId}`);
+    this.accountId = accountId;
+  }
+
+  create(container: SimulatedContainer, creationsMax: number): void {
+    if (this.containers.has(container.id)) violated(`container ${container.id} exists already`);
+    this.containers.set(container.id, container);
+    this.creatingCount++;
+    if (this.creatingCount > creationsMax)
+      violated(`instance ${this.id} was told to start ${this.creatingCount} containers at once`);
+    this.#hold(container.memoryMiB);
+  }
+
+  /** @returns the container that runs it; a `gone` one when it died before the core knew. */
+  run(lease: Lease): SimulatedContainer {
+    const { invocation, start } = lease;
+    const container = this.#container(lease.containerId);
+    if (container.isGoneTold)
+      violated(`lease ${lease.id} is for container ${container.id}, which the core knew to be gone`);
+    if (this.accountId !== invocation.accountId) {
+      violated(
+        `instance ${this.id} of ${this.accountId ?? "nobody"} was told to run ${invocation.id} of ${invocation.accountId}`,
+      );
+    }
+    if (container.state === "gone") return container;
+    const wanted = start === "cold" ? "blank" : "idle";
+    if (container.state !== wanted)
+      violated(`a ${start} start in container ${container.id}, which is ${container.state}`);
+    if (container.runtime !== invocation.runtime)
+      violated(`container ${container.id} has runtime ${container.runtime}`);
+    if (start === "cold") {
+      container.functionKey = invocation.functionKey;
+      this.#hold(invocation.memoryMiB - container.memoryMiB);
+      container.memoryMiB = invocation.memoryMiB;
+    } else {
+      this.#checkWarm(container, lease);
+    }
+    container.state = "running";
+    container.lease = lease;
+    this.runningCount++;
+    return container;
+  }
+
+  /** @returns the container, or undefined when it ended by itself before. */
+  destroy(containerId: ContainerId): SimulatedContainer | undefined {
+    const container = this.#container(containerId);
+    if (container.isGoneTold) violated(`container ${containerId} was told to go after it was gone`);
+    if (container.state === "gone") return undefined;
+    if (container.state === "running" || container.state === "ending") {
+      violated(`container ${containerId} was told to go while ${container.state}`);
+    }
+    if (container.state === "creating") this.creatingCount--;
+    container.state = "ending";
+    return container;
+  }
+
+  ready(container: SimulatedContainer): void {
+    this.creatingCount--;
+    container.state = "blank";
+  }
+
+  finish(container: SimulatedContainer): void {
+    this.runningCount--;
+    container.state = container.staysUsable ? "idle" : "ending";
+    container.lease = undefined;
+  }
+
+  /** Whatever it did. Its memory is free. */
+  end(container: SimulatedContainer): void {
+    if (container.state === "gone") return;
+    if (container.state === "creating") this.creatingCount--;
+    if (container.state === "running") this.runningCount--;
+    container.state = "gone";
+    container.lease = undefined;
+    this.heldMiB -= container.memoryMiB;
+  }
+
+  /** What the agent holds. It joins only after all that it was making or destroying is gone. */
+  report(): InstanceReport {
+    for (const container of this.containers.values()) {
+      if (container.state === "creating" || container.state === "ending") this.end(container);
+      if (container.state === "gone") this.containers.delete(container.id);
+    }
+    return {
+      instanceId: this.id,
+      subPool: this.subPool,
+      shape: this.shape,
+      accountId: this.accountId,
+      containers: Array.from(this.containers.values(), reportOf),
+    };
+  }
+
+  #container(containerId: ContainerId): SimulatedContainer {
+    return this.containers.get(containerId) ?? violated(`there is no container ${containerId} on instance ${this.id}`);
+  }
+
+  #checkWarm(container: SimulatedContainer, { id, invocation }: Lease): void {
+    if (container.functionKey !== invocation.functionKey) {
+      violated(
+        `container ${container.id} holds ${container.functionKey}, and lease ${id} is for ${invocation.functionKey}`,
+      );
+    }
+    if (container.memoryMiB !== invocation.memoryMiB)
+      violated(`container ${container.id} has ${container.memoryMiB} MiB`);
+    if (container.isRetired) violated(`container ${container.id} runs ${container.functionKey}, which is retired`);
+  }
+
+  #hold(memoryMiB: number): void {
+    this.heldMiB += memoryMiB;
+    if (this.heldMiB > this.shape.memoryMiB) {
+      violated(`containers of ${this.heldMiB} MiB on instance ${this.id} of ${this.shape.memoryMiB} MiB`);
+    }
+  }
+}
+
+function reportOf({ id: containerId, runtime, functionKey, memoryMiB, lease }: SimulatedContainer): ContainerReport {
+  if (functionKey === undefined) return { state: "blank", containerId, runtime };
+  if (lease === undefined) return { state: "idle", containerId, runtime, functionKey, memoryMiB };
+  const { id: leaseId, invocation } = lease;
+  return { state: "running", containerId, runtime, functionKey, memoryMiB, leaseId, invocationId: invocation.id };
+}

@@ -1,0 +1,214 @@
+import { ControlPlane } from "../control/control-plane.ts";
+import type { Settings } from "../control/settings.ts";
+import type { Command, Event } from "../model/event.ts";
+import type { Lease } from "../model/invocation.ts";
+import { Crowd } from "./crowd.ts";
+import type { EventLog } from "./event-log.ts";
+import { Random } from "./random.ts";
+import { Report } from "./report.ts";
+import { SimulatedHost } from "./simulated-host.ts";
+import { Stage } from "./stage.ts";
+import { Violation, violated } from "./violation.ts";
+import type { Restart, World } from "./world.ts";
+
+/** What the simulator needs of a control plane. */
+export type Core = Pick<ControlPlane, "handle" | "wakeAtMs" | "brokenInvariant">;
+
+export type SimulationOptions = {
+  /** Asks `brokenInvariant()` after every so many events; 0: never. */
+  readonly auditEvery: number;
+  readonly log?: EventLog;
+  /** Another core than the real one: a broken one must be caught. */
+  readonly makeCore?: (settings: Settings) => Core;
+};
+
+/** Ticks at one instant of time after which the core is said to spin. */
+const TICKS_AT_ONCE_MAX = 100;
+/** After the last call everything must be answered within this; the durable queue gives up after six hours. */
+const SETTLE_MS_MAX = 7 * 3_600_000;
+/** Room for launches and backed-off retries to end, once everything is answered. */
+const QUIET_MS = 300_000;
+const TICK: Event = { kind: "Tick" };
+
+/**
+ * Drives the production control plane through a made-up world, from the first call until everything
+ * is answered and the pools are at rest.
+ * @throws Violation when the core breaks what must hold, with the time and the event.
+ */
+export class Simulation {
+  readonly #world: World;
+  readonly #options: SimulationOptions;
+  readonly #makeCore: (settings: Settings) => Core;
+  readonly #stage: Stage;
+  readonly #crowd: Crowd;
+  readonly #host: SimulatedHost;
+  readonly #report = new Report();
+  readonly #isVoid: (lease: Lease) => boolean;
+  #core: Core;
+  #restartsLeft: number;
+  #ticksAtOnce = 0;
+  #lastEvent: Event = TICK;
+  #settleByMs = Number.POSITIVE_INFINITY;
+  #endMs = Number.POSITIVE_INFINITY;
+  #untilAudit = 0;
+
+  constructor(world: World, options: SimulationOptions) {
+    const random = new Random(world.seed);
+    this.#world = world;
+    this.#options = options;
+    this.#makeCore = options.makeCore ?? ((settings) => new ControlPlane(settings));
+    this.#stage = new Stage(world.grainMs);
+    this.#stage.tell = (event) => this.#tell(event);
+    this.#crowd = new Crowd(world, random.fork("crowd"), this.#stage, this.#report);
+    this.#host = new SimulatedHost(world, random.fork("host"), this.#stage, this.#report, this.#crowd);
+    this.#isVoid = (lease) => this.#host.isVoid(lease);
+    this.#core = this.#newCore();
+    this.#restartsLeft = world.restarts.length;
+    this.#untilAudit = options.auditEvery;
+  }
+
+  run(): Report {
+    try {
+      this.#start();
+      while (this.#stage.nowMs < this.#endMs) this.#step();
+      this.#checkRest();
+    } catch (error) {
+      throw this.#told(error);
+    }
+    this.#report.endMs = this.#stage.nowMs;
+    return this.#report;
+  }
+
+  #start(): void {
+    this.#tell(TICK); // A server's first event; the pools begin to fill.
+    this.#crowd.open(this.#host);
+    for (const restart of this.#world.restarts) this.#stage.later(restart.atMs, () => this.#end(restart));
+  }
+
+  #step(): void {
+    const { timeline } = this.#stage;
+    const headMs = timeline.headMs;
+    const wakeMs = this.#wakeMs();
+    if (wakeMs <= headMs) {
+      if (wakeMs === Number.POSITIVE_INFINITY)
+        violated(`nothing will ever happen again: ${this.#crowd.describeUnsettled()}`);
+      this.#tick(wakeMs);
+    } else {
+      this.#stage.nowMs = headMs;
+      this.#ticksAtOnce = 0;
+      timeline.take().happen();
+    }
+    if (this.#crowd.isDone) this.#settle();
+  }
+
+  #wakeMs(): number {
+    if (!this.#stage.isServerUp) return Number.POSITIVE_INFINITY;
+    const { wakeAtMs } = this.#core;
+    return wakeAtMs === undefined
+      ? Number.POSITIVE_INFINITY
+      : Math.max(this.#stage.nowMs, wakeAtMs + this.#world.tickLatenessMs);
+  }
+
+  #tick(atMs: number): void {
+    this.#ticksAtOnce = atMs === this.#stage.nowMs ? this.#ticksAtOnce + 1 : 0;
+    if (this.#ticksAtOnce > TICKS_AT_ONCE_MAX) violated("a Tick does not move wakeAtMs: the core spins");
+    this.#stage.nowMs = atMs;
+    this.#tell(TICK);
+  }
+
+  /** All calls were made. Waits for the last answer, and then for the pools to come to rest. */
+  #settle(): void {
+    const { nowMs } = this.#stage;
+    if (this.#endMs < Number.POSITIVE_INFINITY || this.#restartsLeft > 0) return;
+    if (this.#settleByMs === Number.POSITIVE_INFINITY) {
+      this.#stage.hasFaults = false;
+      this.#settleByMs = nowMs + SETTLE_MS_MAX;
+    }
+    if (this.#crowd.isSettled) {
+      const { keepAliveMs, instanceIdleMs } = this.#world.settings;
+      this.#endMs = nowMs + keepAliveMs + 3 * instanceIdleMs + QUIET_MS;
+    } else if (nowMs > this.#settleByMs) {
+      violated(`${this.#crowd.describeUnsettled()}, ${SETTLE_MS_MAX} ms after the last call`);
+    }
+  }
+
+  #tell(event: Event): void {
+    const { nowMs } = this.#stage;
+    const { log, auditEvery } = this.#options;
+    this.#lastEvent = event;
+    this.#report.events++;
+    log?.append(nowMs, event);
+    const commands = this.#core.handle(event, nowMs);
+    for (let i = 0; i < commands.length; i++) {
+      const command = commands[i] as Command;
+      log?.append(nowMs, command);
+      this.#perform(command);
+    }
+    this.#report.commands += commands.length;
+    if (auditEvery === 0 || --this.#untilAudit > 0) return;
+    this.#untilAudit = auditEvery;
+    const broken = this.#core.brokenInvariant();
+    if (broken !== undefined) violated(`the core's own audit: ${broken}`);
+  }
+
+  #perform(command: Command): void {
+    if (command.kind === "RejectInvocation") return this.#crowd.refused(command.invocation, command.code, this.#isVoid);
+    if (command.kind === "RunInvocation") this.#crowd.started(command.lease);
+    this.#host.perform(command);
+  }
+
+  // The end of a server, and the next one
+
+  #end(restart: Restart): void {
+    if (!this.#stage.isServerUp || this.#crowd.isShuttingDown) return void this.#restartsLeft--;
+    if (restart.kind === "crash") return this.#goDown(restart);
+    this.#crowd.isShuttingDown = true;
+    this.#host.isShuttingDown = true;
+    this.#tell({ kind: "ShutdownBegan" });
+    this.#stage.later(restart.graceMs, () => {
+      this.#host.serverLeft();
+      this.#goDown(restart);
+    });
+  }
+
+  #goDown({ kind, downMs }: Restart): void {
+    this.#stage.isServerUp = false;
+    this.#report.restarts++;
+    if (kind === "crash") this.#host.serverDied();
+    this.#crowd.serverEnded();
+    this.#stage.later(downMs, () => this.#comeUp());
+  }
+
+  #comeUp(): void {
+    this.#stage.serverRun++;
+    this.#stage.isServerUp = true;
+    this.#restartsLeft--;
+    this.#core = this.#newCore();
+    this.#host.isShuttingDown = false;
+    this.#tell(TICK);
+    this.#host.serverCame();
+    this.#crowd.serverCame();
+  }
+
+  #newCore(): Core {
+    return this.#makeCore({ ...this.#world.settings, idPrefix: `s${this.#stage.serverRun}-` });
+  }
+
+  /** Long after the last answer: nothing is left of the load, and the pools are full again. */
+  #checkRest(): void {
+    this.#host.checkRest();
+  }
+
+  #told(error: unknown): Error {
+    if (!(error instanceof Error)) return new Violation(String(error));
+    const sentence = error instanceof Violation ? error.message : `the core threw ${error.stack ?? error.message}`;
+    return new Violation(`at ${this.#stage.nowMs} ms, after ${JSON.stringify(this.#lastEvent)}: ${sentence}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Runs one world. @throws Violation, see `Simulation`. */
+export function simulate(world: World, options: SimulationOptions): Report {
+  return new Simulation(world, options).run();
+}
