@@ -36,7 +36,12 @@ export const agentConfigSchema = z.object({
       userNamespace: z.boolean(),
       /** Empty: no network but loopback. */
       nameservers: z.array(z.string()),
+      /** The agent's own folder on disk, removed with the instance: what containers write to /tmp, the agent's log. */
       workDir: z.string(),
+      /** An empty folder that every user of the host can reach; the agent mounts its own memory file system there. */
+      mountDir: z.string(),
+      /** False where loop devices or mkfs.ext4 are missing; /tmp then takes memory of the instance. */
+      tmpOnDisk: z.boolean(),
     }),
   ]),
 });

@@ -1,0 +1,27 @@
+import type { RuntimeName } from "../model/runtime.ts";
+
+/** How the first process of a blank container starts. */
+export type RuntimeCommand = {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+};
+
+/**
+ * @param nodePath the runtime's Node binary, as the container sees it; unused by custom runtimes.
+ * @param runtimesDir folder with the bundled runtimes, as the container sees it.
+ */
+export function runtimeCommand(runtime: RuntimeName, nodePath: string, runtimesDir: string): RuntimeCommand {
+  if (runtime === "provided.al2023") {
+    return { command: "/bin/sh", args: [`${runtimesDir}/custom-runtime.sh`], env: BASE_ENVIRONMENT };
+  }
+  return { command: nodePath, args: [`${runtimesDir}/node-runtime.cjs`], env: BASE_ENVIRONMENT };
+}
+
+/** What holds before a function's own environment is known. */
+const BASE_ENVIRONMENT = {
+  PATH: "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+  LANG: "en_US.UTF-8",
+  TZ: ":UTC",
+  HOME: "/tmp",
+};

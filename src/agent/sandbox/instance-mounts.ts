@@ -1,0 +1,118 @@
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bindMount, bindMountReadOnly, mountFileSystem, shareMount, unmount } from "../../host/mount.ts";
+import type { OciBind } from "../../host/oci/oci-config.ts";
+import type { RuntimeName } from "../../model/runtime.ts";
+import type { TmpVolumes } from "./tmp-volume.ts";
+
+/** Bundles, runtime state and mount points: some ten KiB per container. */
+const MOUNT_DIR_SIZE_MIB = 64;
+
+export type MountSources = {
+  readonly baseImageDir: string;
+  readonly runtimesDir: string;
+  readonly nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>;
+  readonly nameservers: readonly string[];
+};
+
+/** Where the container finds what the agent mounted for it. */
+const RUNTIME_DIR = "/var/runtime";
+const NODE_PATH = "/var/lang/bin/node";
+export const CONTAINER_PATHS = { task: "/var/task", tmp: "/tmp", runtimes: RUNTIME_DIR, node: NODE_PATH } as const;
+
+/**
+ * The agent's part of the file tree: a memory file system in its own mount namespace, in which
+ * everything stands that containers mount. A container in a user namespace must be able to walk
+ * to its sources, which may lie in somebody's closed home folder: so they are bound in here.
+ *
+ * The tree is a *shared* mount and containers hold copies that follow it: code that is mounted
+ * into a container's folder here appears in the running container. The mount namespace dies with
+ * the agent, and all of this with it.
+ */
+export class InstanceMounts {
+  readonly #root: string;
+  readonly #tmpVolumes: TmpVolumes;
+
+  /** @throws Error naming what could not be mounted. */
+  constructor(root: string, sources: MountSources, tmpVolumes: TmpVolumes) {
+    this.#root = root;
+    this.#tmpVolumes = tmpVolumes;
+    mountFileSystem("tmpfs", "hearth", root, `size=${MOUNT_DIR_SIZE_MIB}m,mode=755`);
+    shareMount(root);
+    for (const folder of ["base", "runtimes", "node", "staging", "state", "containers"]) mkdirSync(join(root, folder));
+    bindMountReadOnly(sources.baseImageDir, this.baseDir);
+    bindMountReadOnly(sources.runtimesDir, join(root, "runtimes"));
+    for (const [runtime, binary] of Object.entries(sources.nodeBinaries)) this.#bindNode(runtime, binary);
+    const lines = sources.nameservers.map((server) => `nameserver ${server}\n`);
+    writeFileSync(this.#resolvConf, lines.join(""), { mode: 0o644 });
+  }
+
+  get baseDir(): string {
+    return join(this.#root, "base");
+  }
+
+  /** Where the OCI runtime keeps its records. */
+  get stateDir(): string {
+    return join(this.#root, "state");
+  }
+
+  containerDir(containerId: string): string {
+    return join(this.#root, "containers", containerId);
+  }
+
+  /** Makes the folders of a container, with its /tmp. @returns its bundle's folder. */
+  open(containerId: string, tmpSizeMiB: number): string {
+    const directory = this.containerDir(containerId);
+    mkdirSync(directory);
+    mkdirSync(join(directory, "task"));
+    mkdirSync(join(directory, "tmp"));
+    this.#tmpVolumes.mount(join(directory, "tmp"), tmpSizeMiB);
+    return directory;
+  }
+
+  /** What a container of this runtime sees beside its root. */
+  binds(containerId: string, runtime: RuntimeName): OciBind[] {
+    const directory = this.containerDir(containerId);
+    return [
+      { source: join(directory, "task"), target: CONTAINER_PATHS.task, isPropagated: true },
+      { source: join(directory, "tmp"), target: CONTAINER_PATHS.tmp, isPropagated: true },
+      { source: join(this.#root, "runtimes"), target: RUNTIME_DIR },
+      { source: this.#resolvConf, target: "/etc/resolv.conf" },
+      ...(runtime === "provided.al2023" ? [] : [{ source: join(this.#root, "node", runtime), target: NODE_PATH }]),
+    ];
+  }
+
+  /** The code appears at the container's task folder. Bound twice, because flags do not follow a mount once it is out. */
+  showCode(containerId: string, codeDir: string): void {
+    const staging = join(this.#root, "staging");
+    bindMountReadOnly(codeDir, staging);
+    try {
+      bindMount(staging, join(this.containerDir(containerId), "task"));
+    } finally {
+      unmount(staging);
+    }
+  }
+
+  /** A new empty /tmp covers the one so far. */
+  resizeTmp(containerId: string, sizeMiB: number): void {
+    this.#tmpVolumes.mount(join(this.containerDir(containerId), "tmp"), sizeMiB);
+  }
+
+  /** The container is dead by then. */
+  close(containerId: string): void {
+    const directory = this.containerDir(containerId);
+    for (const folder of ["task", "tmp"]) while (unmount(join(directory, folder)));
+    rmSync(directory, { recursive: true, force: true });
+    rmSync(join(this.stateDir, containerId), { recursive: true, force: true });
+  }
+
+  get #resolvConf(): string {
+    return join(this.#root, "resolv.conf");
+  }
+
+  #bindNode(runtime: string, binary: string): void {
+    const target = join(this.#root, "node", runtime);
+    closeSync(openSync(target, "wx"));
+    bindMountReadOnly(binary, target);
+  }
+}

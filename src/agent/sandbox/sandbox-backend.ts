@@ -1,0 +1,160 @@
+import { chownSync, closeSync, constants, openSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Cgroup } from "../../host/cgroup.ts";
+import { type CgroupHost, detectCgroups } from "../../host/cgroup-host.ts";
+import { makeFifo, socketPair } from "../../host/libc.ts";
+import { bringLoopbackUp } from "../../host/loopback.ts";
+import { hostUidOf, ociConfig, UIDS_PER_CONTAINER } from "../../host/oci/oci-config.ts";
+import type { ContainerId } from "../../model/ids.ts";
+import type { RuntimeName } from "../../model/runtime.ts";
+import type { AgentConfig } from "../../protocol/agent-config.ts";
+import type { ContainerBackend, ContainerHandle } from "../container-backend.ts";
+import { runtimeCommand } from "../runtime-command.ts";
+import { CONTAINER_PATHS, InstanceMounts } from "./instance-mounts.ts";
+import { OciRuntime } from "./oci-runtime.ts";
+import { startOrphanReaper } from "./orphan-reaper.ts";
+import { ParallelLimit } from "./parallel-limit.ts";
+import { removeEmptied, SandboxContainer } from "./sandbox-container.ts";
+import { diskTmpVolumes, memoryTmpVolumes } from "./tmp-volume.ts";
+
+/** What fits into the uids that the provider gives an instance. */
+const CONTAINERS_MAX = 1024;
+/** Each start takes some 20 MiB of the agent's own memory, and more at once are no faster on few CPUs. */
+const STARTS_MAX = 2;
+/** Threads count too; as many as Lambda gives. */
+const PIDS_MAX = 1024;
+/** Lambda's default; another size is mounted over it when the container is assigned. */
+const TMP_SIZE_MIB = 512;
+
+/**
+ * Prepares the agent's mount namespace and makes containers in it. The agent must be the first
+ * process of namespaces of its own, as the sandbox provider starts it.
+ *
+ * @throws Error naming what could not be prepared.
+ */
+export async function createSandboxBackend(config: AgentConfig): Promise<ContainerBackend> {
+  if (config.backend.kind !== "sandbox") throw new Error(`not the configuration of a sandbox: ${config.backend.kind}`);
+  const cgroups = detectCgroups();
+  if ("missing" in cgroups) throw new Error(cgroups.missing);
+  bringLoopbackUp();
+  return new SandboxBackend(config, config.backend, cgroups);
+}
+
+type SandboxConfig = Extract<AgentConfig["backend"], { kind: "sandbox" }>;
+
+class SandboxBackend implements ContainerBackend {
+  readonly #config: SandboxConfig;
+  readonly #cpuMilliMax: number;
+  readonly #cgroups: CgroupHost;
+  readonly #mounts: InstanceMounts;
+  readonly #ociRuntime: OciRuntime;
+  readonly #starts = new ParallelLimit(STARTS_MAX, CONTAINERS_MAX);
+  /** Numbers of the containers that exist; each has a range of uids. */
+  readonly #slots = new Set<number>();
+  readonly #stopReaper = startOrphanReaper();
+
+  constructor(config: AgentConfig, backend: SandboxConfig, cgroups: CgroupHost) {
+    this.#config = backend;
+    this.#cpuMilliMax = config.shape.cpuMilli;
+    this.#cgroups = cgroups;
+    const { runtimesDir, nodeBinaries } = config;
+    const { baseImageDir, nameservers } = backend;
+    const tmpVolumes = backend.tmpOnDisk ? diskTmpVolumes(backend.workDir) : memoryTmpVolumes;
+    const sources = { baseImageDir, nameservers, runtimesDir, nodeBinaries };
+    this.#mounts = new InstanceMounts(backend.mountDir, sources, tmpVolumes);
+    this.#ociRuntime = new OciRuntime(backend.ociRuntimePath, this.#mounts.stateDir);
+  }
+
+  async create(containerId: ContainerId, runtime: RuntimeName, memoryMiB: number): Promise<ContainerHandle> {
+    const slot = this.#takeSlot();
+    const cgroup = this.#cgroups.group(join(this.#config.cgroupPath, containerId));
+    try {
+      return await this.#starts.run(() => this.#start(containerId, runtime, memoryMiB, slot, cgroup));
+    } catch (error) {
+      await removeEmptied(cgroup);
+      this.#mounts.close(containerId);
+      this.#slots.delete(slot);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stopReaper();
+  }
+
+  async #start(
+    containerId: ContainerId,
+    runtime: RuntimeName,
+    memoryMiB: number,
+    slot: number,
+    cgroup: Cgroup,
+  ): Promise<ContainerHandle> {
+    const uidBase = this.#config.uidBase + slot * UIDS_PER_CONTAINER;
+    const hostUid = hostUidOf(uidBase);
+    const bundleDir = this.#mounts.open(containerId, TMP_SIZE_MIB);
+    cgroup.create();
+    cgroup.setLimits({ memoryMiB, pidsMax: PIDS_MAX });
+    writeFileSync(join(bundleDir, "config.json"), this.#bundleConfig(containerId, runtime, cgroup.path, uidBase));
+    const output = openOutput(join(bundleDir, "output"), hostUid);
+    const [channelFd, containerChannelFd] = socketPair();
+    const openFds = [output.readFd, channelFd];
+    try {
+      const fds = { outputFd: output.writeFd, channelFd: containerChannelFd };
+      const pid = await this.#ociRuntime.start({ containerId, bundleDir, ...fds });
+      openFds.length = 0;
+      return new SandboxContainer({
+        containerId,
+        pid,
+        channelFd,
+        outputFd: output.readFd,
+        hostUid,
+        cgroup,
+        mounts: this.#mounts,
+        tmpSizeMiB: TMP_SIZE_MIB,
+        cpuMilliMax: this.#cpuMilliMax,
+        onDestroyed: () => this.#slots.delete(slot),
+      });
+    } finally {
+      for (const fd of [output.writeFd, containerChannelFd, ...openFds]) closeSync(fd);
+    }
+  }
+
+  #bundleConfig(containerId: ContainerId, runtime: RuntimeName, cgroupPath: string, uidBase: number): string {
+    const { command, args, env } = runtimeCommand(runtime, CONTAINER_PATHS.node, CONTAINER_PATHS.runtimes);
+    return JSON.stringify(
+      ociConfig({
+        rootDir: this.#mounts.baseDir,
+        command: [command, ...args],
+        environment: env,
+        binds: this.#mounts.binds(containerId, runtime),
+        cgroupPath,
+        uidBase,
+        userNamespace: this.#config.userNamespace,
+      }),
+    );
+  }
+
+  #takeSlot(): number {
+    for (let slot = 0; slot < CONTAINERS_MAX; slot += 1) {
+      if (this.#slots.has(slot)) continue;
+      this.#slots.add(slot);
+      return slot;
+    }
+    throw new Error(`an instance holds at most ${CONTAINERS_MAX} containers`);
+  }
+}
+
+/**
+ * A real pipe, which a shell's `>/dev/stderr` can open again (it cannot open a socket). It ends
+ * when the last process that writes to it ends. The name is gone as soon as both ends are open.
+ */
+function openOutput(path: string, hostUid: number): { readFd: number; writeFd: number } {
+  makeFifo(path, 0o600);
+  try {
+    chownSync(path, hostUid, hostUid);
+    const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return { readFd, writeFd: openSync(path, constants.O_WRONLY) };
+  } finally {
+    rmSync(path);
+  }
+}

@@ -1,0 +1,125 @@
+import { Socket } from "node:net";
+import type { Duplex, Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Cgroup, CgroupMeter } from "../../host/cgroup.ts";
+import { type ProcessEnd, waitForChild } from "../../host/child-wait.ts";
+import type { ContainerAssignment, ContainerExit, ContainerHandle, ContainerUsage } from "../container-backend.ts";
+import { CONTAINER_PATHS, type InstanceMounts } from "./instance-mounts.ts";
+
+/** Between the end of the channel and the kernel's word that the process is gone; a process that goes on is killed then. */
+const EXIT_GRACE_MS = 100;
+/** A kill takes effect at once, save for one that waits for a disk. */
+const KILL_TIMEOUT_MS = 10_000;
+const POLL_MS = 2;
+
+export type ContainerParts = {
+  readonly containerId: string;
+  readonly pid: number;
+  readonly channelFd: number;
+  readonly outputFd: number;
+  readonly hostUid: number;
+  readonly cgroup: Cgroup;
+  readonly mounts: InstanceMounts;
+  /** Size of the /tmp that it was made with. */
+  readonly tmpSizeMiB: number;
+  /** The instance's share: the kernel refuses a group more than the group above it has. */
+  readonly cpuMilliMax: number;
+  /** Its uids may serve another container. */
+  readonly onDestroyed: () => void;
+};
+
+/** A container run by an OCI runtime: one control group, one process tree, one folder of mounts. */
+export class SandboxContainer implements ContainerHandle {
+  readonly channel: Duplex;
+  readonly output: Readable;
+  readonly exited: Promise<ContainerExit>;
+  readonly taskRoot = CONTAINER_PATHS.task;
+  readonly tmpDir = CONTAINER_PATHS.tmp;
+  readonly hostUid: number;
+
+  readonly #parts: ContainerParts;
+  readonly #meter: CgroupMeter;
+  #destroyed: Promise<void> | undefined;
+
+  constructor(parts: ContainerParts) {
+    this.#parts = parts;
+    this.#meter = parts.cgroup.openMeter();
+    this.hostUid = parts.hostUid;
+    this.channel = new Socket({ fd: parts.channelFd, readable: true, writable: true });
+    this.output = new Socket({ fd: parts.outputFd, readable: true, writable: false });
+    for (const stream of [this.channel, this.output]) stream.on("error", () => {}); // The end that follows is what counts.
+    this.exited = new Promise<void>((resolve) => this.channel.once("close", resolve)).then(() => this.#collect());
+  }
+
+  assign({ codeDir, memoryMiB, cpuMilli, ephemeralStorageMiB }: ContainerAssignment): void {
+    const { mounts, containerId, cgroup, tmpSizeMiB, cpuMilliMax } = this.#parts;
+    if (ephemeralStorageMiB !== tmpSizeMiB) mounts.resizeTmp(containerId, ephemeralStorageMiB);
+    mounts.showCode(containerId, codeDir);
+    cgroup.setLimits({ memoryMiB, cpuMilli: Math.min(cpuMilli, cpuMilliMax) });
+  }
+
+  freeze(): void {
+    this.#meter.freeze();
+  }
+
+  thaw(): void {
+    this.#meter.thaw();
+  }
+
+  beginUsage(): void {
+    this.#meter.beginUsage();
+  }
+
+  readUsage(): ContainerUsage {
+    return this.#meter.readUsage();
+  }
+
+  destroy(): Promise<void> {
+    this.#destroyed ??= this.#destroy();
+    return this.#destroyed;
+  }
+
+  async #destroy(): Promise<void> {
+    const { cgroup, mounts, containerId, onDestroyed } = this.#parts;
+    cgroup.killAll();
+    this.channel.destroy();
+    await this.exited;
+    await removeEmptied(cgroup);
+    this.#meter.close();
+    this.output.destroy();
+    mounts.close(containerId);
+    onDestroyed();
+  }
+
+  /** The first process is a child of ours since the runtime that started it ended. */
+  async #collect(): Promise<ContainerExit> {
+    const end = (await this.#waitForEnd(EXIT_GRACE_MS)) ?? (await this.#killAndWait());
+    return { ...end, isOutOfMemory: this.#meter.oomKills() > 0 };
+  }
+
+  async #killAndWait(): Promise<ProcessEnd> {
+    this.#parts.cgroup.killAll();
+    const end = await this.#waitForEnd(KILL_TIMEOUT_MS);
+    if (end === undefined) throw new Error(`container ${this.#parts.containerId} does not end after SIGKILL`);
+    return end;
+  }
+
+  async #waitForEnd(timeoutMs: number): Promise<ProcessEnd | undefined> {
+    const deadlineMs = performance.now() + timeoutMs;
+    for (;;) {
+      const end = waitForChild(this.#parts.pid);
+      if (end !== undefined || performance.now() > deadlineMs) return end;
+      await delay(POLL_MS);
+    }
+  }
+}
+
+/** A group can be removed a moment after the last process in it is gone. */
+export async function removeEmptied(cgroup: Cgroup): Promise<void> {
+  const deadlineMs = performance.now() + KILL_TIMEOUT_MS;
+  while (!cgroup.remove()) {
+    if (performance.now() > deadlineMs) throw new Error(`control group ${cgroup.path} stays busy`);
+    cgroup.killAll();
+    await delay(POLL_MS);
+  }
+}

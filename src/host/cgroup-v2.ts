@@ -1,0 +1,136 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type Cgroup, type CgroupLimits, type CgroupMeter, CPU_PERIOD_US, cpuQuotaUs } from "./cgroup.ts";
+import { childGroups, killProcesses, makeGroup, processIdsBelow, removeGroup } from "./cgroup-tree.ts";
+import { CgroupUsageReader } from "./cgroup-usage.ts";
+import { KernelFile } from "./kernel-file.ts";
+
+export const CONTROLLERS_V2 = ["memory", "cpu", "pids"] as const;
+
+const ONE = Buffer.from("1");
+const ZERO = Buffer.from("0");
+const MEBIBYTE = 1024 * 1024;
+
+/** A group of cgroup version 2. Groups with groups below hold no processes themselves. */
+export class CgroupV2 implements Cgroup {
+  readonly path: string;
+  readonly #root: string;
+  readonly #directory: string;
+
+  constructor(root: string, path: string) {
+    this.path = path;
+    this.#root = root;
+    this.#directory = join(root, path);
+  }
+
+  create(): void {
+    makeGroup(this.#directory);
+    this.#enableControllers(dirname(this.#directory));
+  }
+
+  setLimits(limits: CgroupLimits): void {
+    if (limits.memoryMiB !== undefined) {
+      this.#write("memory.max", limits.memoryMiB * MEBIBYTE);
+      if (existsSync(join(this.#directory, "memory.swap.max"))) this.#write("memory.swap.max", 0);
+    }
+    if (limits.cpuMilli !== undefined) this.#write("cpu.max", `${cpuQuotaUs(limits.cpuMilli)} ${CPU_PERIOD_US}`);
+    if (limits.pidsMax !== undefined) this.#write("pids.max", limits.pidsMax);
+  }
+
+  addProcess(pid: number): void {
+    this.#write("cgroup.procs", pid);
+  }
+
+  processIds(): number[] {
+    return processIdsBelow(this.#directory);
+  }
+
+  /** cgroup.kill came with Linux 5.14. */
+  killAll(): void {
+    const kill = join(this.#directory, "cgroup.kill");
+    if (existsSync(kill)) writeFileSync(kill, ONE);
+    else killProcesses(this.processIds());
+  }
+
+  remove(): boolean {
+    return removeGroup(this.#directory);
+  }
+
+  children(): string[] {
+    return childGroups(this.#directory);
+  }
+
+  memoryUsageBytes(): number {
+    return Number(readFileSync(join(this.#directory, "memory.current"), "utf8"));
+  }
+
+  openMeter(): CgroupMeter {
+    return new MeterV2(this.#directory);
+  }
+
+  /** From the root down: a group hands on only what it was handed. */
+  #enableControllers(directory: string): void {
+    if (directory !== this.#root) this.#enableControllers(dirname(directory));
+    const control = join(directory, "cgroup.subtree_control");
+    const enabled = existsSync(control) ? readFileSync(control, "utf8").split(/\s+/) : [];
+    const missing = CONTROLLERS_V2.filter((controller) => !enabled.includes(controller));
+    if (missing.length > 0) writeFileSync(control, missing.map((controller) => `+${controller}`).join(" "));
+  }
+
+  #write(file: string, value: number | string): void {
+    writeFileSync(join(this.#directory, file), String(value));
+  }
+}
+
+class MeterV2 implements CgroupMeter {
+  readonly #freezer: KernelFile;
+  readonly #cpu: KernelFile;
+  readonly #peak: { readonly file: KernelFile; readonly canReset: boolean };
+  readonly #stat: KernelFile;
+  readonly #events: KernelFile;
+  readonly #usage: CgroupUsageReader;
+
+  constructor(directory: string) {
+    this.#freezer = new KernelFile(join(directory, "cgroup.freeze"), "w");
+    this.#cpu = new KernelFile(join(directory, "cpu.stat"), "r");
+    this.#peak = openPeak(directory);
+    this.#stat = new KernelFile(join(directory, "memory.stat"), "r");
+    this.#events = new KernelFile(join(directory, "memory.events"), "r");
+    this.#usage = new CgroupUsageReader(2, { cpu: this.#cpu, peak: this.#peak.file, stat: this.#stat });
+  }
+
+  freeze(): void {
+    this.#freezer.write(ONE);
+  }
+
+  thaw(): void {
+    this.#freezer.write(ZERO);
+  }
+
+  beginUsage(): void {
+    if (this.#peak.canReset) this.#peak.file.write(ZERO);
+    this.#usage.begin();
+  }
+
+  readUsage() {
+    return this.#usage.read();
+  }
+
+  oomKills(): number {
+    return this.#events.readNumberAfter("oom_kill ");
+  }
+
+  close(): void {
+    for (const file of [this.#freezer, this.#cpu, this.#peak.file, this.#stat, this.#events]) file.close();
+  }
+}
+
+/** Since Linux 6.12 a write resets the peak for this file descriptor; before, the current use has to do. */
+function openPeak(directory: string): { file: KernelFile; canReset: boolean } {
+  try {
+    return { file: new KernelFile(join(directory, "memory.peak"), "r+"), canReset: true };
+  } catch (error) {
+    if (!["EACCES", "EPERM", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    return { file: new KernelFile(join(directory, "memory.current"), "r"), canReset: false };
+  }
+}

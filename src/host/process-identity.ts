@@ -1,0 +1,62 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+/** Tells one process from a later one with the same id. */
+export type ProcessIdentity = {
+  readonly pid: number;
+  /** Which boot of the host, and when in it, in the host's own words; only equality means anything. */
+  readonly bootId: string;
+  readonly startedAt: string;
+};
+
+/** Field 22 of /proc/PID/stat, counted from the one after the command's name, which may contain anything. */
+const START_TICKS_INDEX = 19;
+
+/** @returns undefined when no such process exists. */
+export function identifyProcess(pid: number): ProcessIdentity | undefined {
+  const startedAt = readStart(pid);
+  return startedAt === undefined ? undefined : { pid, bootId: readBootId(), startedAt };
+}
+
+/** Whether that very process exists, be it only as an exit status that nobody has asked for. */
+export function isAlive({ pid, bootId, startedAt }: ProcessIdentity): boolean {
+  return readStart(pid) === startedAt && readBootId() === bootId;
+}
+
+/**
+ * Kills the process and its group, also what the group's first process left behind; but nothing
+ * when the id belongs to a later process. Idempotent.
+ */
+export function killGroup({ pid, bootId, startedAt }: ProcessIdentity): void {
+  const current = readStart(pid);
+  if (readBootId() !== bootId || (current !== undefined && current !== startedAt)) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+function readStart(pid: number): string | undefined {
+  try {
+    if (process.platform !== "linux") return outputOf("ps", "-o", "lstart=", "-p", String(pid)) || undefined;
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_TICKS_INDEX];
+  } catch {
+    return undefined; // Neither a file nor a line of output: it is gone.
+  }
+}
+
+let knownBootId: string | undefined;
+
+function readBootId(): string {
+  knownBootId ??=
+    process.platform === "linux"
+      ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+      : outputOf("sysctl", "-n", "kern.bootsessionuuid");
+  return knownBootId;
+}
+
+function outputOf(command: string, ...args: string[]): string {
+  return execFileSync(command, args, { encoding: "utf8" }).trim();
+}
