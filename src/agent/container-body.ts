@@ -1,0 +1,36 @@
+import type { RuntimeName } from "../model/runtime.ts";
+import type { ContainerExit, ContainerHandle } from "./container-backend.ts";
+import { CustomDriver } from "./drivers/custom-driver.ts";
+import { ManagedDriver } from "./drivers/managed-driver.ts";
+import type { RuntimeDriver, RuntimeEvents } from "./drivers/runtime-driver.ts";
+import { ended, soon } from "./stream-end.ts";
+
+/** What the backend started under a container's id. An init that overran its time is given a second one. */
+export type ContainerBody = {
+  readonly handle: ContainerHandle;
+  readonly driver: RuntimeDriver;
+  readonly outputEnded: Promise<void>;
+};
+
+export type BodyEvents = RuntimeEvents & {
+  /** What the container wrote to its standard output or error. */
+  onOutput(text: Buffer): void;
+  /** The first process ended, and what it said before was heard. */
+  onExit(exit: ContainerExit): void;
+};
+
+/** Listens to a container that was started. No event comes before this returns. */
+export function openBody(handle: ContainerHandle, runtime: RuntimeName, events: BodyEvents): ContainerBody {
+  handle.output.on("data", (text: Buffer) => events.onOutput(text));
+  // A broken pipe means that the container ends, which `exited` tells.
+  handle.output.on("error", () => {});
+  handle.channel.on("error", () => {});
+  const channelEnded = ended(handle.channel);
+  void handle.exited.then(async (exit) => {
+    await soon(channelEnded);
+    events.onExit(exit);
+  });
+  const isCustom = runtime.startsWith("provided");
+  const driver = isCustom ? new CustomDriver(handle, events) : new ManagedDriver(handle.channel, events);
+  return { handle, driver, outputEnded: ended(handle.output) };
+}

@@ -1,0 +1,453 @@
+import { randomBytes } from "node:crypto";
+import type { ContainerId } from "../model/ids.ts";
+import type { ContainerReport } from "../model/instance.ts";
+import type { Outcome } from "../model/invocation.ts";
+import type { RuntimeName } from "../model/runtime.ts";
+import type { Assignment } from "../protocol/agent-protocol.ts";
+import { type AgentLog, reasonOf } from "./agent-log.ts";
+import type { ContainerBackend, ContainerExit, ContainerHandle, ContainerUsage } from "./container-backend.ts";
+import { type ContainerBody, openBody } from "./container-body.ts";
+import type { AnswerOutcome, OwnUsage } from "./drivers/runtime-driver.ts";
+import { exitText } from "./exit-text.ts";
+import { functionEnvironment } from "./function-environment.ts";
+import type { FunctionLog } from "./function-log.ts";
+import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
+import { soon } from "./stream-end.ts";
+
+/** Lambda's limit of the init phase; an init over it is repeated as part of the invocation. */
+export const INIT_MS_MAX = 10_000;
+/** From the order to make a container until its runtime waits for a function. */
+const CREATE_MS_MAX = 30_000;
+/** Lambda's largest response. */
+const RESPONSE_BYTES_MAX = 6_291_556;
+const EMPTY = Buffer.alloc(0);
+
+/** What a container needs of the agent around it. */
+export type ContainerWorld = {
+  readonly backend: ContainerBackend;
+  readonly log: AgentLog;
+  readonly initMsMax: number;
+  freezeAfterMs(): number;
+  blankMemoryMiB(): number;
+  onReady(container: Container, startMs: number): void;
+  onFinished(order: RunOrder, result: RunResult, payload: Buffer): void;
+  onGone(container: Container, reason: string): void;
+};
+
+/** One execution. `beganMs` is on the monotonic clock; undefined: the function's own time has not begun. */
+type Run = {
+  readonly order: RunOrder;
+  readonly payload: Buffer;
+  beganMs: number | undefined;
+  initUs: number | undefined;
+};
+
+type ColdRun = { readonly run: Run; readonly assignment: Assignment };
+
+type State =
+  | { readonly name: "creating"; readonly beganMs: number; readonly next: ColdRun | undefined }
+  | { readonly name: "blank" }
+  | { readonly name: "initialising"; readonly run: Run; readonly beganMs: number }
+  | { readonly name: "repeating"; readonly run: Run }
+  | { readonly name: "running"; readonly run: Run }
+  | { readonly name: "idle" }
+  | { readonly name: "frozen" }
+  | { readonly name: "gone" };
+
+/**
+ * One container of the instance, from its start to its end. States:
+ *
+ * - creating: the backend starts it, then the runtime says that it is blank. Normally nothing is
+ *   asked of it yet; only after a reconnection, when the server took it for blank, a first run may
+ *   already wait (`next`).
+ * - blank: the runtime waits for a function. A run with an assignment makes it that function's,
+ *   for good.
+ * - initialising: the function's module is evaluated, for a run that waits for it. Over
+ *   `initMsMax` the container is killed and becomes repeating.
+ * - repeating: a new container takes the place of the killed one, under the same id; its init
+ *   counts as part of the run, under the function's own timeout. Becomes running.
+ * - running: one execution. Ends with the runtime's answer (idle), or with the container.
+ * - idle: holds the function and waits for the next run of it; frozen after `freezeAfterMs`.
+ * - frozen: like idle, without CPU. A run thaws it.
+ * - gone: from every other state, by destruction, exit, timeout, violation or a failure of the
+ *   backend. What ran is answered first, after the last output was read; then the container is
+ *   announced as gone, when nothing of it is left.
+ *
+ * `#enter` is the only place that changes the state.
+ */
+export class Container {
+  readonly id: ContainerId;
+  readonly runtime: RuntimeName;
+  readonly #world: ContainerWorld;
+  readonly #log: FunctionLog;
+  #state: State;
+  #body: ContainerBody | undefined;
+  /** Settles when no body is being made or replaced. */
+  #starting: Promise<void>;
+  #assignment: Assignment | undefined;
+  #isAnnounced = false;
+  /** Of the container's start, and later of its init. */
+  #startTimer: NodeJS.Timeout;
+  /** Re-armed for each execution; what it means when it fires depends on the state. */
+  #deadlineTimer: NodeJS.Timeout | undefined;
+  #freezeTimer: NodeJS.Timeout | undefined;
+  #end: Promise<void> | undefined;
+
+  constructor(id: ContainerId, runtime: RuntimeName, log: FunctionLog, world: ContainerWorld) {
+    this.id = id;
+    this.runtime = runtime;
+    this.#log = log;
+    this.#world = world;
+    this.#state = { name: "creating", beganMs: performance.now(), next: undefined };
+    this.#startTimer = setTimeout(() => this.#endBecause(`not blank within ${CREATE_MS_MAX} ms`), CREATE_MS_MAX);
+    this.#starting = this.#start();
+  }
+
+  /** What the agent tells a server that it joins; undefined when there is nothing to adopt. */
+  report(): ContainerReport | undefined {
+    const { id: containerId, runtime } = this;
+    const state = this.#state;
+    if (state.name === "gone") return undefined;
+    const run = runOf(state);
+    const assignment = state.name === "creating" ? state.next?.assignment : this.#assignment;
+    if (assignment === undefined) {
+      this.#isAnnounced = true;
+      return { state: "blank", containerId, runtime };
+    }
+    const { functionKey, memoryMiB } = assignment;
+    if (run === undefined) return { state: "idle", containerId, runtime, functionKey, memoryMiB };
+    const { leaseId, invocationId } = run.order;
+    return { state: "running", containerId, runtime, functionKey, memoryMiB, leaseId, invocationId };
+  }
+
+  /** @throws Error when the container's state does not allow this run: the server broke the protocol. */
+  run(order: RunOrder, payload: Buffer): void {
+    const run: Run = { order, payload, beganMs: undefined, initUs: undefined };
+    if (this.#state.name === "gone") this.#world.onFinished(order, agentFault(), EMPTY);
+    else if (order.assignment === undefined) this.#runWarm(run);
+    else this.#runCold(run, order.assignment);
+  }
+
+  #runWarm(run: Run): void {
+    if (this.#state.name === "idle") this.#invoke(run);
+    else if (this.#state.name === "frozen") this.#thawAndInvoke(run);
+    else throw new Error(`run for container ${this.id}, which is ${this.#state.name}`);
+  }
+
+  #runCold(run: Run, assignment: Assignment): void {
+    const state = this.#state;
+    if (state.name === "blank") this.#assign(run, assignment);
+    else if (state.name === "creating" && state.next === undefined)
+      this.#enter({ ...state, next: { run, assignment } });
+    else throw new Error(`assignment for container ${this.id}, which is ${state.name}`);
+  }
+
+  /** Kills everything in it; resolves when nothing is left. */
+  destroy(reason: string): Promise<void> {
+    this.#endBecause(reason);
+    return this.#end as Promise<void>;
+  }
+
+  #enter(state: State): void {
+    this.#state = state;
+    const run = runOf(state);
+    this.#log.attribute(this.#assignment?.functionKey, run?.order.invocationId);
+    if (state.name === "idle") this.#freezeTimer?.refresh();
+  }
+
+  // ── Start ──────────────────────────────────────────────────────────────────────────────────
+
+  async #start(): Promise<void> {
+    try {
+      const memoryMiB = this.#assignment?.memoryMiB ?? this.#world.blankMemoryMiB();
+      const handle = await this.#world.backend.create(this.id, this.runtime, memoryMiB);
+      if (this.#state.name === "gone") return void (await handle.destroy());
+      this.#body = this.#open(handle);
+    } catch (cause) {
+      this.#fault("start", cause);
+    }
+  }
+
+  /** Events of a body that was replaced or given up reach nobody; its last output still belongs to the container. */
+  #open(handle: ContainerHandle): ContainerBody {
+    const isCurrent = () => this.#body === body && this.#state.name !== "gone";
+    const body: ContainerBody = openBody(handle, this.runtime, {
+      onBlank: () => isCurrent() && this.#onBlank(),
+      onInitDone: (initUs) => isCurrent() && this.#onInitDone(initUs),
+      onInitError: (payload) => isCurrent() && this.#onInitError(payload),
+      onAnswer: (requestId, outcome, payload, isFatal, own) => {
+        if (isCurrent()) this.#onAnswer(requestId, outcome, payload, isFatal, own);
+      },
+      onLog: (text) => isCurrent() && this.#log.write(text, handle.channel),
+      onViolation: (reason) => isCurrent() && this.#onViolation(reason),
+      onOutput: (text) => this.#log.write(text, handle.output),
+      onExit: (exit) => isCurrent() && this.#onExit(exit),
+    });
+    return body;
+  }
+
+  #onBlank(): void {
+    const state = this.#state;
+    if (state.name === "repeating") this.#guarded(state.run, "repeat init", () => this.#init());
+    else if (state.name === "creating") this.#becomeBlank(state);
+    else this.#onViolation("blank twice");
+  }
+
+  #becomeBlank(state: Extract<State, { name: "creating" }>): void {
+    clearTimeout(this.#startTimer);
+    this.#enter({ name: "blank" });
+    if (!this.#isAnnounced) this.#world.onReady(this, performance.now() - state.beganMs);
+    this.#isAnnounced = true;
+    if (state.next !== undefined) this.#assign(state.next.run, state.next.assignment);
+  }
+
+  // ── Init ───────────────────────────────────────────────────────────────────────────────────
+
+  #assign(run: Run, assignment: Assignment): void {
+    this.#assignment = assignment;
+    this.#guarded(run, "assign", () => {
+      this.#enter({ name: "initialising", run, beganMs: performance.now() });
+      this.#startTimer = setTimeout(() => this.#onInitOverrun(run), this.#world.initMsMax);
+      this.#init();
+      this.#deadlineTimer = setTimeout(() => this.#onDeadline(), assignment.timeoutMs);
+      this.#freezeTimer = setTimeout(() => this.#onFreezeDue(), this.#world.freezeAfterMs());
+    });
+  }
+
+  #init(): void {
+    const { handle, driver } = this.#body as ContainerBody;
+    const assignment = this.#assignment as Assignment;
+    handle.assign(assignment);
+    const environment = functionEnvironment(assignment, {
+      runtime: this.runtime,
+      taskRoot: handle.taskRoot,
+      tmpDir: handle.tmpDir,
+      runtimeApi: driver.runtimeApi,
+      logStreamHex: randomBytes(16).toString("hex"),
+      nowMs: Date.now(),
+    });
+    driver.init({ environment, handler: assignment.handler, taskRoot: handle.taskRoot });
+  }
+
+  #onInitDone(reportedUs: number | undefined): void {
+    const state = this.#state;
+    if (state.name === "repeating") {
+      this.#invoke(state.run);
+    } else if (state.name === "initialising") {
+      clearTimeout(this.#startTimer);
+      // The runtime leaves out its own overhead; it cannot make the time longer than it was.
+      const measuredUs = microsecondsSince(state.beganMs);
+      state.run.initUs = reportedUs === undefined ? measuredUs : Math.max(0, Math.min(reportedUs, measuredUs));
+      this.#invoke(state.run);
+    } else {
+      this.#onViolation("initDone outside init");
+    }
+  }
+
+  #onInitError(payload: Buffer): void {
+    const state = this.#state;
+    if (state.name === "initialising") state.run.initUs = microsecondsSince(state.beganMs);
+    const isInit = state.name === "initialising" || state.name === "repeating";
+    if (isInit) this.#finishAndEnd("initError", "the function's init failed", payload);
+    else this.#onViolation("initError outside init");
+  }
+
+  #onInitOverrun(run: Run): void {
+    if (this.#state.name !== "initialising") return;
+    this.#log.write(Buffer.from(initReport(microsecondsSince(this.#state.beganMs))));
+    const { handle, driver } = this.#body as ContainerBody;
+    this.#body = undefined;
+    driver.close();
+    run.beganMs = performance.now();
+    this.#enter({ name: "repeating", run });
+    this.#deadlineTimer?.refresh();
+    // The id is free again only when everything of the first one is gone.
+    this.#starting = handle.destroy().then(
+      () => (this.#state.name === "repeating" ? this.#start() : undefined),
+      (cause: unknown) => this.#fault("destroy", cause),
+    );
+  }
+
+  // ── Execution ──────────────────────────────────────────────────────────────────────────────
+
+  #thawAndInvoke(run: Run): void {
+    this.#guarded(run, "thaw", () => {
+      this.#body?.handle.thaw();
+      this.#invoke(run);
+    });
+  }
+
+  #invoke(run: Run): void {
+    const { handle, driver } = this.#body as ContainerBody;
+    const { order } = run;
+    const timeoutMs = (this.#assignment as Assignment).timeoutMs;
+    this.#enter({ name: "running", run });
+    handle.beginUsage();
+    // A repeated init has already used a part of the time.
+    const leftMs = run.beganMs === undefined ? timeoutMs : timeoutMs - (performance.now() - run.beganMs);
+    if (run.beganMs === undefined) {
+      this.#deadlineTimer?.refresh();
+      run.beganMs = performance.now();
+    }
+    driver.invoke(
+      {
+        requestId: order.invocationId,
+        deadlineMs: Date.now() + Math.round(leftMs),
+        invokedArn: order.invokedArn,
+        traceId: order.traceId ?? "",
+        clientContext: order.clientContext,
+        retries: order.retries,
+      },
+      run.payload,
+    );
+  }
+
+  #onAnswer(requestId: string, outcome: AnswerOutcome, payload: Buffer, isFatal: boolean, own: OwnUsage): void {
+    const state = this.#state;
+    if (state.name !== "running" || requestId !== state.run.order.invocationId) {
+      this.#onViolation("answer without invocation");
+      return;
+    }
+    const { run } = state;
+    const isTooLarge = payload.length > RESPONSE_BYTES_MAX;
+    const result = this.#result(isTooLarge ? "responseTooLarge" : outcome, run, !isFatal, undefined, own);
+    const body = isTooLarge ? EMPTY : payload;
+    if (isFatal) this.#endWith("the function's process failed", () => this.#world.onFinished(run.order, result, body));
+    else if (this.#body?.driver.hasOutputBehindAnswers) this.#afterPendingReads(() => this.#finish(run, result, body));
+    else this.#finish(run, result, body);
+  }
+
+  #finish(run: Run, result: RunResult, payload: Buffer): void {
+    if (runOf(this.#state) !== run) return;
+    this.#enter({ name: "idle" });
+    this.#world.onFinished(run.order, result, payload);
+  }
+
+  #result(outcome: Outcome, run: Run, containerUsable: boolean, exit?: string, own?: OwnUsage): RunResult {
+    const wallUs = run.beganMs === undefined ? 0 : microsecondsSince(run.beganMs);
+    // Timers have whole milliseconds and may fire a fraction early.
+    const wallUsMin = outcome === "timeout" ? (this.#assignment as Assignment).timeoutMs * 1000 : 0;
+    const usage: ContainerUsage | undefined = run.beganMs === undefined ? undefined : this.#body?.handle.readUsage();
+    return {
+      outcome,
+      containerUsable,
+      wallUs: Math.max(wallUs, wallUsMin),
+      cpuUs: usage?.cpuUs ?? own?.cpuUs,
+      memoryPeakBytes: usage?.memoryPeakBytes ?? own?.memoryBytes,
+      initUs: run.initUs,
+      exit,
+    };
+  }
+
+  /** After one whole turn of reading: what was in the pipes when this was called has been read then. */
+  #afterPendingReads(callback: () => void): void {
+    setImmediate(() => setImmediate(callback));
+  }
+
+  #onFreezeDue(): void {
+    if (this.#state.name !== "idle") return;
+    try {
+      this.#body?.handle.freeze();
+      this.#enter({ name: "frozen" });
+    } catch (cause) {
+      this.#fault("freeze", cause);
+    }
+  }
+
+  // ── End ────────────────────────────────────────────────────────────────────────────────────
+
+  #onDeadline(): void {
+    // It is armed by the last execution; an idle container has nothing to time out.
+    if (this.#state.name === "running" || this.#state.name === "repeating") {
+      this.#finishAndEnd("timeout", "the function timed out", EMPTY);
+    }
+  }
+
+  #onExit(exit: ContainerExit): void {
+    const text = exitText(exit);
+    this.#finishAndEnd(exit.isOutOfMemory ? "outOfMemory" : "exit", `exited: ${text ?? "exit status 0"}`, EMPTY, text);
+  }
+
+  #onViolation(reason: string): void {
+    this.#world.log("warn", "container broke the protocol", { containerId: this.id, reason });
+    this.#finishAndEnd("exit", reason, EMPTY, "signal: killed");
+  }
+
+  #fault(what: string, cause: unknown): void {
+    const reason = `${what}: ${reasonOf(cause)}`;
+    this.#world.log("error", "container failed", { code: "AGENT_FAULT", containerId: this.id, reason });
+    this.#endBecause(reason);
+  }
+
+  /** Does what may fail for reasons of the host; the run is then answered with agentFault. */
+  #guarded(run: Run, what: string, action: () => void): void {
+    try {
+      action();
+    } catch (cause) {
+      if (runOf(this.#state) !== run) this.#enter({ name: "running", run });
+      this.#fault(what, cause);
+    }
+  }
+
+  #endBecause(reason: string): void {
+    this.#finishAndEnd("agentFault", reason, EMPTY);
+  }
+
+  #finishAndEnd(outcome: Outcome, reason: string, payload: Buffer, exit?: string): void {
+    const run = runOf(this.#state);
+    if (run === undefined) {
+      this.#endWith(reason, () => {});
+    } else {
+      const result = this.#result(outcome, run, false, exit);
+      this.#endWith(reason, () => this.#world.onFinished(run.order, result, payload));
+    }
+  }
+
+  #endWith(reason: string, answer: () => void): void {
+    this.#end ??= this.#bury(reason, answer);
+  }
+
+  async #bury(reason: string, answer: () => void): Promise<void> {
+    const body = this.#body;
+    clearTimeout(this.#startTimer);
+    clearTimeout(this.#deadlineTimer);
+    clearTimeout(this.#freezeTimer);
+    const invocationId = runOf(this.#state)?.order.invocationId;
+    this.#enter({ name: "gone" });
+    // Its last words belong to what ran.
+    this.#log.attribute(this.#assignment?.functionKey, invocationId);
+    body?.driver.close();
+    const destroyed = body?.handle.destroy();
+    destroyed?.catch(() => {});
+    await soon(body === undefined ? this.#starting : body.outputEnded);
+    this.#log.flush();
+    answer();
+    try {
+      await destroyed;
+    } catch (cause) {
+      this.#world.log("error", "container not destroyed", { containerId: this.id, reason: reasonOf(cause) });
+    }
+    this.#world.onGone(this, reason);
+  }
+}
+
+function runOf(state: State): Run | undefined {
+  switch (state.name) {
+    case "initialising":
+    case "repeating":
+    case "running":
+      return state.run;
+    case "creating":
+      return state.next?.run;
+    default:
+      return undefined;
+  }
+}
+
+function initReport(initUs: number): string {
+  return `INIT_REPORT Init Duration: ${(initUs / 1000).toFixed(2)} ms\tPhase: init\tStatus: timeout\n`;
+}
+
+function microsecondsSince(beganMs: number): number {
+  return Math.round((performance.now() - beganMs) * 1000);
+}

@@ -1,0 +1,63 @@
+import type { RuntimeName } from "../model/runtime.ts";
+import type { Assignment } from "../protocol/agent-protocol.ts";
+
+export type FunctionPlace = {
+  readonly runtime: RuntimeName;
+  /** As the container sees them. */
+  readonly taskRoot: string;
+  readonly tmpDir: string;
+  /** `127.0.0.1:PORT`; managed runtimes have none. */
+  readonly runtimeApi: string | undefined;
+  /** 32 hex digits, new for each container. */
+  readonly logStreamHex: string;
+  readonly nowMs: number;
+};
+
+const NODE_LAYER: Readonly<Partial<Record<RuntimeName, string>>> = { "nodejs22.x": "node22", "nodejs24.x": "node24" };
+
+/**
+ * The whole environment of a function, as Lambda sets it (recorded from real functions; the order
+ * of precedence is in AWS's documentation, "Defined runtime environment variables"): the function's
+ * own variables replace the unreserved ones and cannot replace the reserved ones. No credentials
+ * are given; a function has those that its own variables carry.
+ */
+export function functionEnvironment(assignment: Assignment, place: FunctionPlace): Record<string, string> {
+  return { ...unreserved(place), ...assignment.environment, ...reserved(assignment, place) };
+}
+
+function unreserved({ runtime, taskRoot, tmpDir }: FunctionPlace): Record<string, string> {
+  const layer = NODE_LAYER[runtime];
+  const nodePath = `/opt/nodejs/${layer}/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:${taskRoot}`;
+  return {
+    LANG: "en_US.UTF-8",
+    TZ: ":UTC",
+    PATH: "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+    LD_LIBRARY_PATH: `/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:${taskRoot}:${taskRoot}/lib:/opt/lib`,
+    PWD: taskRoot,
+    SHLVL: "0",
+    AWS_XRAY_CONTEXT_MISSING: "LOG_ERROR",
+    ...(layer === undefined ? {} : { NODE_PATH: nodePath }),
+    // Where a container has no /tmp of its own, programs that ask for a temporary folder get its private one.
+    ...(tmpDir === "/tmp" ? {} : { TMPDIR: tmpDir }),
+  };
+}
+
+function reserved(assignment: Assignment, place: FunctionPlace): Record<string, string> {
+  const day = new Date(place.nowMs).toISOString().slice(0, 10).replaceAll("-", "/");
+  return {
+    _HANDLER: assignment.handler,
+    AWS_REGION: assignment.region,
+    AWS_DEFAULT_REGION: assignment.region,
+    // AWS leaves it out for OS-only runtimes.
+    ...(place.runtime.startsWith("provided") ? {} : { AWS_EXECUTION_ENV: `AWS_Lambda_${place.runtime}` }),
+    AWS_LAMBDA_FUNCTION_NAME: assignment.functionName,
+    AWS_LAMBDA_FUNCTION_VERSION: assignment.version,
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(assignment.memoryMiB),
+    AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
+    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${assignment.functionName}`,
+    AWS_LAMBDA_LOG_STREAM_NAME: `${day}/[${assignment.version}]${place.logStreamHex}`,
+    LAMBDA_TASK_ROOT: place.taskRoot,
+    LAMBDA_RUNTIME_DIR: "/var/runtime",
+    ...(place.runtimeApi === undefined ? {} : { AWS_LAMBDA_RUNTIME_API: place.runtimeApi }),
+  };
+}

@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Duplex, Readable } from "node:stream";
+import { identifyProcess } from "../host/process-identity.ts";
+import type { RuntimeName } from "../model/runtime.ts";
+import type { AgentConfig } from "../protocol/agent-config.ts";
+import type {
+  ContainerAssignment,
+  ContainerBackend,
+  ContainerExit,
+  ContainerHandle,
+  ContainerUsage,
+} from "./container-backend.ts";
+import { runtimeCommand } from "./runtime-command.ts";
+
+/** In each container's folder: who its first process is, for the provider, should the agent die. */
+const IDENTITY_FILE = "process.json";
+const CHANNEL_FD = 3;
+/** Asks the managed runtime for figures that only it has here. */
+const REPORT_USAGE = "HEARTH_REPORT_USAGE";
+/** Without control groups only the runtime itself can tell what it used. */
+const UNKNOWN_USAGE: ContainerUsage = { cpuUs: undefined, memoryPeakBytes: undefined };
+/** One pipe for both streams keeps what is written to them in order. */
+const JOIN_OUTPUTS = ["-c", 'exec "$@" 2>&1', "sh"];
+
+/**
+ * Containers that are plain child processes: they run anywhere, and nothing separates them from
+ * the host or from each other. No limit of the assignment is enforced.
+ */
+export function createProcessBackend(config: AgentConfig): ContainerBackend {
+  const { workDir } = config.backend;
+  return {
+    async create(containerId, runtime) {
+      const nodePath = nodePathOf(config, runtime);
+      const directory = join(workDir, containerId);
+      mkdirSync(join(directory, "tmp"), { recursive: true });
+      const child = start(directory, runtime, nodePath, config.runtimesDir);
+      const handle = new ProcessContainer(child, directory);
+      await once(child, "spawn");
+      // Synchronous: no moment in which it runs and nobody could find it.
+      writeFileSync(join(directory, IDENTITY_FILE), JSON.stringify(identifyProcess(child.pid as number) ?? null));
+      return handle;
+    },
+    async close() {
+      await rm(workDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function nodePathOf(config: AgentConfig, runtime: RuntimeName): string {
+  if (runtime === "provided.al2023") return "";
+  const path = config.nodeBinaries[runtime];
+  if (path === undefined) throw new Error(`no Node binary for ${runtime} on this host`);
+  return path;
+}
+
+function start(directory: string, runtime: RuntimeName, nodePath: string, runtimesDir: string): ChildProcess {
+  const { command, args, env } = runtimeCommand(runtime, nodePath, runtimesDir);
+  const tmpDir = join(directory, "tmp");
+  return spawn("/bin/sh", [...JOIN_OUTPUTS, command, ...args], {
+    cwd: tmpDir,
+    env: { ...env, HOME: tmpDir, TMPDIR: tmpDir, [REPORT_USAGE]: "1" },
+    // A group of its own, so that one signal reaches all that the function starts.
+    detached: true,
+    stdio: ["ignore", "pipe", "ignore", "pipe"],
+  });
+}
+
+class ProcessContainer implements ContainerHandle {
+  readonly channel: Duplex;
+  readonly output: Readable;
+  readonly exited: Promise<ContainerExit>;
+  readonly taskRoot: string;
+  readonly tmpDir: string;
+  readonly hostUid = undefined;
+  readonly #child: ChildProcess;
+  readonly #directory: string;
+  #destroyed: Promise<void> | undefined;
+
+  constructor(child: ChildProcess, directory: string) {
+    this.#child = child;
+    this.#directory = directory;
+    this.channel = child.stdio[CHANNEL_FD] as Duplex;
+    this.output = child.stdout as Readable;
+    this.taskRoot = join(directory, "task");
+    this.tmpDir = join(directory, "tmp");
+    this.exited = new Promise((resolve) => {
+      child.once("exit", (status, signal) => {
+        resolve({ status: status ?? undefined, signal: signal ?? undefined, isOutOfMemory: false });
+      });
+    });
+  }
+
+  assign({ codeDir }: ContainerAssignment): void {
+    symlinkSync(codeDir, this.taskRoot);
+  }
+
+  freeze(): void {
+    this.#signal("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#signal("SIGCONT");
+  }
+
+  beginUsage(): void {}
+
+  readUsage(): ContainerUsage {
+    return UNKNOWN_USAGE;
+  }
+
+  destroy(): Promise<void> {
+    this.#destroyed ??= this.#destroy();
+    return this.#destroyed;
+  }
+
+  async #destroy(): Promise<void> {
+    this.#signal("SIGKILL");
+    await this.exited;
+    // What it started while it was being killed.
+    this.#signal("SIGKILL");
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    try {
+      process.kill(-(this.#child.pid as number), signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+}

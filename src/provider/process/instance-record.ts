@@ -1,0 +1,73 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { killGroup, type ProcessIdentity } from "../../host/process-identity.ts";
+import type { InstanceId } from "../../model/ids.ts";
+
+const SUFFIX = ".json";
+/** Written by the agent's process backend beside each container's files. */
+const CONTAINER_IDENTITY_FILE = "process.json";
+
+/**
+ * What the provider knows of its instances beyond its own life: one file per instance, with the
+ * identity of its agent, and a folder of the same name for the agent's files.
+ */
+export class InstanceRecords {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    mkdirSync(directory, { recursive: true });
+  }
+
+  workDirOf(instanceId: InstanceId): string {
+    return join(this.#directory, instanceId);
+  }
+
+  list(): InstanceId[] {
+    return readdirSync(this.#directory)
+      .filter((name) => name.endsWith(SUFFIX))
+      .map((name) => name.slice(0, -SUFFIX.length) as InstanceId);
+  }
+
+  /** Whole or not at all: the server may be killed at any moment. */
+  write(instanceId: InstanceId, agent: ProcessIdentity): void {
+    const draft = `${this.#fileOf(instanceId)}.draft`;
+    writeFileSync(draft, JSON.stringify(agent));
+    renameSync(draft, this.#fileOf(instanceId));
+  }
+
+  agentOf(instanceId: InstanceId): ProcessIdentity | undefined {
+    return readIdentity(this.#fileOf(instanceId));
+  }
+
+  /** Kills what is left of the instance's containers and removes its files. The agent is dead by then. */
+  clear(instanceId: InstanceId): void {
+    const workDir = this.workDirOf(instanceId);
+    for (const name of foldersIn(workDir)) {
+      const container = readIdentity(join(workDir, name, CONTAINER_IDENTITY_FILE));
+      if (container !== undefined) killGroup(container);
+    }
+    rmSync(workDir, { recursive: true, force: true, maxRetries: 3 });
+    rmSync(this.#fileOf(instanceId), { force: true });
+  }
+
+  #fileOf(instanceId: InstanceId): string {
+    return join(this.#directory, `${instanceId}${SUFFIX}`);
+  }
+}
+
+function foldersIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return []; // Nothing was made in it.
+  }
+}
+
+function readIdentity(path: string): ProcessIdentity | undefined {
+  try {
+    return (JSON.parse(readFileSync(path, "utf8")) as ProcessIdentity | null) ?? undefined;
+  } catch {
+    return undefined; // Not there: it was never written, or was removed together with what it named.
+  }
+}

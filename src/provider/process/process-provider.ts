@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
+import { resolve } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { identifyProcess, isAlive, killGroup } from "../../host/process-identity.ts";
+import { HearthError } from "../../model/error-code.ts";
+import type { InstanceId } from "../../model/ids.ts";
+import type { RuntimeName } from "../../model/runtime.ts";
+import type { CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
+import type { AgentConfig } from "../../protocol/agent-config.ts";
+import { InstanceRecords } from "./instance-record.ts";
+
+const MEBIBYTE = 1024 * 1024;
+/** How long a killed agent may take to be gone, and how often we look. */
+const KILL_MS_MAX = 5000;
+const KILL_LOOK_MS = 5;
+
+export const PROCESS_ISOLATION =
+  "NO ISOLATION: functions are plain child processes with this user's rights; they can read its files, reach its network and disturb each other. Run only code that you trust.";
+
+export type ProcessProviderOptions = {
+  readonly dataDir: string;
+  readonly agentBundlePath: string;
+  readonly runtimesDir: string;
+  readonly nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>;
+  /** The Node that runs the agents. */
+  readonly nodePath: string;
+  /** Receives the lines that agents write about themselves: JSON, or text if an agent fails to start. */
+  readonly log: (instanceId: InstanceId, line: string) => void;
+};
+
+/** Instances that are an agent with child processes: for hosts where nothing better works. */
+export function createProcessProvider(options: ProcessProviderOptions): CapacityProvider {
+  const records = new InstanceRecords(resolve(options.dataDir, "run/process"));
+
+  async function terminate(instanceId: InstanceId): Promise<void> {
+    const agent = records.agentOf(instanceId);
+    if (agent !== undefined) {
+      killGroup(agent);
+      for (let waitedMs = 0; isAlive(agent) && waitedMs < KILL_MS_MAX; waitedMs += KILL_LOOK_MS) {
+        await delay(KILL_LOOK_MS);
+      }
+    }
+    records.clear(instanceId);
+  }
+
+  return {
+    kind: "process",
+    isolation: PROCESS_ISOLATION,
+    capacity: { memoryMiB: Math.floor(totalmem() / MEBIBYTE), cpuMilli: availableParallelism() * 1000 },
+
+    async launch(order) {
+      const workDir = records.workDirOf(order.instanceId);
+      try {
+        mkdirSync(workDir, { recursive: true });
+        const agent = await startAgent(options, order, workDir);
+        const identity = identifyProcess(agent.pid as number);
+        if (identity !== undefined) records.write(order.instanceId, identity);
+      } catch (cause) {
+        records.clear(order.instanceId);
+        throw new HearthError("LAUNCH_FAILED", (cause as Error).message, { cause });
+      }
+    },
+
+    terminate,
+
+    async list() {
+      const [alive, dead] = partition(records.list(), (instanceId) => {
+        const agent = records.agentOf(instanceId);
+        return agent !== undefined && isAlive(agent);
+      });
+      for (const instanceId of dead) records.clear(instanceId);
+      return alive;
+    },
+
+    async close() {},
+  };
+}
+
+/** Detached: it outlives a server that is killed, and is adopted by the next one. */
+async function startAgent(
+  { agentBundlePath, runtimesDir, nodeBinaries, nodePath, log }: ProcessProviderOptions,
+  { instanceId, subPool, shape, serverSocketPath, token }: LaunchOrder,
+  workDir: string,
+): Promise<ChildProcess> {
+  const config: AgentConfig = {
+    instanceId,
+    subPool,
+    shape,
+    serverSocketPath: resolve(serverSocketPath),
+    token,
+    isolation: PROCESS_ISOLATION,
+    runtimesDir: resolve(runtimesDir),
+    nodeBinaries,
+    backend: { kind: "process", workDir },
+  };
+  const agent = spawn(nodePath, [resolve(agentBundlePath)], {
+    cwd: workDir,
+    env: { PATH: process.env["PATH"] ?? "", HEARTH_AGENT_CONFIG: JSON.stringify(config) },
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  await once(agent, "spawn");
+  const stderr = agent.stderr as Readable & { unref(): void };
+  createInterface({ input: stderr }).on("line", (line) => log(instanceId, line));
+  // Instances do not keep the server alive.
+  stderr.unref();
+  agent.unref();
+  return agent;
+}
+
+function partition<T>(items: readonly T[], belongs: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(belongs), items.filter((item) => !belongs(item))];
+}
