@@ -99,7 +99,10 @@ export class Channel {
     const bytesMax = 8 + (header.length + payload.length) * BYTES_PER_UNIT_MAX;
     if (bytesMax > OUTPUT_BYTES - this.#outputUsed) {
       this.flush();
-      if (bytesMax > OUTPUT_BYTES) return this.#writeLarge(header, payload);
+      if (bytesMax > OUTPUT_BYTES) {
+        this.#writeLarge(header, payload);
+        return;
+      }
     }
     const output = this.#output;
     const start = this.#outputUsed;

@@ -3,9 +3,8 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { RuntimeError } from "./function-error.ts";
-import type { InvocationContext } from "./invocation-context.ts";
+import type { Callback, InvocationContext } from "./invocation-context.ts";
 
-export type Callback = (error?: unknown, result?: unknown) => void;
 export type Handler = (event: unknown, context: InvocationContext, callback?: Callback) => unknown;
 
 /** Where Lambda looks, in this order; the first file that exists is the function's module. */
@@ -23,7 +22,10 @@ export const allowsCallbacks = Number.parseInt(process.versions.node, 10) < 24;
 export async function loadHandler(taskRoot: string, name: string): Promise<Handler> {
   const { folder, module, exportPath } = parseHandlerName(name);
   const loaded = await loadModule(findModule(taskRoot, folder, module));
-  const handler = exportPath.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], loaded);
+  const handler = exportPath.reduce<unknown>(
+    (value, key) => (value as Record<string, unknown> | undefined)?.[key],
+    loaded,
+  );
   if (handler === undefined || handler === null) {
     throw new RuntimeError("Runtime.HandlerNotFound", `${name} is undefined or not exported`);
   }

@@ -1,9 +1,10 @@
 import type { RuntimeOrder } from "../../protocol/runtime-protocol.ts";
-import type { Callback } from "./handler.ts";
 
 const { now } = Date;
 
 export type InvokeOrder = Extract<RuntimeOrder, { kind: "invoke" }>;
+
+export type Callback = (error?: unknown, result?: unknown) => void;
 
 /** The second argument of a handler, as AWS documents it for Node.js. */
 export type InvocationContext = {

@@ -1,7 +1,7 @@
 import type { Outlet } from "./channel.ts";
 import { describeError, describeErrorForLog, RuntimeError } from "./function-error.ts";
-import { allowsCallbacks, type Callback, type Handler } from "./handler.ts";
-import { ContextMaker, type InvocationContext, type InvokeOrder } from "./invocation-context.ts";
+import { allowsCallbacks, type Handler } from "./handler.ts";
+import { type Callback, ContextMaker, type InvocationContext, type InvokeOrder } from "./invocation-context.ts";
 import type { LogOutput } from "./log-output.ts";
 import type { UsageMeter } from "./usage-meter.ts";
 
@@ -83,7 +83,10 @@ export class Invoker {
 
   #call(order: InvokeOrder, event: unknown): void {
     const context = this.#contexts.make(order);
-    if (allowsCallbacks) return this.#callWithCallback(order, event, context);
+    if (allowsCallbacks) {
+      this.#callWithCallback(order, event, context);
+      return;
+    }
     const returned = this.#handler(event, context);
     if (isThenable(returned)) this.#await(order, returned);
     else this.#succeed(order, returned);
@@ -97,7 +100,10 @@ export class Invoker {
       else this.#fail(order, error);
     };
     const callback: Callback = (error, result) => {
-      if (error !== undefined && error !== null) return this.#fail(order, error);
+      if (error !== undefined && error !== null) {
+        this.#fail(order, error);
+        return;
+      }
       if (this.#running !== order) return;
       const answer = () => this.#succeed(order, result);
       this.#whenEmpty = answer;

@@ -82,7 +82,11 @@ process.on("uncaughtException", (error) => die("Uncaught Exception", error, EXIT
 process.on("unhandledRejection", (reason) => {
   const stack = reason instanceof Error ? reason.stack : String(reason);
   const name = "Runtime.UnhandledPromiseRejection";
-  die("Unhandled Promise Rejection", new RuntimeError(name, String(reason), `${name}: ${stack}`), EXIT_UNHANDLED_REJECTION);
+  die(
+    "Unhandled Promise Rejection",
+    new RuntimeError(name, String(reason), `${name}: ${stack}`),
+    EXIT_UNHANDLED_REJECTION,
+  );
 });
 process.on("beforeExit", () => {
   if (state.kind === "ready") state.invoker.loopEmptied();

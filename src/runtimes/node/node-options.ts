@@ -30,6 +30,7 @@ function split(word: string): [string, string] {
 }
 
 function importable(specifier: string, taskRoot: string): string {
-  if (/^(\.{0,2}\/)/.test(specifier)) return pathToFileURL(join(specifier.startsWith("/") ? "" : taskRoot, specifier)).href;
+  if (/^(\.{0,2}\/)/.test(specifier))
+    return pathToFileURL(join(specifier.startsWith("/") ? "" : taskRoot, specifier)).href;
   return pathToFileURL(createRequire(join(taskRoot, "/")).resolve(specifier)).href;
 }

@@ -4,4 +4,5 @@
  */
 const { parse, stringify } = globalThis.JSON;
 const pristine = { parse, stringify };
+
 export { pristine as JSON };

@@ -2,8 +2,8 @@ import { pathToFileURL } from "node:url";
 import type { Outlet } from "./channel.ts";
 import { replaceEnvironment } from "./environment.ts";
 import { describeErrorForLog } from "./function-error.ts";
-import { Invoker } from "./invoker.ts";
 import type { InvokeOrder } from "./invocation-context.ts";
+import { Invoker } from "./invoker.ts";
 import { LogOutput } from "./log-output.ts";
 import { UsageMeter } from "./usage-meter.ts";
 

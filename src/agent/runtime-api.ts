@@ -1,0 +1,256 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { isPeerInUidRange } from "./peer-uid.ts";
+
+/** Lambda's largest response (6,291,556 bytes); larger ones end the invocation with Lambda's own error. */
+const BODY_BYTES_MAX = 6_291_556;
+/** Clients may send up to 64 KiB of `Lambda-Runtime-Function-XRay-Error-Cause`. */
+const HEADER_BYTES_MAX = 128 * 1024;
+/** A bootstrap needs one or two; more than these are refused. */
+const CONNECTIONS_MAX = 32;
+/** A container's uids: its first host uid and as many as a user namespace has. */
+const UIDS_PER_CONTAINER = 65_536;
+
+const PREFIX = "/2018-06-01/runtime/";
+const INVOCATION_ANSWER = /^\/2018-06-01\/runtime\/invocation\/([^/]+)\/(response|error)$/;
+
+export type OfferedInvocation = {
+  readonly requestId: string;
+  readonly deadlineMs: number;
+  readonly invokedArn: string;
+  readonly traceId: string;
+  readonly clientContext?: string;
+  /** Executions of this invocation begun before this one; told in `Hearth-Runtime-Retries` when more than 0. */
+  readonly retries: number;
+  readonly payload: Buffer;
+};
+
+export type RuntimeApiOptions = {
+  /** First host uid of the container: only its processes may connect. undefined: any local process may. */
+  readonly hostUid: number | undefined;
+  /** Called once, when the bootstrap asks for its first invocation. */
+  readonly onReady: () => void;
+  readonly onResponse: (requestId: string, body: Buffer) => void;
+  /** `errorType`: what the runtime said in its header. */
+  readonly onError: (requestId: string, body: Buffer, errorType: string | undefined) => void;
+  readonly onInitError: (body: Buffer) => void;
+};
+
+/** The Lambda Runtime API for one container with a custom runtime, on loopback. */
+export type RuntimeApi = {
+  readonly port: number;
+  /**
+   * Gives the bootstrap an invocation: at once if it waits for one, else when it asks next.
+   * @throws Error when one is already offered or running.
+   */
+  offer(invocation: OfferedInvocation): void;
+  close(): Promise<void>;
+};
+
+/** @throws Error when no port can be opened. */
+export async function createRuntimeApi(options: RuntimeApiOptions): Promise<RuntimeApi> {
+  const session = new RuntimeSession(options);
+  const server = createServer(
+    // An idle bootstrap waits in `next` for hours, so nothing here times out: the agent ends what is late.
+    { keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0, maxHeaderSize: HEADER_BYTES_MAX },
+    (request, response) => session.handle(request, response),
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  server.on("connection", (socket: Socket) => {
+    const { hostUid } = options;
+    if (hostUid !== undefined && !isPeerInUidRange(socket, hostUid, UIDS_PER_CONTAINER)) socket.destroy();
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    offer: (invocation) => session.offer(invocation),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/**
+ * What the bootstrap is doing, as its requests tell:
+ *
+ * - `starting`: it has not asked for an invocation yet; the only state in which init may fail.
+ * - `waiting`: its `next` is open. An offer moves it to `running`, a lost connection to `between`.
+ * - `running`: it has an invocation and owes the answer. Its answer moves it to `between`.
+ * - `between`: it answered and has not asked again.
+ *
+ * An offer that comes while `starting` or `between` is kept until `next`.
+ */
+type State =
+  | { readonly kind: "starting" | "between" }
+  | { readonly kind: "waiting"; readonly response: ServerResponse }
+  | { readonly kind: "running"; readonly requestId: string };
+
+class RuntimeSession {
+  readonly #options: RuntimeApiOptions;
+  #state: State = { kind: "starting" };
+  #offered: OfferedInvocation | undefined;
+  #isReceiving = false;
+
+  constructor(options: RuntimeApiOptions) {
+    this.#options = options;
+  }
+
+  offer(invocation: OfferedInvocation): void {
+    if (this.#offered !== undefined || this.#state.kind === "running") {
+      throw new Error("an invocation is already offered or running");
+    }
+    if (this.#state.kind === "waiting") this.#deliver(this.#state.response, invocation);
+    else this.#offered = invocation;
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url = "" } = request;
+    const [, requestId, kind] = (method === "POST" && INVOCATION_ANSWER.exec(url)) || [];
+    if (requestId !== undefined) {
+      this.#answer(request, response, requestId, kind === "error");
+    } else if (method === "POST" && url === `${PREFIX}init/error`) {
+      this.#initError(request, response);
+    } else {
+      request.resume();
+      if (method === "GET" && url === `${PREFIX}invocation/next`) this.#next(response);
+      else refuse(response, 404, "NotFound", `No such operation: ${method} ${url}`);
+    }
+  }
+
+  #next(response: ServerResponse): void {
+    const { kind } = this.#state;
+    if (kind === "waiting" || kind === "running") {
+      refuseTransition(response, kind, "next");
+      return;
+    }
+    this.#state = { kind: "waiting", response };
+    response.on("close", () => {
+      if (this.#state.kind === "waiting" && this.#state.response === response) this.#state = { kind: "between" };
+    });
+    if (kind === "starting") this.#options.onReady();
+    const invocation = this.#offered;
+    if (invocation === undefined || this.#state.kind !== "waiting") return;
+    this.#offered = undefined;
+    this.#deliver(response, invocation);
+  }
+
+  #deliver(response: ServerResponse, invocation: OfferedInvocation): void {
+    this.#state = { kind: "running", requestId: invocation.requestId };
+    const { clientContext, retries } = invocation;
+    response.writeHead(200, {
+      "Content-Type": "application/json",
+      "Content-Length": invocation.payload.length,
+      "Lambda-Runtime-Aws-Request-Id": invocation.requestId,
+      "Lambda-Runtime-Deadline-Ms": invocation.deadlineMs,
+      "Lambda-Runtime-Invoked-Function-Arn": invocation.invokedArn,
+      "Lambda-Runtime-Trace-Id": headerText(invocation.traceId),
+      ...(clientContext === undefined ? {} : { "Lambda-Runtime-Client-Context": headerText(clientContext) }),
+      ...(retries > 0 ? { "Hearth-Runtime-Retries": retries } : {}),
+    });
+    response.end(invocation.payload);
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse, requestId: string, isError: boolean): void {
+    this.#readBody(request, response, (body) => {
+      const state = this.#state;
+      if (state.kind !== "running") {
+        refuseTransition(response, state.kind, isError ? "error" : "response");
+      } else if (state.requestId !== requestId) {
+        refuse(response, 400, "InvalidRequestID", "Invalid request ID");
+      } else {
+        this.#state = { kind: "between" };
+        if (body === undefined) {
+          refuseTooLarge(response);
+          this.#options.onError(requestId, RESPONSE_TOO_LARGE, "Function.ResponseSizeTooLarge");
+        } else {
+          accept(response);
+          if (isError) this.#options.onError(requestId, body, errorTypeOf(request));
+          else this.#options.onResponse(requestId, body);
+        }
+      }
+    });
+  }
+
+  #initError(request: IncomingMessage, response: ServerResponse): void {
+    this.#readBody(request, response, (body) => {
+      if (this.#state.kind !== "starting") {
+        refuseTransition(response, this.#state.kind, "init/error");
+      } else if (body === undefined) {
+        refuseTooLarge(response);
+      } else {
+        accept(response);
+        this.#options.onInitError(body);
+      }
+    });
+  }
+
+  /**
+   * Takes one body at a time, so that a container cannot make the agent hold many. Calls `onBody`
+   * with undefined when it is too large; what is over the limit is read and dropped.
+   */
+  #readBody(request: IncomingMessage, response: ServerResponse, onBody: (body: Buffer | undefined) => void): void {
+    if (this.#isReceiving) {
+      request.resume();
+      refuseTransition(response, "answering", "a second answer");
+      return;
+    }
+    this.#isReceiving = true;
+    let chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
+      else chunks = [];
+    });
+    request.on("end", () => onBody(bytes <= BODY_BYTES_MAX ? Buffer.concat(chunks) : undefined));
+    request.on("close", () => {
+      this.#isReceiving = false;
+    });
+  }
+}
+
+const RESPONSE_TOO_LARGE = Buffer.from(
+  JSON.stringify({
+    errorMessage: `Response payload size exceeded maximum allowed payload size (${BODY_BYTES_MAX} bytes).`,
+    errorType: "Function.ResponseSizeTooLarge",
+  }),
+);
+
+function errorTypeOf(request: IncomingMessage): string | undefined {
+  const errorType = request.headers["lambda-runtime-function-error-type"];
+  return typeof errorType === "string" ? errorType : undefined;
+}
+
+/** Headers carry one line of ASCII; JSON stays the same JSON when written so. */
+function headerText(text: string): string {
+  return text
+    .replace(/\p{Cc}/gu, " ")
+    .replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function accept(response: ServerResponse): void {
+  reply(response, 202, { status: "OK" });
+}
+
+function refuseTooLarge(response: ServerResponse): void {
+  refuse(response, 413, "RequestEntityTooLarge", `Exceeded maximum allowed payload size (${BODY_BYTES_MAX} bytes).`);
+}
+
+function refuseTransition(response: ServerResponse, from: string, operation: string): void {
+  refuse(response, 403, "InvalidStateTransition", `State transition is not allowed: ${operation} while ${from}`);
+}
+
+function refuse(response: ServerResponse, status: number, errorType: string, errorMessage: string): void {
+  reply(response, status, { errorMessage, errorType });
+}
+
+function reply(response: ServerResponse, status: number, body: object): void {
+  const bytes = Buffer.from(JSON.stringify(body));
+  response.writeHead(status, { "Content-Type": "application/json", "Content-Length": bytes.length });
+  response.end(bytes);
+}
