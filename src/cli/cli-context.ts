@@ -1,0 +1,34 @@
+import type { Readable } from "node:stream";
+import { connectionFrom, type Environment } from "./connection.ts";
+import { ServerClient } from "./server-client.ts";
+import type { Terminal } from "./terminal.ts";
+import type { UpOptions } from "./up-options.ts";
+
+/** The verbs that run in this process instead of talking to a server; main.ts gives them. */
+export type Verbs = {
+  /** Serves until it is told to end. @throws HearthError when it cannot. */
+  up(options: UpOptions): Promise<void>;
+  /** @returns the exit code. */
+  simulate(args: readonly string[]): Promise<number>;
+};
+
+/** What a command runs with. */
+export type CliContext = {
+  readonly env: Environment;
+  readonly terminal: Terminal;
+  readonly stdin: Readable;
+  readonly verbs: Verbs;
+  readonly version: string;
+  /** The exit code, where a command that did its work has one of its own. */
+  exitCode: number;
+};
+
+/** Options that every command has which talks to a server. */
+export type ServerFlags = {
+  readonly server?: string;
+  readonly json?: boolean;
+};
+
+export function serverOf(context: CliContext, flags: ServerFlags): ServerClient {
+  return new ServerClient(connectionFrom(flags.server, context.env));
+}

@@ -1,0 +1,25 @@
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+
+type LogsFlags = ServerFlags & { readonly follow?: boolean };
+
+export function addLogsCommand(program: Command, context: CliContext): void {
+  const { terminal } = context;
+  program
+    .command("logs")
+    .description("show what a function wrote, and its START, END and REPORT lines")
+    .argument("NAME", "function name")
+    .option("-f, --follow", "go on with what it writes from now on, until Ctrl-C")
+    .option("--server URL", "address of the server (HEARTH_SERVER)")
+    .option("--json", 'print one object {"line": …} per line')
+    .addHelpText("after", "\nExamples:\n  $ hearth logs hello\n  $ hearth logs hello --follow | grep REPORT")
+    .action(async (name: string, flags: LogsFlags) => {
+      const path = `/_hearth/logs/${encodeURIComponent(name)}${flags.follow ? "?follow=1" : ""}`;
+      const answer = await serverOf(context, flags).open({ method: "GET", path });
+      for await (const line of createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY })) {
+        terminal.print(flags.json ? JSON.stringify({ line }) : line);
+      }
+      if (flags.follow) terminal.note("the server ended the log");
+    });
+}

@@ -1,0 +1,65 @@
+import type { Command } from "commander";
+import type { CliContext } from "../cli-context.ts";
+import { CliError } from "../cli-error.ts";
+import { LOG_LEVELS, PROVIDER_CHOICES, type UpFlags, type UpOptions, upOptionsFrom } from "../up-options.ts";
+
+const HELP_AFTER = `
+Each option is also an environment variable: HEARTH_HOST, HEARTH_PORT, HEARTH_DATA, HEARTH_PROVIDER,
+HEARTH_LOG_LEVEL, HEARTH_NO_EXAMPLES=1, HEARTH_NO_NETWORK=1. The command line decides.
+
+When it serves it prints one line, \`ready http://HOST:PORT\`, on standard output. SIGTERM or Ctrl-C
+ends it: running invocations finish, and nothing of it stays behind.
+
+Examples:
+  $ hearth up
+  $ hearth up --port 8080 --data /var/lib/hearth --no-examples
+  $ HEARTH_PROVIDER=process hearth up             no isolation, needs no privileges`;
+
+export function addUpCommand(program: Command, context: CliContext): void {
+  program
+    .command("up")
+    .description("start a server on this machine")
+    .option("--host HOST", "address to serve on (default 127.0.0.1; any other requires signed requests)")
+    .option("--port PORT", "port to serve on (default 9600; 0: any free one)")
+    .option("--data DIR", "folder for functions, queue and logs (default .hearth)")
+    .option(
+      "--provider KIND",
+      `where containers run: ${PROVIDER_CHOICES.join(", ")} (default auto: sandbox where it works)`,
+    )
+    .option("--no-examples", "do not deploy and invoke the functions of examples/")
+    .option("--no-network", "containers reach no network")
+    .option("--log-level LEVEL", `${LOG_LEVELS.join(", ")} (default info)`)
+    .addHelpText("after", HELP_AFTER)
+    .action(async (flags: UpFlags) => {
+      const options = upOptionsFrom(flags, context.env);
+      try {
+        await context.verbs.up(options);
+      } catch (error) {
+        throw listenError(error as NodeJS.ErrnoException, options);
+      }
+    });
+}
+
+/** What the operating system says about an address, with the option that changes it. */
+function listenError(error: NodeJS.ErrnoException, { host, port }: UpOptions): Error {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new CliError(`port ${port} on ${host} is in use`, {
+        code: error.code,
+        remedy: "stop what listens there (`hearth status` shows whether it is Hearth), or choose another with --port",
+      });
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return new CliError(`${host} is no address of this machine`, {
+        code: error.code,
+        remedy: "choose another with --host: 127.0.0.1 for this machine only, 0.0.0.0 for all its addresses",
+      });
+    case "EACCES":
+      return new CliError(`port ${port} or the data folder is not allowed for this user: ${error.message}`, {
+        code: error.code,
+        remedy: "choose a port above 1023 with --port, or a folder of yours with --data",
+      });
+    default:
+      return error;
+  }
+}

@@ -1,0 +1,140 @@
+import { type IncomingMessage, request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
+import { CliError } from "./cli-error.ts";
+import type { Connection } from "./connection.ts";
+import { signedHeaders } from "./signature.ts";
+
+/** Lambda's longest timeout, and time to wait for capacity: nothing answers later than this. */
+const ANSWER_MS_MAX = 1_000_000;
+/** The largest answer of the API is a function's, of 6 MiB and 100 bytes; lists are smaller. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+export type ServerRequest = {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Percent-encoded, with its query. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+};
+
+/**
+ * Speaks HTTP to a Hearth server, signed where there is a key. Answers of 400 and above are thrown
+ * as CliError whose code is the public exception name.
+ */
+export class ServerClient {
+  readonly connection: Connection;
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+  }
+
+  /** The answer as JSON. */
+  async json<T>(request: Omit<ServerRequest, "body"> & { readonly body?: object }): Promise<T> {
+    const { body, ...rest } = request;
+    const headers = { ...rest.headers, "content-type": "application/json" };
+    const bytes = body === undefined ? {} : { headers, body: Buffer.from(JSON.stringify(body)) };
+    const answer = await this.open({ ...rest, ...bytes });
+    const text = (await readAll(answer)).toString();
+    return (text === "" ? undefined : JSON.parse(text)) as T;
+  }
+
+  /** The answer as it arrives; to be read by the caller. */
+  async open(request: ServerRequest): Promise<IncomingMessage> {
+    const answer = await this.#send(request);
+    if ((answer.statusCode ?? 0) < 400) return answer;
+    throw refusal(answer, (await readAll(answer)).toString());
+  }
+
+  #send(request: ServerRequest): Promise<IncomingMessage> {
+    const { url, credentials, region } = this.connection;
+    const body = request.body ?? Buffer.alloc(0);
+    const signed =
+      credentials === undefined
+        ? {}
+        : signedHeaders(
+            { method: request.method, host: url.host, path: request.path, body },
+            credentials,
+            region,
+            Date.now(),
+          );
+    const send = url.protocol === "https:" ? requestHttps : requestHttp;
+    return new Promise((resolve, reject) => {
+      const outgoing = send(new URL(request.path, url), {
+        method: request.method,
+        headers: { ...request.headers, ...signed, "content-length": body.length },
+        timeout: ANSWER_MS_MAX,
+      });
+      outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
+      outgoing.on("error", (error) => reject(this.#unreachable(error)));
+      outgoing.on("response", resolve);
+      outgoing.end(body);
+    });
+  }
+
+  #unreachable(error: NodeJS.ErrnoException): CliError {
+    const server = this.connection.url.origin;
+    if (error.code === "ECONNREFUSED" || error.code === "ENOTFOUND") {
+      return new CliError(`no server at ${server}`, {
+        code: "NoServer",
+        remedy: "start one with `npm start`, or name another with --server URL (HEARTH_SERVER)",
+        cause: error,
+      });
+    }
+    return new CliError(`the server at ${server} broke off: ${error.message}`, {
+      code: "Disconnected",
+      remedy: "see whether it still runs with `hearth status`",
+      cause: error,
+    });
+  }
+}
+
+/** @throws CliError when the answer breaks off or has no end. */
+export async function readAll(answer: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of answer) {
+      chunks.push(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+      if (bytes > ANSWER_BYTES_MAX) throw new Error(`more than ${ANSWER_BYTES_MAX} bytes`);
+    }
+  } catch (error) {
+    throw new CliError(`the server's answer could not be read: ${(error as Error).message}`, {
+      code: "Disconnected",
+      cause: error,
+    });
+  }
+  return Buffer.concat(chunks);
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ResourceNotFoundException: "`hearth list` shows what is deployed",
+  TooManyRequestsException: "call again in a moment; `hearth pools` shows what is busy",
+  MissingAuthenticationTokenException:
+    "set HEARTH_ACCESS_KEY_ID and HEARTH_SECRET_ACCESS_KEY, or HEARTH_DATA to the server's data folder",
+  UnrecognizedClientException:
+    "set HEARTH_ACCESS_KEY_ID and HEARTH_SECRET_ACCESS_KEY to a key of this server, or HEARTH_DATA to its data folder",
+  InvalidSignatureException: "check the secret access key and this machine's clock",
+  AccessDeniedException: "use a key of the operator's account",
+};
+
+function refusal(answer: IncomingMessage, text: string): CliError {
+  const header = answer.headers["x-amzn-errortype"];
+  const code = (Array.isArray(header) ? header[0] : header)?.split(":")[0] ?? `HTTP ${answer.statusCode}`;
+  const remedy = REMEDIES[code];
+  return new CliError(`${messageIn(text) ?? answer.statusMessage ?? "refused"} (${code})`, {
+    code,
+    ...(remedy === undefined ? {} : { remedy }),
+  });
+}
+
+/** Lambda writes `message` in some errors and `Message` in others. */
+function messageIn(text: string): string | undefined {
+  try {
+    const body = JSON.parse(text) as { message?: unknown; Message?: unknown };
+    const message = body.message ?? body.Message;
+    return typeof message === "string" ? message : undefined;
+  } catch {
+    return text.trim() === "" ? undefined : text.trim().slice(0, 500);
+  }
+}

@@ -1,0 +1,65 @@
+import { createHash, createHmac } from "node:crypto";
+
+export type Credentials = {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+};
+
+const SERVICE = "lambda";
+
+/**
+ * Headers that sign a request by AWS Signature Version 4 ("Create a signed AWS API request", IAM
+ * User Guide): `host`, `x-amz-date` and the body's hash are signed.
+ *
+ * @param path as it goes over the wire, percent-encoded once, with its query.
+ */
+export function signedHeaders(
+  request: { method: string; host: string; path: string; body: Buffer },
+  credentials: Credentials,
+  region: string,
+  nowMs: number,
+): Record<string, string> {
+  const date = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "");
+  const scope = `${date.slice(0, 8)}/${region}/${SERVICE}/aws4_request`;
+  const bodyHash = sha256Hex(request.body);
+  const headers = { host: request.host, "x-amz-content-sha256": bodyHash, "x-amz-date": date };
+  const names = Object.keys(headers).join(";");
+  const [path = "/", query = ""] = request.path.split("?");
+  const canonicalRequest = [
+    request.method,
+    path.split("/").map(encode).join("/"),
+    canonicalQuery(query),
+    ...Object.entries(headers).map(([name, value]) => `${name}:${value}`),
+    "",
+    names,
+    bodyHash,
+  ].join("\n");
+  const stringToSign = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${sha256Hex(canonicalRequest)}`;
+  const key = scope.split("/").reduce<string | Buffer>(hmac, `AWS4${credentials.secretAccessKey}`);
+  const signature = hmac(key, stringToSign).toString("hex");
+  const credential = `${credentials.accessKeyId}/${scope}`;
+  return {
+    ...headers,
+    authorization: `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${names}, Signature=${signature}`,
+  };
+}
+
+function canonicalQuery(query: string): string {
+  return [...new URLSearchParams(query)]
+    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
+    .sort()
+    .join("&");
+}
+
+/** RFC 3986: everything but unreserved characters. */
+function encode(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+function sha256Hex(data: string | Buffer): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+
+function hmac(key: string | Buffer, data: string): Buffer {
+  return createHmac("sha256", key).update(data).digest();
+}

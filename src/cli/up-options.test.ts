@@ -1,0 +1,75 @@
+import { resolve } from "node:path";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { CliError } from "./cli-error.ts";
+import { upOptionsFrom } from "./up-options.ts";
+
+describe("upOptionsFrom", () => {
+  test("without anything: loopback, port 9600, sandbox where it works, with examples and network", () => {
+    expect(upOptionsFrom({}, {})).toEqual({
+      host: "127.0.0.1",
+      port: 9600,
+      dataDir: resolve(".hearth"),
+      provider: "auto",
+      examples: true,
+      network: true,
+      logLevel: "info",
+    });
+  });
+
+  test("the command line wins over the environment, which wins over the default", () => {
+    const env = { HEARTH_PORT: "1", HEARTH_PROVIDER: "process", HEARTH_NO_EXAMPLES: "1", HEARTH_NO_NETWORK: "0" };
+    expect(upOptionsFrom({ port: "2" }, env)).toMatchObject({
+      port: 2,
+      provider: "process",
+      examples: false,
+      network: true,
+    });
+    expect(upOptionsFrom({ network: false }, env)).toMatchObject({ port: 1, network: false });
+    expect(upOptionsFrom({}, { HEARTH_PORT: "" }).port).toBe(9600);
+  });
+
+  test.each([
+    [{ port: "70000" }, {}, /^--port 70000/],
+    [{ port: "8o" }, {}, /^--port/],
+    [{}, { HEARTH_PORT: "-1" }, /^HEARTH_PORT -1/],
+    [{ host: "bad host" }, {}, /^--host/],
+    [{ host: "1.2.3" }, {}, /^--host/],
+    [{ provider: "docker" }, {}, /^--provider docker/],
+    [{ logLevel: "loud" }, {}, /^--log-level loud/],
+    [{}, { HEARTH_NO_EXAMPLES: "maybe" }, /^HEARTH_NO_EXAMPLES maybe/],
+  ])("%j with %j names the culprit and a remedy", (flags, env, says) => {
+    const failure = failureOf(() => upOptionsFrom(flags, env));
+    expect(failure.message).toMatch(says);
+    expect(failure.exitCode).toBe(2);
+    expect(failure.remedy).toBeTruthy();
+  });
+
+  test.each(["::1", "0.0.0.0", "localhost", "build-7.example.org"])("takes the host %s", (host) => {
+    expect(upOptionsFrom({ host }, {}).host).toBe(host);
+  });
+
+  test("any text is either a port in range or refused", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.integer().map(String)), (port) => {
+        try {
+          expect(upOptionsFrom({ port }, {}).port).toSatisfy(
+            (n: number) => Number.isInteger(n) && n >= 0 && n < 65_536,
+          );
+        } catch (error) {
+          expect(error).toBeInstanceOf(CliError);
+        }
+      }),
+    );
+  });
+});
+
+function failureOf(action: () => unknown): CliError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof CliError) return error;
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}

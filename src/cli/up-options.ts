@@ -1,0 +1,86 @@
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import type { ProviderKind } from "../ports/capacity-provider.ts";
+import { usageError } from "./cli-error.ts";
+
+export const DEFAULT_HOST = "127.0.0.1";
+export const DEFAULT_PORT = 9600;
+export const DEFAULT_DATA_DIR = ".hearth";
+
+export const PROVIDER_CHOICES = ["auto", "process", "sandbox"] as const satisfies readonly (ProviderKind | "auto")[];
+/** pino's levels. */
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+/** How `hearth up` was asked to run, checked. */
+export type UpOptions = {
+  readonly host: string;
+  /** 0: any free port; the `ready` line says which. */
+  readonly port: number;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly provider: (typeof PROVIDER_CHOICES)[number];
+  /** Whether the functions under examples/ are deployed and invoked first. */
+  readonly examples: boolean;
+  /** Whether containers reach the network. */
+  readonly network: boolean;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+};
+
+/** As commander gives them: absent when not on the command line. */
+export type UpFlags = {
+  readonly host?: string;
+  readonly port?: string;
+  readonly data?: string;
+  readonly provider?: string;
+  readonly examples?: boolean;
+  readonly network?: boolean;
+  readonly logLevel?: string;
+};
+
+/**
+ * The command line decides, then the environment (`HEARTH_PORT` …), then the default.
+ *
+ * @throws CliError naming the option or variable, and what it may be.
+ */
+export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, string | undefined>>): UpOptions {
+  const given = (flag: string | undefined, option: string, variable: string, otherwise: string): Given =>
+    flag !== undefined ? { text: flag, from: option } : { text: env[variable] || otherwise, from: variable };
+  return {
+    host: hostIn(given(flags.host, "--host", "HEARTH_HOST", DEFAULT_HOST)),
+    port: portIn(given(flags.port, "--port", "HEARTH_PORT", String(DEFAULT_PORT))),
+    dataDir: resolve(given(flags.data, "--data", "HEARTH_DATA", DEFAULT_DATA_DIR).text),
+    provider: oneOf(PROVIDER_CHOICES, given(flags.provider, "--provider", "HEARTH_PROVIDER", "auto")),
+    examples: flags.examples !== false && !isSwitchedOn("HEARTH_NO_EXAMPLES", env),
+    network: flags.network !== false && !isSwitchedOn("HEARTH_NO_NETWORK", env),
+    logLevel: oneOf(LOG_LEVELS, given(flags.logLevel, "--log-level", "HEARTH_LOG_LEVEL", "info")),
+  };
+}
+
+type Given = { readonly text: string; readonly from: string };
+
+function hostIn({ text, from }: Given): string {
+  const isName = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text) && !/^[\d.]+$/.test(text);
+  if (isIP(text) !== 0 || isName) return text;
+  throw usageError(
+    `${from} ${text} is neither an IP address nor a host name`,
+    "127.0.0.1 serves this machine only, 0.0.0.0 everyone",
+  );
+}
+
+function portIn({ text, from }: Given): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw usageError(`${from} ${text} is not a port`, "give a number from 1 to 65535, or 0 for any free one");
+}
+
+function oneOf<const T extends readonly string[]>(choices: T, { text, from }: Given): T[number] {
+  if (choices.includes(text)) return text;
+  throw usageError(`${from} ${text} is unknown`, `give one of ${choices.join(", ")}`);
+}
+
+function isSwitchedOn(variable: string, env: Readonly<Record<string, string | undefined>>): boolean {
+  const text = env[variable] ?? "";
+  if (["", "0", "false", "no"].includes(text)) return false;
+  if (["1", "true", "yes"].includes(text)) return true;
+  throw usageError(`${variable} ${text} is neither yes nor no`, "set it to 1 or 0");
+}
