@@ -53,12 +53,15 @@ function brokenInstance(instance: Instance, inventory: Inventory): string | unde
   for (const container of instance.containers.values()) {
     usedMiB += container.memoryMiB;
     counts[container.state]++;
-    if ((container.lease !== undefined) !== (container.state === "running")) return `${container.id}: lease and state disagree`;
+    if ((container.lease !== undefined) !== (container.state === "running"))
+      return `${container.id}: lease and state disagree`;
     if (container.lease !== undefined && container.lease.invocation.accountId !== accountId) {
       return `${container.id} runs for an account that is not the instance's`;
     }
-    if (container.state === "idle" && container.functionKey === undefined) return `${container.id} is idle, but holds nothing`;
-    if (container.state === "idle" && !isListedIdle(inventory, container)) return `${container.id} is idle, but not listed`;
+    if (container.state === "idle" && container.functionKey === undefined)
+      return `${container.id} is idle, but holds nothing`;
+    if (container.state === "idle" && !isListedIdle(inventory, container))
+      return `${container.id} is idle, but not listed`;
   }
   if (usedMiB + instance.freeMemoryMiB !== instance.shape.memoryMiB) return "its ledger of memory is wrong";
   if (instance.freeMemoryMiB < 0) return "its containers take more than its size";

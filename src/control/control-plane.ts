@@ -43,6 +43,8 @@ export class ControlPlane {
   #sweepAtMs: number | undefined;
   #launchFailures = 0;
   #launchNotBeforeMs = 0;
+  /** Until the first Tick instances of an earlier server may join; nothing is launched that they could stand for. */
+  #isStarted = false;
   #isShuttingDown = false;
   readonly #counters: { -readonly [name in keyof PoolCounters]: number } = {
     launches: 0,
@@ -217,7 +219,8 @@ export class ControlPlane {
       waiting = waiting.filter((functionKey) => this.#placeHead(functionKey));
     }
     if (this.#queue.length > 0 && !this.#isShuttingDown) {
-      this.#supply.run(subPoolOf, this.#nowMs >= this.#launchNotBeforeMs, this.#nowMs);
+      const launchAllowed = this.#isStarted && this.#nowMs >= this.#launchNotBeforeMs;
+      this.#supply.run(subPoolOf, launchAllowed, this.#nowMs);
     }
   }
 
@@ -405,7 +408,7 @@ export class ControlPlane {
     for (const place of ["active", "warming"] as const) {
       for (const instance of this.#inventory.at(place)) this.#refillBlanks(instance);
     }
-    if (this.#queue.length > 0) return;
+    if (this.#queue.length > 0 || !this.#isStarted) return;
     if (this.#nowMs < this.#launchNotBeforeMs) return this.#wantRefill(this.#launchNotBeforeMs);
     for (const subPool of SUB_POOLS) {
       while (isBelowTarget(this.#inventory, subPool, this.#settings)) {
@@ -423,6 +426,11 @@ export class ControlPlane {
   }
 
   #tick(): void {
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      this.#mayDrain = true;
+      this.#wantRefill(this.#nowMs);
+    }
     if (this.#sweepAtMs === undefined || this.#nowMs < this.#sweepAtMs) return;
     this.#sweepAtMs = undefined;
     this.#refuseOverdue();

@@ -131,7 +131,12 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     exit: z.string().optional(),
   }),
   /** The payload of the frame is text the function wrote; `invocationId` is absent between executions. */
-  z.object({ kind: z.literal("log"), containerId, functionKey: functionKey.optional(), invocationId: invocationId.optional() }),
+  z.object({
+    kind: z.literal("log"),
+    containerId,
+    functionKey: functionKey.optional(),
+    invocationId: invocationId.optional(),
+  }),
   z.object({ kind: z.literal("heartbeat") }),
 ]);
 export type AgentMessage = z.infer<typeof agentMessageSchema>;

@@ -70,7 +70,8 @@ export class FrameDecoder {
       const headerStart = offset + 8;
       const header: unknown = JSON.parse(bytes.toString("utf8", headerStart, headerStart + headerBytes));
       const payloadBytes = bodyBytes - 4 - headerBytes;
-      const payload = payloadBytes === 0 ? EMPTY : Buffer.from(bytes.subarray(headerStart + headerBytes, offset + 4 + bodyBytes));
+      const payload =
+        payloadBytes === 0 ? EMPTY : Buffer.from(bytes.subarray(headerStart + headerBytes, offset + 4 + bodyBytes));
       offset += 4 + bodyBytes;
       onFrame(header, payload);
     }

@@ -41,7 +41,12 @@ export type RuntimeMessage =
       readonly memoryBytes: number;
     }
   | { readonly kind: "invalidPayload"; readonly requestId: string }
-  | { readonly kind: "responseTooLarge"; readonly requestId: string; readonly cpuUs: number; readonly memoryBytes: number }
+  | {
+      readonly kind: "responseTooLarge";
+      readonly requestId: string;
+      readonly cpuUs: number;
+      readonly memoryBytes: number;
+    }
   /** Payload: text for the log, whole lines. */
   | { readonly kind: "log" };
 

@@ -1,5 +1,5 @@
-import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { timingSafeEqual } from "node:crypto";
+import { createServer, type Server as NetServer, type Socket } from "node:net";
 import type { AccountId, InstanceId, InvocationId } from "../model/ids.ts";
 import type { InstanceReport } from "../model/instance.ts";
 import type { Clock } from "../ports/clock.ts";

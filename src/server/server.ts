@@ -18,6 +18,8 @@ import type { Metrics } from "./metrics.ts";
 
 export type ServerOptions = Pick<AgentEndpointOptions, "socketPath" | "welcome" | "silenceMsMax" | "tokenOf"> & {
   readonly control: ControlPlane;
+  /** Instances of an earlier server that may join; no other strangers may. */
+  readonly leftOver: ReadonlySet<InstanceId>;
   readonly provider: CapacityProvider;
   codeDir(sha256Hex: string): string;
   readonly logs: LogStore;
@@ -59,7 +61,9 @@ export class Server {
   readonly #inbox: Event[] = [];
   #isFeeding = false;
   #timer: NodeJS.Timeout | undefined;
-  #timerAtMs = Number.POSITIVE_INFINITY;
+  /** Nothing is armed before `keepPools` and after `shutdown`. */
+  #timerAtMs = Number.NEGATIVE_INFINITY;
+  readonly #launched = new Set<InstanceId>();
   /** Instances told to end, or lost, until they are gone: their agents may not join again. */
   readonly #ending = new Map<InstanceId, Promise<void>>();
   /** Results that agents of an earlier server announced, by invocation. */
@@ -76,7 +80,8 @@ export class Server {
       tokenOf,
       clock,
       log,
-      mayJoin: (instanceId) => !this.#ending.has(instanceId),
+      mayJoin: (instanceId) =>
+        !this.#ending.has(instanceId) && (this.#launched.has(instanceId) || options.leftOver.has(instanceId)),
       onJoin: (report, keptInvocationIds) => this.#joined(report, keptInvocationIds),
       onMessage: (instanceId, message, payload) => this.#heard(instanceId, message, payload),
       onLost: (instanceId, reason) => this.#lost(instanceId, reason),
@@ -89,7 +94,8 @@ export class Server {
   }
 
   /** Begins to keep the pools at their targets. Call it when instances of an earlier server had time to join. */
-  tick(): void {
+  keepPools(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
     this.feed({ kind: "Tick" });
   }
 
@@ -124,7 +130,7 @@ export class Server {
     await this.#idleWithin(graceMs);
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#timerAtMs = Number.NEGATIVE_INFINITY; // Arms no more.
+    this.#timerAtMs = Number.NEGATIVE_INFINITY;
     const { provider, log } = this.#options;
     const instanceIds = new Set([...this.#endpoint.joined(), ...(await provider.list())]);
     for (const instanceId of instanceIds) this.#endInstance(instanceId, "the server shuts down");
@@ -271,6 +277,7 @@ export class Server {
   async #launch({ instanceId, subPool, shape, reason }: Extract<Command, { kind: "LaunchInstance" }>): Promise<void> {
     const { provider, socketPath, tokenOf, log } = this.#options;
     log.info({ instanceId, subPool, ...shape, reason }, "launching an instance");
+    this.#launched.add(instanceId);
     try {
       await provider.launch({ instanceId, subPool, shape, serverSocketPath: socketPath, token: tokenOf(instanceId) });
     } catch (error) {
@@ -285,6 +292,7 @@ export class Server {
     this.#endpoint.dismiss(instanceId, reason);
     const ended = this.#terminate(instanceId).then(() => {
       this.#ending.delete(instanceId);
+      this.#launched.delete(instanceId);
       this.#forgetAnnounced(instanceId);
       this.feed({ kind: "InstanceLost", instanceId, reason });
     });

@@ -172,7 +172,10 @@ export class AsyncQueue {
     const { event } = entry;
     const version = resolve(event.accountId, event.functionName, event.qualifier);
     if (version === undefined) {
-      log.warn({ invocationId: event.id, functionName: event.functionName }, "asynchronous invocation dropped: its function is gone");
+      log.warn(
+        { invocationId: event.id, functionName: event.functionName },
+        "asynchronous invocation dropped: its function is gone",
+      );
       return this.#finish(entry, () => {});
     }
     const retries = event.attempts;
@@ -180,14 +183,21 @@ export class AsyncQueue {
     try {
       await events.beginAttempt(event.id, retries + 1);
     } catch (error) {
-      log.error({ invocationId: event.id, error }, "asynchronous invocation delayed: its attempt could not be recorded");
+      log.error(
+        { invocationId: event.id, error },
+        "asynchronous invocation delayed: its attempt could not be recorded",
+      );
       entry.event = event;
       return this.#ended(entry, { kind: "rejected", code: "STORE_FAILED" }, () => {});
     }
     const { id, payload, invokedArn, clientContext, traceId } = event;
-    run({ id, version, payload, invokedArn, clientContext, traceId, logTail: false }, retries, (answer, acknowledge) => {
-      void this.#ended(entry, answer, acknowledge);
-    });
+    run(
+      { id, version, payload, invokedArn, clientContext, traceId, logTail: false },
+      retries,
+      (answer, acknowledge) => {
+        void this.#ended(entry, answer, acknowledge);
+      },
+    );
   }
 
   async #ended(entry: Entry, answer: InvokeAnswer, acknowledge: () => void): Promise<void> {
@@ -203,7 +213,8 @@ export class AsyncQueue {
     const nowMs = clock.nowMs();
     const decision = decide({ attempts, systemFailures: entry.systemFailures, acceptedMs, result }, nowMs);
     if (decision.kind !== "retry") {
-      if (decision.kind === "giveUp") log.warn({ invocationId: id, functionName, ...result, ...decision }, "asynchronous invocation given up");
+      if (decision.kind === "giveUp")
+        log.warn({ invocationId: id, functionName, ...result, ...decision }, "asynchronous invocation given up");
       return this.#finish(entry, acknowledge);
     }
     log.info({ invocationId: id, functionName, ...result, ...decision }, "asynchronous invocation will be retried");
@@ -227,7 +238,10 @@ export class AsyncQueue {
       await events.finish(id);
       acknowledge();
     } catch (error) {
-      log.error({ invocationId: id, error }, "the end of an asynchronous invocation could not be recorded; it may run again as a retry");
+      log.error(
+        { invocationId: id, error },
+        "the end of an asynchronous invocation could not be recorded; it may run again as a retry",
+      );
     }
     this.#running.delete(id);
     this.#remove(id);

@@ -1,5 +1,5 @@
-import assert from "../assert.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, LeaseId } from "../../model/ids.ts";
+import assert from "../assert.ts";
 import type { Container, Instance, InstancePlace } from "./instance.ts";
 
 /**
@@ -57,7 +57,10 @@ export class Inventory {
 
   /** The one step from warming (or, when adopted, from nowhere) to an account's active pool. */
   assign(instance: Instance, accountId: AccountId, nowMs: number): void {
-    assert(instance.accountId === undefined || instance.accountId === accountId, "an instance serves one account, ever");
+    assert(
+      instance.accountId === undefined || instance.accountId === accountId,
+      "an instance serves one account, ever",
+    );
     instance.accountId = accountId;
     this.move(instance, "active", nowMs);
     let active = this.#active.get(accountId);

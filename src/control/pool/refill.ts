@@ -30,7 +30,12 @@ export function isBelowTarget(inventory: Inventory, subPool: SubPool, settings: 
 }
 
 /** @returns a warming instance above the target that has waited for `surplusMs`, or undefined. */
-export function surplusIn(inventory: Inventory, subPool: SubPool, settings: Settings, nowMs: number): Instance | undefined {
+export function surplusIn(
+  inventory: Inventory,
+  subPool: SubPool,
+  settings: Settings,
+  nowMs: number,
+): Instance | undefined {
   if (countIn(inventory, subPool) <= settings.warmingTarget[subPool]) return undefined;
   for (const instance of inventory.at("warming")) {
     if (instance.subPool === subPool && nowMs - instance.sinceMs >= settings.instanceIdleMs) return instance;

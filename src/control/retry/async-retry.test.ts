@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { DEFAULT_RETRY_SETTINGS as settings, decideRetry } from "./async-retry.ts";
+import { decideRetry, DEFAULT_RETRY_SETTINGS as settings } from "./async-retry.ts";
 
 const failed = (attempts: number) => ({
   attempts,
@@ -22,7 +22,10 @@ test("throttles are retried with growing pauses until the event is too old, and 
       for (let systemFailures = 1; systemFailures < 1000; systemFailures++) {
         const result = { rejected: "CONCURRENCY_LIMIT" } as const;
         const decision = decideRetry({ attempts: 0, systemFailures, acceptedMs: 0, result }, settings, nowMs);
-        if (decision.kind !== "retry") return expect(decision).toEqual({ kind: "giveUp", condition: "EventAgeExceeded" });
+        if (decision.kind !== "retry") {
+          expect(decision).toEqual({ kind: "giveUp", condition: "EventAgeExceeded" });
+          return;
+        }
         expect(decision.atMs - nowMs).toBeGreaterThanOrEqual(settings.systemDelayMs);
         expect(decision.atMs - nowMs).toBeLessThanOrEqual(settings.systemDelayMsMax);
         nowMs = decision.atMs;

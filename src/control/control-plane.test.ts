@@ -1,0 +1,279 @@
+import { expect, test } from "vitest";
+import type { Command, Event } from "../model/event.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "../model/ids.ts";
+import type { Invocation } from "../model/invocation.ts";
+import { ControlPlane } from "./control-plane.ts";
+import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
+
+const GIB = 1024;
+
+/** The core with a clock that is set by hand, audited after every event. */
+class Bench {
+  readonly control: ControlPlane;
+  nowMs = 1_000;
+  commands: Command[] = [];
+
+  constructor(settings: Partial<Settings> = {}) {
+    this.control = new ControlPlane({
+      ...DEFAULT_SETTINGS,
+      capacity: { memoryMiB: 4 * GIB, cpuMilli: 2000 },
+      defaultShape: { memoryMiB: 2 * GIB, cpuMilli: 2000 },
+      blankTarget: { "nodejs24.x": 1 },
+      ...settings,
+    });
+    this.feed({ kind: "Tick" });
+  }
+
+  feed(event: Event): Command[] {
+    this.commands = [...this.control.handle(event, this.nowMs)];
+    expect(this.control.brokenInvariant()).toBeUndefined();
+    return this.commands;
+  }
+
+  /** Lets time pass as a shell would: a Tick whenever the core wants one. */
+  pass(ms: number): Command[] {
+    const untilMs = this.nowMs + ms;
+    const all: Command[] = [];
+    for (let at = this.control.wakeAtMs; at !== undefined && at <= untilMs; at = this.control.wakeAtMs) {
+      this.nowMs = Math.max(this.nowMs, at);
+      all.push(...this.feed({ kind: "Tick" }));
+    }
+    this.nowMs = untilMs;
+    return all;
+  }
+
+  only<K extends Command["kind"]>(
+    kind: K,
+    commands: readonly Command[] = this.commands,
+  ): Extract<Command, { kind: K }>[] {
+    return commands.filter((command): command is Extract<Command, { kind: K }> => command.kind === kind);
+  }
+
+  /** Boots whatever was asked for and makes its containers. */
+  boot(commands: readonly Command[]): Command[] {
+    const later: Command[] = [];
+    for (const command of commands) {
+      if (command.kind === "LaunchInstance") {
+        const { instanceId, subPool, shape } = command;
+        later.push(
+          ...this.boot(
+            this.feed({
+              kind: "InstanceJoined",
+              report: { instanceId, subPool, shape, accountId: undefined, containers: [] },
+            }),
+          ),
+        );
+      } else if (command.kind === "CreateContainer") {
+        const { instanceId, containerId } = command;
+        later.push(...this.boot(this.feed({ kind: "ContainerReady", instanceId, containerId })));
+      } else later.push(command);
+    }
+    return later;
+  }
+
+  arrive(id: string, account = "a", functionName = "f", memoryMiB = 128): Command[] {
+    const invocation: Invocation = {
+      id: id as InvocationId,
+      accountId: account as AccountId,
+      functionKey: `${account}/${functionName}` as FunctionKey,
+      runtime: "nodejs24.x",
+      memoryMiB,
+      mode: "synchronous",
+    };
+    return this.feed({ kind: "InvocationArrived", invocation });
+  }
+
+  finish(leaseId: LeaseId, containerUsable = true): Command[] {
+    return this.feed({ kind: "InvocationFinished", leaseId, outcome: "ok", containerUsable, wallMs: 1 });
+  }
+}
+
+/** A bench with one warming instance that holds a blank container. */
+function warmed(settings: Partial<Settings> = {}): Bench {
+  const bench = new Bench(settings);
+  expect(bench.only("LaunchInstance")).toHaveLength(1);
+  bench.boot(bench.commands);
+  return bench;
+}
+
+test("the first call of a function takes a blank container and its instance; the next one is warm", () => {
+  const bench = warmed();
+  const [assigned, run] = bench.arrive("1");
+  expect(assigned).toMatchObject({ kind: "AssignInstance", accountId: "a" });
+  expect(run).toMatchObject({ kind: "RunInvocation", lease: { start: "cold" } });
+  const { lease } = bench.only("RunInvocation")[0] as { lease: { id: LeaseId; containerId: ContainerId } };
+  bench.finish(lease.id);
+  expect(bench.arrive("2")).toMatchObject([
+    { kind: "RunInvocation", lease: { start: "warm", containerId: lease.containerId } },
+  ]);
+});
+
+test("a taken instance and a taken blank are replaced, the cold start going first", () => {
+  const bench = warmed();
+  bench.arrive("1");
+  expect(bench.only("LaunchInstance")).toEqual([]);
+  const refill = bench.pass(DEFAULT_SETTINGS.refillDelayMs);
+  expect(bench.only("LaunchInstance", refill)).toHaveLength(1);
+  expect(bench.only("CreateContainer", refill)).toHaveLength(1);
+});
+
+test("an instance never serves a second account: the other one waits for its own", () => {
+  const bench = warmed({ warmingTarget: { fixed: 1, variable: 0 } });
+  const first = bench.only("RunInvocation", bench.arrive("1", "a"))[0];
+  const asked = bench.arrive("2", "b");
+  expect(bench.only("RunInvocation", asked)).toEqual([]);
+  const ran = bench.boot(asked);
+  const second = bench.only("RunInvocation", ran)[0];
+  expect(second?.lease.instanceId).not.toBe(first?.lease.instanceId);
+});
+
+test("with all capacity taken by idle instances of others, the longest unused one gives way", () => {
+  const bench = warmed({ warmingTarget: { fixed: 1, variable: 0 } });
+  const a = bench.only("RunInvocation", bench.arrive("1", "a"))[0];
+  bench.boot(bench.pass(100));
+  const b = bench.only("RunInvocation", bench.arrive("2", "b"))[0];
+  if (a === undefined || b === undefined) throw new Error("both run");
+  bench.finish(a.lease.id);
+  expect(bench.arrive("3", "c")).toMatchObject([{ kind: "TerminateInstance", instanceId: a.lease.instanceId }]);
+  const launched = bench.feed({ kind: "InstanceLost", instanceId: a.lease.instanceId, reason: "terminated" });
+  expect(bench.only("RunInvocation", bench.boot(launched))).toMatchObject([{ lease: { invocation: { id: "3" } } }]);
+});
+
+test("memory of idle containers is given to functions that wait, least recently used first", () => {
+  const bench = warmed({
+    capacity: { memoryMiB: GIB, cpuMilli: 1000 },
+    defaultShape: { memoryMiB: GIB, cpuMilli: 1000 },
+  });
+  const old = bench.only("RunInvocation", bench.arrive("1", "a", "old", 512))[0];
+  if (old === undefined) throw new Error("it runs");
+  bench.finish(old.lease.id);
+  const commands = bench.arrive("2", "a", "new", 768);
+  expect(bench.only("DestroyContainer", commands)).toMatchObject([{ containerId: old.lease.containerId }]);
+  const { instanceId, containerId } = old.lease;
+  const ran = bench.boot(bench.feed({ kind: "ContainerGone", instanceId, containerId, reason: "evicted" }));
+  expect(bench.only("RunInvocation", ran)).toMatchObject([{ lease: { invocation: { id: "2" } } }]);
+});
+
+test("bounds: concurrency of an account, length of the queue, time in the queue, size of a function", () => {
+  const bench = new Bench({ accountConcurrencyMax: 2, queueLengthMax: 3, waitMsMax: 5_000 });
+  bench.arrive("1", "a");
+  bench.arrive("2", "a");
+  expect(bench.arrive("3", "a")).toMatchObject([{ kind: "RejectInvocation", code: "CONCURRENCY_LIMIT" }]);
+  bench.arrive("4", "b");
+  expect(bench.arrive("5", "b")).toMatchObject([{ kind: "RejectInvocation", code: "QUEUE_FULL" }]);
+  expect(bench.arrive("6", "c", "f", 5 * GIB)).toMatchObject([{ kind: "RejectInvocation", code: "TOO_LARGE" }]);
+  const refused = bench.only("RejectInvocation", bench.pass(6_000));
+  expect(refused.map(({ code, invocation }) => [code, invocation.id])).toEqual([
+    ["NO_CAPACITY", "1"],
+    ["NO_CAPACITY", "2"],
+    ["NO_CAPACITY", "4"],
+  ]);
+});
+
+test("what runs on a lost instance is answered once, and its remains are ended", () => {
+  const bench = warmed();
+  const run = bench.only("RunInvocation", bench.arrive("1"))[0];
+  if (run === undefined) throw new Error("it runs");
+  const { instanceId, id } = run.lease;
+  const commands = bench.feed({ kind: "InstanceLost", instanceId, reason: "killed" });
+  expect(bench.only("RejectInvocation", commands)).toMatchObject([{ code: "INSTANCE_LOST" }]);
+  expect(bench.only("TerminateInstance", commands)).toMatchObject([{ instanceId }]);
+  expect(bench.only("RejectInvocation", bench.finish(id))).toEqual([]);
+});
+
+test("an instance of an earlier server is adopted with its account, its warm containers and what runs", () => {
+  const bench = new Bench();
+  bench.feed({
+    kind: "InstanceJoined",
+    report: {
+      instanceId: "old" as InstanceId,
+      subPool: "fixed",
+      shape: { memoryMiB: 2 * GIB, cpuMilli: 2000 },
+      accountId: "a" as AccountId,
+      containers: [
+        {
+          state: "idle",
+          containerId: "warm" as ContainerId,
+          runtime: "nodejs24.x",
+          functionKey: "a/f" as FunctionKey,
+          memoryMiB: 128,
+        },
+        {
+          state: "running",
+          containerId: "busy" as ContainerId,
+          runtime: "nodejs24.x",
+          functionKey: "a/g" as FunctionKey,
+          memoryMiB: 256,
+          leaseId: "old-lease" as LeaseId,
+          invocationId: "before" as InvocationId,
+        },
+      ],
+    },
+  });
+  expect(bench.arrive("1", "a", "f")).toMatchObject([
+    { kind: "RunInvocation", lease: { start: "warm", containerId: "warm" } },
+  ]);
+  bench.finish("old-lease" as LeaseId);
+  expect(bench.arrive("2", "a", "g", 256)).toMatchObject([
+    { kind: "RunInvocation", lease: { start: "warm", containerId: "busy" } },
+  ]);
+});
+
+test("idle containers are kept for a time, then destroyed, then the instance is given up", () => {
+  const bench = warmed({ keepAliveMs: 10_000, instanceIdleMs: 20_000, capacity: { memoryMiB: 2 * GIB, cpuMilli: 1 } });
+  const run = bench.only("RunInvocation", bench.arrive("1"))[0];
+  if (run === undefined) throw new Error("it runs");
+  bench.finish(run.lease.id);
+  const { instanceId, containerId } = run.lease;
+  expect(bench.only("DestroyContainer", bench.pass(11_000))).toMatchObject([{ containerId }]);
+  bench.feed({ kind: "ContainerGone", instanceId, containerId, reason: "destroyed" });
+  expect(bench.only("TerminateInstance", bench.pass(21_000))).toMatchObject([{ instanceId }]);
+});
+
+test("a container that cannot be made is tried again with pauses, and its instance is given up in the end", () => {
+  const bench = new Bench({ createFailuresMax: 3 });
+  let commands = bench.commands;
+  let tries = 0;
+  for (let i = 0; i < 20 && bench.only("TerminateInstance", commands).length === 0; i++) {
+    const launch = bench.only("LaunchInstance", commands)[0];
+    if (launch !== undefined) {
+      const { instanceId, subPool, shape } = launch;
+      commands = bench.feed({
+        kind: "InstanceJoined",
+        report: { instanceId, subPool, shape, accountId: undefined, containers: [] },
+      });
+    } else {
+      const create = bench.only("CreateContainer", commands)[0];
+      if (create === undefined) commands = bench.pass(10_000);
+      else {
+        tries++;
+        const { instanceId, containerId } = create;
+        commands = bench.feed({ kind: "ContainerGone", instanceId, containerId, reason: "no memory" });
+      }
+    }
+  }
+  expect(tries).toBe(3);
+  expect(bench.only("TerminateInstance", commands)).toMatchObject([{ reason: "it cannot make containers" }]);
+});
+
+test("a retired function's containers go: idle ones at once, running ones when they are done", () => {
+  const bench = warmed();
+  const run = bench.only("RunInvocation", bench.arrive("1"))[0];
+  if (run === undefined) throw new Error("it runs");
+  expect(
+    bench.only("DestroyContainer", bench.feed({ kind: "FunctionRetired", functionKey: "a/f" as FunctionKey })),
+  ).toEqual([]);
+  expect(bench.only("DestroyContainer", bench.finish(run.lease.id))).toMatchObject([
+    { containerId: run.lease.containerId },
+  ]);
+});
+
+test("shutting down refuses what comes and what waits, and lets finish what runs", () => {
+  const bench = warmed();
+  const run = bench.only("RunInvocation", bench.arrive("1"))[0];
+  if (run === undefined) throw new Error("it runs");
+  bench.arrive("2", "b");
+  expect(bench.feed({ kind: "ShutdownBegan" })).toMatchObject([{ kind: "RejectInvocation", code: "SHUTTING_DOWN" }]);
+  expect(bench.arrive("3")).toMatchObject([{ kind: "RejectInvocation", code: "SHUTTING_DOWN" }]);
+  expect(bench.finish(run.lease.id)).toEqual([]);
+});

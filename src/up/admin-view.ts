@@ -1,0 +1,102 @@
+import { readFileSync } from "node:fs";
+import type { ControlPlane } from "../control/control-plane.ts";
+import type { Settings } from "../control/settings.ts";
+import { type AccountId, DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
+import type { AccessKeys } from "../ports/access-keys.ts";
+import type { AccountSummary, AdminView } from "../ports/admin.ts";
+import type { CapacityProvider } from "../ports/capacity-provider.ts";
+import { systemClock } from "../ports/clock.ts";
+import type { FunctionCatalog } from "../ports/function-catalog.ts";
+import type { AccountRecord, Store } from "../ports/store.ts";
+import type { AsyncQueue } from "../triggers/async-queue.ts";
+
+type Parts = {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly region: string;
+  readonly provider: CapacityProvider;
+  readonly control: ControlPlane;
+  readonly settings: Settings;
+  readonly catalog: FunctionCatalog;
+  readonly accessKeys: AccessKeys;
+  readonly store: Store;
+  readonly queue: AsyncQueue;
+};
+
+/** Account ids are drawn upwards from here: twelve digits, and never the default account's. */
+const FIRST_ACCOUNT_NUMBER = 100_000_000_000;
+
+export const VERSION = (
+  JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }
+).version;
+
+/** What the admin API shows and does, out of the server's parts. */
+export function createAdminView(parts: Parts): AdminView {
+  const { url, dataDir, region, provider, control, settings, catalog, accessKeys, store, queue } = parts;
+  const startedMs = systemClock.nowMs();
+  const accounts = async (): Promise<AccountRecord[]> => {
+    const stored = await store.loadAccounts();
+    const isStored = stored.some(({ accountId }) => accountId === DEFAULT_ACCOUNT_ID);
+    return isStored ? stored : [{ accountId: DEFAULT_ACCOUNT_ID, name: "default", createdMs: startedMs }, ...stored];
+  };
+  const summaryOf = ({ accountId, name, createdMs }: AccountRecord): AccountSummary => ({
+    accountId,
+    name,
+    createdMs,
+    accessKeyIds: accessKeys.list().flatMap((key) => (key.accountId === accountId ? [key.accessKeyId] : [])),
+  });
+  let accountCount = 1;
+  void accounts().then(({ length }) => {
+    accountCount = length;
+  });
+
+  return {
+    status() {
+      const { instances, waiting } = control.snapshot(systemClock.monotonicMs());
+      const containers = instances.flatMap((instance) => instance.containers);
+      return {
+        version: VERSION,
+        startedMs,
+        uptimeMs: systemClock.nowMs() - startedMs,
+        address: url,
+        dataDir,
+        region,
+        provider: provider.kind,
+        isolation: provider.isolation,
+        capacity: provider.capacity,
+        counts: {
+          accounts: accountCount,
+          functions: catalog.usage(DEFAULT_ACCOUNT_ID).functionCount,
+          instances: instances.length,
+          containers: containers.length,
+          runningInvocations: containers.filter(({ state }) => state === "running").length,
+          waitingInvocations: waiting.count,
+          queuedEvents: queue.length,
+        },
+        limits: {
+          accountConcurrencyMax: settings.accountConcurrencyMax,
+          queueLengthMax: settings.queueLengthMax,
+          waitMsMax: settings.waitMsMax,
+          keepAliveMs: settings.keepAliveMs,
+          instanceIdleMs: settings.instanceIdleMs,
+          capacityMemoryMiB: settings.capacity.memoryMiB,
+          instanceMemoryMiB: settings.defaultShape.memoryMiB,
+        },
+      };
+    },
+    pools: () => control.snapshot(systemClock.monotonicMs()),
+    listAccounts: async () => (await accounts()).map(summaryOf),
+    async createAccount(name) {
+      const taken = (await accounts()).map(({ accountId }) => Number(accountId));
+      const number = Math.max(FIRST_ACCOUNT_NUMBER, ...taken) + 1;
+      const account: AccountRecord = { accountId: String(number) as AccountId, name, createdMs: systemClock.nowMs() };
+      await store.putAccount(account);
+      accountCount++;
+      return summaryOf(account);
+    },
+    async createAccessKey(accountId) {
+      const isKnown = (await accounts()).some((account) => account.accountId === accountId);
+      return isKnown ? accessKeys.create(accountId) : undefined;
+    },
+  };
+}

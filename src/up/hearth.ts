@@ -1,0 +1,271 @@
+import { createHash, createHmac, randomBytes } from "node:crypto";
+import { chmod, mkdir, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ControlPlane } from "../control/control-plane.ts";
+import { DEFAULT_RETRY_SETTINGS, decideRetry, type RetrySettings } from "../control/retry/async-retry.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
+import { addAdminRoutes } from "../frontend/admin/admin-routes.ts";
+import { createHttpServer } from "../frontend/http-server.ts";
+import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
+import { buildBundles } from "../images/bundle.ts";
+import { findNodeBinaries } from "../images/node-binaries.ts";
+import { HearthError } from "../model/error-code.ts";
+import { DEFAULT_ACCOUNT_ID, type InstanceId } from "../model/ids.ts";
+import type { Shape } from "../model/instance.ts";
+import { RUNTIMES } from "../model/runtime.ts";
+import type { AccessKeys } from "../ports/access-keys.ts";
+import type { CapacityProvider } from "../ports/capacity-provider.ts";
+import { systemClock } from "../ports/clock.ts";
+import type { FunctionCatalog } from "../ports/function-catalog.ts";
+import type { Invoker } from "../ports/invoker.ts";
+import type { Log } from "../ports/log.ts";
+import type { Store } from "../ports/store.ts";
+import { createAccessKeyRing } from "../server/catalog/access-key-ring.ts";
+import { createCatalog } from "../server/catalog/catalog.ts";
+import { Metrics } from "../server/metrics.ts";
+import { Server } from "../server/server.ts";
+import { createFilesCodeStore } from "../store/files/code-store.ts";
+import { openFilesLogStore } from "../store/files/log-store.ts";
+import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
+import { AsyncQueue } from "../triggers/async-queue.ts";
+import { createAdminView } from "./admin-view.ts";
+import { chooseProvider, type ProviderChoice } from "./choose-provider.ts";
+
+export type HearthOptions = {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly provider: ProviderChoice;
+  /** Whether containers reach the network. */
+  readonly network: boolean;
+  readonly region: string;
+  readonly log: Log;
+  /** Changes to the defaults of the control core. */
+  readonly settings?: Partial<Settings>;
+  readonly retrySettings?: Partial<RetrySettings>;
+};
+
+/** A running server. */
+export type Hearth = {
+  readonly url: string;
+  readonly provider: CapacityProvider;
+  /** Managed runtimes that cannot run here, because npm did not install their Node. */
+  readonly missingRuntimes: readonly string[];
+  /** Lets running invocations finish for up to `graceMs`, then ends every instance. Idempotent. */
+  stop(graceMs: number): Promise<void>;
+};
+
+/** Agents of an earlier server dial again within a second; those that have not joined by then are ended. */
+const ADOPTION_MS_MAX = 3_000;
+const ADOPTION_POLL_MS = 20;
+/** An idle container keeps its CPU for this long, so that a busy function is not frozen between calls. */
+const FREEZE_AFTER_MS = 10;
+const HEARTBEAT_MS = 1_000;
+/** A dead agent's connection closes at once; this is for one that hangs. */
+const SILENCE_MS_MAX = 5_000;
+/** Instances outlive their server by this much, for the next one to adopt. */
+const ORPHAN_MS = 60_000;
+/** The longest path of a unix socket on Linux is 107 bytes, on macOS 103. */
+const SOCKET_PATH_BYTES_MAX = 100;
+
+/**
+ * Composes a server out of its parts and starts it; resolves when it serves.
+ * @throws HearthError DATA_IN_USE, STORE_NEWER, STORE_FAILED, PROVIDER_UNAVAILABLE; Error when the port is taken.
+ */
+export async function startHearth(options: HearthOptions): Promise<Hearth> {
+  const { dataDir, log, region } = options;
+  await makeDataDir(dataDir);
+  const store = await openSqliteStore(dataDir);
+  try {
+    return await startOn(store, options);
+  } catch (error) {
+    log.debug({ error }, "start failed");
+    await store.close();
+    throw error;
+  }
+  async function startOn(store: Store, { host, port, network, provider: choice }: HearthOptions): Promise<Hearth> {
+    const secret = await serverSecret(store);
+    const accessKeys = await createAccessKeyRing(store);
+    await writeRootKey(dataDir, accessKeys);
+    const codeStore = await createFilesCodeStore(join(dataDir, "code"));
+    const onDamage = (what: string, error: unknown) => log.error({ error }, what);
+    const catalog = await createCatalog({ store, codeStore, clock: systemClock, region, onDamage });
+    const logs = await openFilesLogStore({
+      dir: join(dataDir, "logs"),
+      onLost: (why) => log.error({}, `log lines of functions are being lost: ${why}`),
+    });
+    const imagesDir = join(dataDir, "images");
+    const nodeBinaries = findNodeBinaries();
+    const provider = await chooseProvider(choice, {
+      dataDir,
+      imagesDir,
+      ...(await buildBundles(imagesDir)),
+      nodeBinaries: nodeBinaries.paths,
+      nodePath: process.execPath,
+      network,
+      log,
+    });
+    const settings = settingsFor(provider.capacity, nodeBinaries.missing, options.settings);
+    const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
+    const control = new ControlPlane(settings);
+    const metrics = new Metrics({
+      pools: () => control.snapshot(systemClock.monotonicMs()),
+      eventQueue: () => ({ length: queue.length, oldestAcceptedMs: queue.oldestAcceptedMs }),
+      lostLogBytes: () => logs.lostBytes,
+    });
+    const leftOver = new Set(await provider.list());
+    const server = new Server({
+      control,
+      provider,
+      socketPath: socketPathIn(dataDir),
+      welcome: {
+        freezeAfterMs: FREEZE_AFTER_MS,
+        heartbeatMs: HEARTBEAT_MS,
+        orphanMs: ORPHAN_MS,
+        blankMemoryMiB: settings.blankMemoryMiB,
+      },
+      silenceMsMax: SILENCE_MS_MAX,
+      tokenOf: (instanceId) => createHmac("sha256", secret).update(`agent ${instanceId}`).digest("hex"),
+      leftOver,
+      codeDir: (sha256Hex) => codeStore.dir(sha256Hex),
+      logs,
+      metrics,
+      region,
+      clock: systemClock,
+      log,
+      onAdopted: (id) => queue.adopt(id),
+      onOrphan: (id, answer, acknowledge) => queue.settle(id, answer, acknowledge),
+    });
+    const queue = new AsyncQueue({
+      events: store.events,
+      resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
+      run: (request, retries, answer) => void server.run(request, "asynchronous", retries, answer),
+      decide: (attempt, nowMs) => decideRetry(attempt, retrySettings, nowMs),
+      runningMax: retrySettings.runningMax,
+      queueLengthMax: retrySettings.queueLengthMax,
+      queueBytesMax: retrySettings.queueBytesMax,
+      clock: systemClock,
+      log,
+    });
+    await queue.load();
+    catalog.onRetired((key) => server.retire(key));
+    await server.start();
+    const http = createHttpServer({
+      host,
+      port,
+      region,
+      accessKeys,
+      clock: systemClock,
+      onError: (error) => log.error({ error }, "a request failed"),
+    });
+    let address: { host: string; port: number };
+    try {
+      address = await http.listen();
+    } catch (error) {
+      await server.shutdown(0); // Nothing was launched yet; instances of an earlier server end.
+      throw error;
+    }
+    const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+    const invoker: Invoker = {
+      invoke: (request, answer) => server.run(request, "synchronous", 0, answer),
+      enqueue: (request) => queue.accept(request),
+    };
+    addLambdaRoutes(http, { catalog, codeStore, invoker, region, url, secret, clock: systemClock });
+    const view = createAdminView({ ...options, url, provider, control, settings, catalog, accessKeys, store, queue });
+    addAdminRoutes({
+      addRoute: (method, path, handler) =>
+        http.addRoute(method, path, handler, path === "/healthz" ? { access: "open" } : {}),
+      view,
+      logs,
+      metrics,
+    });
+    await adopt(server, provider, leftOver, log);
+    server.keepPools();
+    queue.start();
+
+    let stopping: Promise<void> | undefined;
+    const stop = async (graceMs: number) => {
+      queue.close();
+      const closed = http.close(graceMs);
+      await server.shutdown(graceMs);
+      await closed;
+      catalog.close();
+      await logs.close();
+      await store.close();
+    };
+    return {
+      url,
+      provider,
+      missingRuntimes: nodeBinaries.missing,
+      stop: (graceMs) => {
+        stopping ??= stop(graceMs);
+        return stopping;
+      },
+    };
+  }
+}
+
+/** Waits until the instances of an earlier server have joined; ends those that do not. */
+async function adopt(server: Server, provider: CapacityProvider, leftOver: Set<InstanceId>, log: Log): Promise<void> {
+  const untilMs = systemClock.monotonicMs() + ADOPTION_MS_MAX;
+  const missing = () => [...leftOver].filter((instanceId) => !server.isJoined(instanceId));
+  while (missing().length > 0 && systemClock.monotonicMs() < untilMs) {
+    await new Promise((resolve) => setTimeout(resolve, ADOPTION_POLL_MS));
+  }
+  for (const instanceId of missing()) {
+    leftOver.delete(instanceId);
+    log.warn({ instanceId }, "an instance of an earlier server did not join; it is ended");
+    await provider.terminate(instanceId);
+  }
+}
+
+/** Instances get a quarter of the host each, within bounds that keep them useful and many enough. */
+function settingsFor(capacity: Shape, missingRuntimes: readonly string[], changes: Partial<Settings> = {}): Settings {
+  const memoryMiB = Math.min(Math.max(1024, Math.floor(capacity.memoryMiB / 4)), 4096, capacity.memoryMiB);
+  const runnable = RUNTIMES.filter((runtime) => !missingRuntimes.includes(runtime));
+  return {
+    ...DEFAULT_SETTINGS,
+    idPrefix: `${randomBytes(3).toString("hex")}-`,
+    capacity,
+    // Processors are shared: containers have their own quota, and an idle neighbour's time is nobody's loss.
+    defaultShape: { memoryMiB, cpuMilli: capacity.cpuMilli },
+    blankTarget: Object.fromEntries(runnable.map((runtime) => [runtime, DEFAULT_SETTINGS.blankTarget[runtime] ?? 0])),
+    ...changes,
+  };
+}
+
+async function makeDataDir(dataDir: string): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true });
+  } catch (error) {
+    throw new HearthError("STORE_FAILED", `${dataDir}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Made once; agents' tokens and signed addresses hang on it, so they outlive a restart. */
+async function serverSecret(store: Store): Promise<string> {
+  const known = await store.meta("secret");
+  if (known !== undefined) return known;
+  const secret = randomBytes(32).toString("hex");
+  await store.putMeta("secret", secret);
+  return secret;
+}
+
+/** The operator's own key, for the command line on this machine. */
+async function writeRootKey(dataDir: string, accessKeys: AccessKeys): Promise<void> {
+  const known = accessKeys.list().find(({ accountId }) => accountId === DEFAULT_ACCOUNT_ID);
+  const { accessKeyId, secretAccessKey } = known ?? (await accessKeys.create(DEFAULT_ACCOUNT_ID));
+  const path = join(dataDir, "root-key.json");
+  await writeFile(path, `${JSON.stringify({ accessKeyId, secretAccessKey }, null, 2)}\n`, { mode: 0o600 });
+  await chmod(path, 0o600);
+}
+
+function socketPathIn(dataDir: string): string {
+  const path = join(dataDir, "agents.sock");
+  if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return path;
+  const hash = createHash("sha256").update(dataDir).digest("hex").slice(0, 16);
+  return join(tmpdir(), `hearth-${hash}.sock`);
+}
