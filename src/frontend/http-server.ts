@@ -1,0 +1,274 @@
+import { randomUUID } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import findMyWay from "find-my-way";
+import type { AccountId } from "../model/ids.ts";
+import type { AccessKeys } from "../ports/access-keys.ts";
+import type { Clock } from "../ports/clock.ts";
+import { Authenticator, type Identity } from "./auth/authenticator.ts";
+import { createBrowserGuard, isLoopback } from "./auth/browser-guard.ts";
+import { asLambdaError, LambdaError, sendError, tooLarge, unknownOperation } from "./lambda/lambda-error.ts";
+import { collectBody } from "./request-body.ts";
+
+/** Body of a route that names no limit of its own. */
+const BODY_BYTES_MAX_DEFAULT = 1024 * 1024;
+/** Bodies of all requests that are not answered yet; beyond it requests with a body are refused with 429. */
+const BODY_BYTES_HELD_MAX = 2 * 1024 * 1024 * 1024;
+const CONNECTIONS_MAX = 20_000;
+/** Idle connections stay open longer than clients keep them, so that the client is the one who closes. */
+const KEEP_ALIVE_MS = 75_000;
+/** How long a refused request may go on sending what nobody reads, to be sure that it sees the answer. */
+const DISCARD_MS_MAX = 5000;
+/** Longest path parameter: an encoded ARN with a qualifier, with room for Lambda's own refusal of longer ones. */
+const PATH_PARAMETER_LENGTH_MAX = 1024;
+
+/** Who a request acts for. */
+export type Principal = {
+  readonly accountId: AccountId;
+  /** undefined: nobody signed; trusted because only this machine reaches the server. */
+  readonly accessKeyId: string | undefined;
+};
+
+export type RouteRequest = {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** Decoded path parameters. */
+  readonly params: Readonly<Record<string, string | undefined>>;
+  readonly query: URLSearchParams;
+  readonly body: Buffer;
+  readonly principal: Principal;
+  readonly requestId: string;
+};
+
+/** Answers a request. What it throws or rejects with becomes an error of the Lambda API. */
+export type RouteHandler = (request: RouteRequest) => void | Promise<void>;
+
+export type RouteOptions = {
+  /** `open`: anyone who reaches the server, unsigned. Default `account`. */
+  readonly access?: "account" | "open";
+  /** undefined: BODY_BYTES_MAX_DEFAULT. */
+  readonly bodyLimit?: BodyLimit;
+};
+
+/** Largest body of a route, and the error of a larger one; asked before the body is read. */
+export type BodyLimit = (request: IncomingMessage) => { readonly bytesMax: number; readonly error: () => LambdaError };
+
+export type HttpServerOptions = {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly region: string;
+  readonly accessKeys: AccessKeys;
+  readonly clock: Clock;
+  /** Told of errors that are no answers: broken assumptions and failures without a code. */
+  readonly onError: (error: unknown) => void;
+};
+
+export type HttpServer = {
+  /** Path in find-my-way's syntax, `/a/:name`; a trailing slash is allowed in requests. */
+  addRoute(method: string, path: string, handler: RouteHandler, options?: RouteOptions): void;
+  /** @throws Error when the address cannot be bound. */
+  listen(): Promise<{ readonly host: string; readonly port: number }>;
+  /** Takes no new connections, lets running requests finish for `graceMs`, then cuts them off. */
+  close(graceMs: number): Promise<void>;
+};
+
+type Route = {
+  readonly handler: RouteHandler;
+  readonly isOpen: boolean;
+  readonly bodyLimit: BodyLimit;
+};
+
+const defaultBodyLimit: BodyLimit = () => ({
+  bytesMax: BODY_BYTES_MAX_DEFAULT,
+  error: () => tooLarge(`Request must be smaller than ${BODY_BYTES_MAX_DEFAULT} bytes`),
+});
+
+/**
+ * The server's one HTTP endpoint. A request passes, in this order: the guard against browsers, the
+ * route, the caller's identity as far as the head tells it, the size limit, the body, the signature,
+ * the handler. Nothing of a refused request's body is kept.
+ */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  return new LambdaHttpServer(options);
+}
+
+class LambdaHttpServer implements HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+  readonly #router = findMyWay({
+    ignoreTrailingSlash: true,
+    maxParamLength: PATH_PARAMETER_LENGTH_MAX,
+    onBadUrl: () => {},
+  });
+  readonly #authenticator: Authenticator;
+  /** Only a server that trusts unsigned requests needs it. */
+  readonly #guard: ReturnType<typeof createBrowserGuard> | undefined;
+  #bodyBytesHeld = 0;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    const isLocal = isLoopback(options.host);
+    this.#guard = isLocal ? createBrowserGuard(options.host) : undefined;
+    this.#authenticator = new Authenticator({ ...options, isSignatureRequired: !isLocal });
+    this.#server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true });
+    this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.on("request", (req, res) => this.#begin(req, res, false));
+    this.#server.on("checkContinue", (req, res) => this.#begin(req, res, true));
+  }
+
+  addRoute(method: string, path: string, handler: RouteHandler, options: RouteOptions = {}): void {
+    const route: Route = {
+      handler,
+      isOpen: options.access === "open",
+      bodyLimit: options.bodyLimit ?? defaultBodyLimit,
+    };
+    this.#router.on(method as findMyWay.HTTPMethod, path, () => {}, route);
+  }
+
+  listen(): Promise<{ readonly host: string; readonly port: number }> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ host, port, backlog: 4096 }, () => {
+        this.#server.off("error", reject);
+        this.#server.on("error", this.#options.onError);
+        resolve({ host, port: (this.#server.address() as AddressInfo).port });
+      });
+    });
+  }
+
+  async close(graceMs: number): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeIdleConnections();
+    const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #begin(req: IncomingMessage, res: ServerResponse, waitsForContinue: boolean): void {
+    const exchange = new Exchange(req, res);
+    const refused = this.#admit(exchange, waitsForContinue);
+    if (refused !== undefined) this.#refuse(exchange, refused);
+  }
+
+  /** @returns why the request is refused; undefined when it is being served. */
+  #admit(exchange: Exchange, waitsForContinue: boolean): LambdaError | undefined {
+    const { req, res } = exchange;
+    const blocked = this.#guard?.(req.headers);
+    if (blocked !== undefined) return new LambdaError("AccessDeniedException", 403, blocked);
+
+    const found = this.#router.find(req.method as findMyWay.HTTPMethod, exchange.path);
+    if (found === null || found.store === null) return unknownOperation(req.method ?? "", exchange.path);
+    exchange.params = found.params;
+    const route = found.store as Route;
+
+    const identity: Identity | undefined = route.isOpen
+      ? undefined
+      : this.#authenticator.identify(req, exchange.rawQuery);
+    if (identity?.kind === "refused") return new LambdaError(identity.refusal.type, 403, identity.refusal.message);
+
+    const { bytesMax, error } = route.bodyLimit(req);
+    // A chunked body may become as large as the limit.
+    const isChunked = req.headers["transfer-encoding"] !== undefined;
+    const declaredBytes = isChunked ? 0 : Number(req.headers["content-length"] ?? 0);
+    if (declaredBytes > bytesMax) return error();
+    const heldBytes = isChunked ? bytesMax : declaredBytes;
+    if (this.#bodyBytesHeld + heldBytes > BODY_BYTES_HELD_MAX) return bodiesHeld();
+    this.#hold(heldBytes, res);
+
+    if (waitsForContinue) res.writeContinue();
+    collectBody(req, bytesMax, (body) => {
+      if (body === undefined) return this.#refuse(exchange, error());
+      exchange.body = body;
+      this.#serve(exchange, route, identity);
+    });
+    return undefined;
+  }
+
+  #serve(exchange: Exchange, route: Route, identity: Exclude<Identity, { kind: "refused" }> | undefined): void {
+    if (identity !== undefined) {
+      exchange.principal = { accountId: identity.accountId, accessKeyId: undefined };
+      if (identity.kind === "signed") {
+        const { req, path, rawQuery, body } = exchange;
+        const refused = this.#authenticator.verify(identity, req, path, rawQuery, body);
+        if (refused !== undefined) return this.#fail(exchange, new LambdaError(refused.type, 403, refused.message));
+        exchange.principal = { accountId: identity.accountId, accessKeyId: identity.key.accessKeyId };
+      }
+    }
+    try {
+      const served = route.handler(exchange);
+      if (served !== undefined) served.catch((error: unknown) => this.#fail(exchange, error));
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
+  }
+
+  /** Memory of bodies is held until the answer is out or the caller is gone. */
+  #hold(bytes: number, res: ServerResponse): void {
+    if (bytes === 0) return;
+    this.#bodyBytesHeld += bytes;
+    res.on("close", () => {
+      this.#bodyBytesHeld -= bytes;
+    });
+  }
+
+  /** Answers before the body has been read: the rest is thrown away, for a while, and the connection ends. */
+  #refuse(exchange: Exchange, error: LambdaError): void {
+    const { req, res } = exchange;
+    res.setHeader("Connection", "close");
+    req.resume();
+    const timer = setTimeout(() => req.socket.destroy(), DISCARD_MS_MAX).unref();
+    res.on("close", () => clearTimeout(timer));
+    sendError(res, exchange.requestId, error);
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    const answer = asLambdaError(error);
+    if (answer === undefined || answer.status >= 500) this.#options.onError(error);
+    if (exchange.res.headersSent) return void exchange.res.destroy();
+    sendError(
+      exchange.res,
+      exchange.requestId,
+      answer ?? new LambdaError("ServiceException", 500, "Service error.", { Type: "Service" }),
+    );
+  }
+}
+
+function bodiesHeld(): LambdaError {
+  const members = { Reason: "CallerRateLimitExceeded", Type: "User" };
+  return new LambdaError("TooManyRequestsException", 429, "Rate Exceeded.", members, { "Retry-After": "1" });
+}
+
+const EMPTY = Buffer.alloc(0);
+const NO_QUERY = new URLSearchParams();
+const NOBODY = { accountId: "" as AccountId, accessKeyId: undefined };
+
+/** One request on its way through the server. */
+class Exchange implements RouteRequest {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** As on the wire. */
+  readonly path: string;
+  readonly rawQuery: string;
+  readonly requestId: string = randomUUID();
+  params: Readonly<Record<string, string | undefined>> = {};
+  body: Buffer = EMPTY;
+  /** NOBODY on open routes. */
+  principal: Principal = NOBODY;
+  #query: URLSearchParams | undefined;
+
+  constructor(req: IncomingMessage, res: ServerResponse) {
+    this.req = req;
+    this.res = res;
+    const url = req.url ?? "/";
+    const mark = url.indexOf("?");
+    this.path = mark === -1 ? url : url.slice(0, mark);
+    this.rawQuery = mark === -1 ? "" : url.slice(mark + 1);
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= this.rawQuery === "" ? NO_QUERY : new URLSearchParams(this.rawQuery);
+    return this.#query;
+  }
+}

@@ -1,0 +1,302 @@
+import type { AccountId } from "../../model/ids.ts";
+import { ZIP_BYTES_MAX } from "../../ports/code-store.ts";
+import type {
+  CatalogAnswer,
+  FunctionCatalog,
+  FunctionDescription,
+  FunctionSettings,
+} from "../../ports/function-catalog.ts";
+import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
+import type { CodeLocation } from "./code-location.ts";
+import { configurationOf, listedConfigurationOf } from "./function-configuration.ts";
+import {
+  createInput,
+  parseInput,
+  settingsOf,
+  updateCodeInput,
+  updateSettingsInput,
+  validateArchitectures,
+  validateSettings,
+  zipOf,
+} from "./function-input.ts";
+import {
+  type FunctionTarget,
+  functionMissing,
+  NAME_LENGTH_MAX,
+  NAMESPACED_NAME_LENGTH_MAX,
+  requireUnqualified,
+  targetOf,
+} from "./function-name.ts";
+import { conflict, invalidParameter, LambdaError, tooLarge } from "./lambda-error.ts";
+import { sendEmpty, sendJson } from "./send.ts";
+import { Violations } from "./violation.ts";
+
+/** Lambda's limit of a request with code in it. */
+const CODE_REQUEST_BYTES_MAX = 70_167_211;
+/** Longest plain name. */
+const PLAIN_NAME_LENGTH_MAX = 64;
+const PAGE_FUNCTIONS_MAX = 50;
+const LIST_ITEMS_MAX = 10_000;
+
+export type FunctionRoutesOptions = {
+  readonly catalog: FunctionCatalog;
+  readonly codeLocation: CodeLocation;
+  readonly region: string;
+};
+
+/** Adds the operations that make, show, change and delete functions. */
+export function addFunctionRoutes(server: HttpServer, options: FunctionRoutesOptions): void {
+  const operations = new FunctionOperations(options);
+  const functions = "/2015-03-31/functions";
+  const one = `${functions}/:FunctionName`;
+  server.addRoute("POST", functions, (request) => operations.create(request), {
+    bodyLimit: codeLimit("CreateFunction"),
+  });
+  server.addRoute("GET", functions, (request) => operations.list(request));
+  server.addRoute("GET", one, (request) => operations.get(request));
+  server.addRoute("DELETE", one, (request) => operations.delete(request));
+  server.addRoute("GET", `${one}/configuration`, (request) => operations.getConfiguration(request));
+  server.addRoute("PUT", `${one}/configuration`, (request) => operations.updateConfiguration(request));
+  server.addRoute("PUT", `${one}/code`, (request) => operations.updateCode(request), {
+    bodyLimit: codeLimit("UpdateFunctionCode"),
+  });
+}
+
+function codeLimit(operation: string): BodyLimit {
+  const limit = {
+    bytesMax: CODE_REQUEST_BYTES_MAX,
+    error: () =>
+      tooLarge(`Request must be smaller than ${CODE_REQUEST_BYTES_MAX} bytes for the ${operation} operation`),
+  };
+  return () => limit;
+}
+
+class FunctionOperations {
+  readonly #catalog: FunctionCatalog;
+  readonly #codeLocation: CodeLocation;
+  readonly #region: string;
+
+  constructor(options: FunctionRoutesOptions) {
+    this.#catalog = options.catalog;
+    this.#codeLocation = options.codeLocation;
+    this.#region = options.region;
+  }
+
+  async create(request: RouteRequest): Promise<void> {
+    const input = parseInput(createInput, request.body);
+    const violations = new Violations();
+    violations.required(input.FunctionName, "functionName");
+    violations.required(input.Role, "role");
+    violations.required(input.Code, "code");
+    violations.oneOf(input.PackageType, "packageType", ["Image", "Zip"]);
+    validateSettings(input, violations);
+    validateArchitectures(input.Architectures, violations);
+    violations.check();
+    const target = this.#target(request, NAME_LENGTH_MAX, input.FunctionName);
+    requireUnqualified(target);
+    checkPlainLength(target.name);
+    if (input.PackageType === "Image") throw invalidParameter("PackageType Image is not supported by this server.");
+    if (input.CodeSigningConfigArn !== undefined) {
+      throw new LambdaError(
+        "CodeSigningConfigNotFoundException",
+        404,
+        "The code signing configuration cannot be found.",
+        { Type: "User" },
+      );
+    }
+    const given = settingsOf(input);
+    if (given.runtime === undefined || given.handler === undefined) {
+      throw invalidParameter(
+        "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+      );
+    }
+    const architecture = architectureOf(input.Architectures) ?? "x86_64";
+    const settings = { ...defaultSettings(target.name), ...given, architecture } as FunctionSettings;
+    const zip = zipWithinLimit(zipOf(input.Code));
+    const answer = await this.#catalog.create(
+      request.principal.accountId,
+      target.name,
+      settings,
+      zip,
+      input.Tags ?? {},
+    );
+    sendJson(request, 201, configurationOf(this.#granted(answer, request, target), this.#region));
+  }
+
+  get(request: RouteRequest): void {
+    const description = this.#find(request);
+    const host = request.req.headers.host ?? "localhost";
+    sendJson(request, 200, {
+      Configuration: configurationOf(description, this.#region),
+      Code: { RepositoryType: "S3", Location: this.#codeLocation.url(description.code.sha256Hex, host) },
+      ...(Object.keys(description.tags).length === 0 ? {} : { Tags: description.tags }),
+    });
+  }
+
+  getConfiguration(request: RouteRequest): void {
+    sendJson(request, 200, configurationOf(this.#find(request), this.#region));
+  }
+
+  list(request: RouteRequest): void {
+    const { query, principal } = request;
+    const maxItems = query.get("MaxItems") ?? undefined;
+    const count = maxItems === undefined ? PAGE_FUNCTIONS_MAX : Number(maxItems);
+    const violations = new Violations();
+    if (Number.isInteger(count)) violations.range(count, "maxItems", 1, LIST_ITEMS_MAX);
+    else violations.add(maxItems, "maxItems", "Member must be an integer");
+    violations.oneOf(query.get("FunctionVersion") ?? undefined, "functionVersion", ["ALL"]);
+    violations.check();
+    const pageCount = Math.min(count, PAGE_FUNCTIONS_MAX);
+    // One more than the page tells whether there is another.
+    const found = this.#catalog.list(principal.accountId, afterNameOf(query.get("Marker")), pageCount + 1);
+    const page = found.slice(0, pageCount);
+    const last = page.at(-1);
+    sendJson(request, 200, {
+      Functions: page.map(listedConfigurationOf),
+      ...(found.length > pageCount && last !== undefined ? { NextMarker: markerOf(last.name) } : {}),
+    });
+  }
+
+  async updateCode(request: RouteRequest): Promise<void> {
+    const input = parseInput(updateCodeInput, request.body);
+    const violations = new Violations();
+    validateArchitectures(input.Architectures, violations);
+    violations.check();
+    const target = this.#target(request, NAME_LENGTH_MAX);
+    requireUnqualified(target);
+    this.#require(request, target);
+    const answer = await this.#catalog.updateCode(
+      request.principal.accountId,
+      target.name,
+      zipWithinLimit(zipOf(input)),
+      {
+        revisionId: input.RevisionId,
+        dryRun: input.DryRun === true,
+        architecture: architectureOf(input.Architectures),
+      },
+    );
+    sendJson(request, 200, configurationOf(this.#granted(answer, request, target), this.#region));
+  }
+
+  async updateConfiguration(request: RouteRequest): Promise<void> {
+    const input = parseInput(updateSettingsInput, request.body);
+    const violations = new Violations();
+    validateSettings(input, violations);
+    violations.check();
+    const target = this.#target(request, NAME_LENGTH_MAX);
+    requireUnqualified(target);
+    this.#require(request, target);
+    const { accountId } = request.principal;
+    const answer = await this.#catalog.updateSettings(accountId, target.name, settingsOf(input), {
+      revisionId: input.RevisionId,
+    });
+    sendJson(request, 200, configurationOf(this.#granted(answer, request, target), this.#region));
+  }
+
+  async delete(request: RouteRequest): Promise<void> {
+    const target = this.#target(request, NAME_LENGTH_MAX);
+    this.#require(request, { name: target.name, qualifier: undefined });
+    if (target.qualifier === "$LATEST") {
+      throw invalidParameter("$LATEST version cannot be deleted without deleting the function.");
+    }
+    // No version was ever published, and deleting one that is not there succeeds.
+    if (target.qualifier !== undefined) return sendEmpty(request, 204);
+    this.#granted(await this.#catalog.delete(request.principal.accountId, target.name), request, target);
+    sendEmpty(request, 204);
+  }
+
+  #target(request: RouteRequest, lengthMax: number, name = request.params["FunctionName"] ?? ""): FunctionTarget {
+    const owner = { accountId: request.principal.accountId, region: this.#region };
+    return targetOf(name, request.query.get("Qualifier"), owner, lengthMax);
+  }
+
+  #find(request: RouteRequest): FunctionDescription {
+    const target = this.#target(request, NAMESPACED_NAME_LENGTH_MAX);
+    const description = this.#require(request, target);
+    if (target.qualifier === undefined) return description;
+    if (target.qualifier !== "$LATEST") throw functionMissing(description.arn, target.qualifier);
+    return { ...description, arn: `${description.arn}:$LATEST` };
+  }
+
+  /** @throws LambdaError ResourceNotFoundException. */
+  #require(request: RouteRequest, target: FunctionTarget): FunctionDescription {
+    const { accountId } = request.principal;
+    const description = this.#catalog.get(accountId, target.name);
+    if (description === undefined) throw functionMissing(arnOf(this.#region, accountId, target.name), target.qualifier);
+    return description;
+  }
+
+  #granted(answer: CatalogAnswer, request: RouteRequest, target: FunctionTarget): FunctionDescription {
+    return grantedOf(answer, arnOf(this.#region, request.principal.accountId, target.name), target.name);
+  }
+}
+
+/** @throws LambdaError for what the catalogue refused. */
+export function grantedOf(answer: CatalogAnswer, arn: string, name: string): FunctionDescription {
+  if (answer.kind === "done") return answer.description;
+  switch (answer.why) {
+    case "exists":
+      throw conflict(`Function already exist: ${name}`);
+    case "missing":
+      throw functionMissing(arn, undefined);
+    case "updateInProgress":
+      throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${arn}`);
+    case "revisionMismatch":
+      throw new LambdaError(
+        "PreconditionFailedException",
+        412,
+        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+        { Type: "User" },
+      );
+    case "codeStorageExceeded":
+      throw new LambdaError("CodeStorageExceededException", 400, "Code storage limit exceeded.", { Type: "User" });
+    case "tooManyTags":
+      throw invalidParameter("Number of tags exceeds resource tag limit.");
+    default:
+      throw answer.why satisfies never;
+  }
+}
+
+export function arnOf(region: string, accountId: AccountId, name: string): string {
+  return `arn:aws:lambda:${region}:${accountId}:function:${name}`;
+}
+
+/** What AWS answers for members that were not given. */
+function defaultSettings(name: string): Omit<FunctionSettings, "runtime" | "handler" | "role" | "architecture"> {
+  return {
+    description: "",
+    timeoutMs: 3000,
+    memoryMiB: 128,
+    ephemeralStorageMiB: 512,
+    environment: undefined,
+    tracingMode: "PassThrough",
+    snapStart: "None",
+    logGroup: `/aws/lambda/${name}`,
+  };
+}
+
+function architectureOf(architectures: readonly string[] | undefined): FunctionSettings["architecture"] | undefined {
+  return architectures?.[0] as FunctionSettings["architecture"] | undefined;
+}
+
+function zipWithinLimit(zip: Buffer): Buffer {
+  if (zip.length > ZIP_BYTES_MAX) throw tooLarge(`Zipped size must be smaller than ${ZIP_BYTES_MAX} bytes`);
+  return zip;
+}
+
+/** Unlike other lengths, AWS reports this one as an invalid parameter. */
+function checkPlainLength(name: string): void {
+  if (name.length <= PLAIN_NAME_LENGTH_MAX) return;
+  throw invalidParameter(
+    `1 validation error detected: Value '${name}' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to ${PLAIN_NAME_LENGTH_MAX}`,
+  );
+}
+
+/** A marker is the last name of its page: it stays good while functions come and go. */
+function markerOf(name: string): string {
+  return Buffer.from(name).toString("base64url");
+}
+
+function afterNameOf(marker: string | null): string {
+  return marker === null ? "" : Buffer.from(marker, "base64url").toString();
+}

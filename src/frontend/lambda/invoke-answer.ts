@@ -1,0 +1,91 @@
+import type { ServerResponse } from "node:http";
+import type { InvokeAnswer, InvokeRequest } from "../../ports/invoker.ts";
+import { invalidRequestContent, lambdaErrorOf, sendError } from "./lambda-error.ts";
+
+/** Largest response of a function that Lambda passes on (6 MiB and 100 bytes). */
+const RESPONSE_BYTES_MAX = 6_291_556;
+
+/** Answers a caller that waited for an execution. */
+export function sendInvokeAnswer(response: ServerResponse, request: InvokeRequest, answer: InvokeAnswer): void {
+  if (answer.kind === "rejected") return sendError(response, request.id, lambdaErrorOf(answer.code));
+  const { outcome, payload } = answer;
+  switch (outcome) {
+    case "ok":
+      return send(response, request, payload, answer.logTail, false);
+    case "functionError":
+    case "initError":
+      return send(response, request, payload, answer.logTail, true);
+    case "timeout": {
+      const seconds = (request.version.timeoutMs / 1000).toFixed(2);
+      const body = errorBody(
+        "Sandbox.Timedout",
+        `RequestId: ${request.id} Error: Task timed out after ${seconds} seconds`,
+      );
+      return send(response, request, body, answer.logTail, true);
+    }
+    case "exit":
+    case "outOfMemory": {
+      const type = outcome === "exit" ? "Runtime.ExitError" : "Runtime.OutOfMemory";
+      const how =
+        answer.exit === undefined
+          ? "Runtime exited without providing a reason"
+          : `Runtime exited with error: ${answer.exit}`;
+      return send(response, request, errorBody(type, `RequestId: ${request.id} Error: ${how}`), answer.logTail, true);
+    }
+    case "responseTooLarge":
+      return send(response, request, RESPONSE_TOO_LARGE, answer.logTail, true);
+    case "invalidPayload":
+      return sendError(response, request.id, invalidRequestContent(invalidPayloadMessage(request.payload)));
+    case "agentFault":
+      return sendError(response, request.id, lambdaErrorOf("AGENT_FAULT"));
+    default:
+      throw outcome satisfies never;
+  }
+}
+
+/** One flat list of headers and one write: this is the end of the path that every warm invocation takes. */
+function send(
+  response: ServerResponse,
+  request: InvokeRequest,
+  body: Buffer,
+  logTail: Buffer | undefined,
+  isFunctionError: boolean,
+): void {
+  const headers = [
+    "Content-Type",
+    "application/json",
+    "Content-Length",
+    String(body.length),
+    "x-amzn-RequestId",
+    request.id,
+    "X-Amz-Executed-Version",
+    request.version.version,
+  ];
+  if (request.traceId !== undefined) headers.push("X-Amzn-Trace-Id", request.traceId);
+  if (isFunctionError) headers.push("X-Amz-Function-Error", "Unhandled");
+  if (logTail !== undefined) headers.push("X-Amz-Log-Result", logTail.toString("base64"));
+  response.writeHead(200, headers);
+  response.end(body);
+}
+
+function errorBody(errorType: string, errorMessage: string): Buffer {
+  return Buffer.from(JSON.stringify({ errorType, errorMessage }));
+}
+
+const RESPONSE_TOO_LARGE = Buffer.from(
+  JSON.stringify({
+    errorMessage: `Response payload size exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`,
+    errorType: "Function.ResponseSizeTooLarge",
+  }),
+);
+
+/** Lambda's sentence, with this parser's reason at its end. */
+export function invalidPayloadMessage(payload: Buffer): string {
+  let reason = "not a JSON text";
+  try {
+    JSON.parse(payload.toString());
+  } catch (error) {
+    reason = (error as Error).message;
+  }
+  return `Could not parse request body into json: Could not parse payload into json: ${reason}`;
+}

@@ -1,0 +1,170 @@
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { FunctionVersion } from "../../model/function-version.ts";
+import type { InvocationId } from "../../model/ids.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { FunctionCatalog } from "../../ports/function-catalog.ts";
+import type { InvokeRequest, Invoker } from "../../ports/invoker.ts";
+import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
+import { type FunctionTarget, functionMissing, NAMESPACED_NAME_LENGTH_MAX, targetOf } from "./function-name.ts";
+import { arnOf } from "./function-routes.ts";
+import { invalidPayloadMessage, sendInvokeAnswer } from "./invoke-answer.ts";
+import { invalidParameter, invalidRequestContent, LambdaError, tooLarge } from "./lambda-error.ts";
+import { Violations } from "./violation.ts";
+
+/** Lambda's limits of the payload of a call that waits (6 MB), and of one that is queued (1 MB). */
+const PAYLOAD_BYTES_MAX = 6_291_456;
+const EVENT_PAYLOAD_BYTES_MAX = 1_048_576;
+/** Of its base64 form. */
+const CLIENT_CONTEXT_BYTES_MAX = 3583;
+
+export type InvokeRouteOptions = {
+  readonly catalog: FunctionCatalog;
+  readonly invoker: Invoker;
+  readonly clock: Clock;
+  readonly region: string;
+};
+
+/** Adds Invoke: the path that the whole product exists for. Nothing in it waits, parses the payload or copies it. */
+export function addInvokeRoute(server: HttpServer, options: InvokeRouteOptions): void {
+  const operation = new InvokeOperation(options);
+  server.addRoute("POST", "/2015-03-31/functions/:FunctionName/invocations", (request) => operation.run(request), {
+    bodyLimit: payloadLimit,
+  });
+}
+
+const synchronousLimit = {
+  bytesMax: PAYLOAD_BYTES_MAX,
+  error: () => tooLarge(`Request must be smaller than ${PAYLOAD_BYTES_MAX} bytes for the InvokeFunction operation`),
+};
+
+const payloadLimit: BodyLimit = (request) => (typeOf(request) === "Event" ? eventLimit(request) : synchronousLimit);
+
+function eventLimit(request: IncomingMessage): ReturnType<BodyLimit> {
+  const bytes = request.headers["content-length"] ?? `more than ${EVENT_PAYLOAD_BYTES_MAX}`;
+  const message = `${bytes} byte payload is too large for the Event invocation type (limit ${EVENT_PAYLOAD_BYTES_MAX} bytes)`;
+  return { bytesMax: EVENT_PAYLOAD_BYTES_MAX, error: () => tooLarge(message) };
+}
+
+function typeOf(request: IncomingMessage): string {
+  return (request.headers["x-amz-invocation-type"] as string | undefined) ?? "RequestResponse";
+}
+
+class InvokeOperation {
+  readonly #catalog: FunctionCatalog;
+  readonly #invoker: Invoker;
+  readonly #clock: Clock;
+  readonly #region: string;
+
+  constructor(options: InvokeRouteOptions) {
+    this.#catalog = options.catalog;
+    this.#invoker = options.invoker;
+    this.#clock = options.clock;
+    this.#region = options.region;
+  }
+
+  run(request: RouteRequest): void | Promise<void> {
+    const { headers } = request.req;
+    const type = typeOf(request.req);
+    const logType = headers["x-amz-log-type"] as string | undefined;
+    if (type !== "RequestResponse" || logType !== undefined) checkTypes(type, logType);
+    const target = this.#target(request);
+    const version = this.#resolve(request, target);
+    const invocation: InvokeRequest = {
+      id: request.requestId as InvocationId,
+      version,
+      payload: request.body,
+      invokedArn: target.qualifier === undefined ? version.arn : `${version.arn}:${target.qualifier}`,
+      clientContext: clientContextOf(headers["x-amz-client-context"]),
+      traceId: (headers["x-amzn-trace-id"] as string | undefined) ?? newTraceId(this.#clock.nowMs()),
+      logTail: logType === "Tail",
+    };
+    if (type === "Event") return this.#enqueue(request, invocation);
+    if (type === "DryRun") return sendAccepted(request, 204);
+    this.#invoke(request, invocation);
+  }
+
+  #invoke({ res }: RouteRequest, invocation: InvokeRequest): void {
+    const cancel = this.#invoker.invoke(invocation, (answer) => {
+      if (!res.destroyed) sendInvokeAnswer(res, invocation, answer);
+    });
+    res.on("close", () => {
+      if (!res.writableEnded) cancel();
+    });
+  }
+
+  async #enqueue(request: RouteRequest, invocation: InvokeRequest): Promise<void> {
+    if (!isJson(request.body)) throw invalidRequestContent(invalidPayloadMessage(request.body));
+    await this.#invoker.enqueue(invocation);
+    sendAccepted(request, 202);
+  }
+
+  #target({ params, query, principal }: RouteRequest): FunctionTarget {
+    const owner = { accountId: principal.accountId, region: this.#region };
+    return targetOf(params["FunctionName"] ?? "", query.get("Qualifier"), owner, NAMESPACED_NAME_LENGTH_MAX);
+  }
+
+  #resolve({ principal: { accountId } }: RouteRequest, { name, qualifier }: FunctionTarget): FunctionVersion {
+    const version = this.#catalog.resolve(accountId, name, qualifier);
+    if (version !== undefined) return version;
+    if (this.#catalog.get(accountId, name)?.state === "Failed") {
+      throw new LambdaError("InvalidZipFileException", 502, "Lambda could not unzip the deployment package.", {
+        Type: "User",
+      });
+    }
+    throw functionMissing(arnOf(this.#region, accountId, name), qualifier);
+  }
+}
+
+function checkTypes(type: string, logType: string | undefined): void {
+  const violations = new Violations();
+  violations.oneOf(type, "invocationType", ["Event", "RequestResponse", "DryRun"]);
+  violations.oneOf(logType, "logType", ["None", "Tail"]);
+  violations.check();
+}
+
+/** Decoded, if it is the JSON that clients agree on. @throws LambdaError. */
+function clientContextOf(header: string | string[] | undefined): string | undefined {
+  if (typeof header !== "string") return undefined;
+  if (header.length > CLIENT_CONTEXT_BYTES_MAX) {
+    throw invalidRequestContent(`Client context must be no more than ${CLIENT_CONTEXT_BYTES_MAX} bytes.`);
+  }
+  const json = Buffer.from(header, "base64");
+  if (json.length === 0 || !isJson(json))
+    throw invalidParameter("Client context must be a valid Base64-encoded JSON object.");
+  return json.toString();
+}
+
+function isJson(bytes: Buffer): boolean {
+  if (bytes.length === 0) return true;
+  try {
+    JSON.parse(bytes.toString());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function sendAccepted({ res, requestId }: RouteRequest, status: 202 | 204): void {
+  res.writeHead(
+    status,
+    status === 202 ? ["Content-Length", "0", "x-amzn-RequestId", requestId] : ["x-amzn-RequestId", requestId],
+  );
+  res.end();
+}
+
+/** Bytes for trace ids are drawn in bulk: one draw from the system costs more than the rest of the request's parsing. */
+let pool = Buffer.alloc(0);
+let poolOffset = 0;
+
+/** Root and parent in X-Ray's form; not sampled, because nobody records them. */
+function newTraceId(nowMs: number): string {
+  if (poolOffset + 20 > pool.length) {
+    pool = randomBytes(20 * 512);
+    poolOffset = 0;
+  }
+  const random = pool.toString("hex", poolOffset, poolOffset + 20);
+  poolOffset += 20;
+  const timeHex = Math.floor(nowMs / 1000).toString(16);
+  return `Root=1-${timeHex}-${random.slice(0, 24)};Parent=${random.slice(24)};Sampled=0`;
+}

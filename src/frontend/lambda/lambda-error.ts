@@ -1,0 +1,98 @@
+import type { ServerResponse } from "node:http";
+import { ERROR_CODES, type ErrorCode, HearthError } from "../../model/error-code.ts";
+
+/** An answer of the Lambda API that is an error: AWS's exception name, its status and its message. */
+export class LambdaError extends Error {
+  readonly type: string;
+  readonly status: number;
+  /** Members of the body beside the message. */
+  readonly members: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    type: string,
+    status: number,
+    message: string,
+    members: Readonly<Record<string, string>> = {},
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(message);
+    this.name = "LambdaError";
+    this.type = type;
+    this.status = status;
+    this.members = members;
+    this.headers = headers;
+  }
+}
+
+const USER = { Type: "User" };
+
+export function invalidParameter(message: string): LambdaError {
+  return new LambdaError("InvalidParameterValueException", 400, message, USER);
+}
+
+export function notFound(message: string): LambdaError {
+  return new LambdaError("ResourceNotFoundException", 404, message, USER);
+}
+
+export function conflict(message: string): LambdaError {
+  return new LambdaError("ResourceConflictException", 409, message, USER);
+}
+
+export function invalidRequestContent(message: string): LambdaError {
+  return new LambdaError("InvalidRequestContentException", 400, message, USER);
+}
+
+export function tooLarge(message: string): LambdaError {
+  return new LambdaError("RequestEntityTooLargeException", 413, message);
+}
+
+export function serialization(message: string): LambdaError {
+  return new LambdaError("SerializationException", 400, message);
+}
+
+export function unknownOperation(method: string, path: string): LambdaError {
+  return new LambdaError("UnknownOperationException", 404, `Unknown operation: ${method} ${path}`);
+}
+
+/** How long a throttled client should wait at least; AWS's clients back off by themselves. */
+const RETRY_AFTER_S = "1";
+
+/** Name of the header with Hearth's own code, more precise than Lambda's exceptions. */
+const CODE_HEADER = "x-hearth-error-code";
+
+/** A code of Hearth as Lambda's clients know it. @param detail instead of the code's own sentence. */
+export function lambdaErrorOf(code: ErrorCode, detail?: string): LambdaError {
+  const { public: type, status, fault, says } = ERROR_CODES[code];
+  const headers = { [CODE_HEADER]: code };
+  if (status === 429) {
+    const message = code === "CONCURRENCY_LIMIT" ? "Rate Exceeded." : says;
+    const members = { Reason: "ConcurrentInvocationLimitExceeded", ...USER };
+    return new LambdaError(type, status, message, members, { ...headers, "Retry-After": RETRY_AFTER_S });
+  }
+  const members = { Type: fault === "caller" ? "User" : "Service" };
+  return new LambdaError(type, status, detail ?? says, members, headers);
+}
+
+/** undefined: it is nothing that a caller should be told of. */
+export function asLambdaError(error: unknown): LambdaError | undefined {
+  if (error instanceof LambdaError) return error;
+  return error instanceof HearthError ? lambdaErrorOf(error.code) : undefined;
+}
+
+/**
+ * Answers with an error. The message is there under both names: Lambda's exceptions differ in which
+ * one they use, and clients read only theirs.
+ */
+export function sendError(response: ServerResponse, requestId: string, error: LambdaError): void {
+  const { type, status, message, members, headers } = error;
+  const body = Buffer.from(JSON.stringify({ ...members, message, Message: message }));
+  response.writeHead(status, {
+    "Content-Type": "application/json",
+    "Content-Length": body.length,
+    "x-amzn-RequestId": requestId,
+    "x-amzn-ErrorType": type,
+    ...headers,
+  });
+  response.end(body);
+}

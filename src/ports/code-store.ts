@@ -1,0 +1,36 @@
+/** What identifies a function's code. */
+export type StoredCode = {
+  /** Lower-case hex sha256 of the zip archive. */
+  readonly sha256Hex: string;
+  /** Size of the zip archive. */
+  readonly codeSizeBytes: number;
+};
+
+/** Lambda's limit of a zip archive sent inline (50 MB). */
+export const ZIP_BYTES_MAX = 52_428_800;
+/** Lambda's limit of the unpacked code (250 MB). */
+export const UNZIPPED_BYTES_MAX = 262_144_000;
+/** Files, folders and links of one archive; what a zip archive without extensions can count. */
+export const ZIP_ENTRIES_MAX = 65_535;
+
+/** The code of functions, addressed by its content. */
+export type CodeStore = {
+  /**
+   * Keeps an archive and its unpacked form; durable once resolved. The same archive twice costs nothing.
+   * @throws HearthError CODE_CORRUPT, CODE_TOO_LARGE, STORE_FAILED; nothing is left behind then.
+   */
+  put(zip: Buffer): Promise<StoredCode>;
+  /** Checks an archive as `put` does, and keeps nothing. */
+  check(zip: Buffer): Promise<StoredCode>;
+  /** Folder of the unpacked code. */
+  dir(sha256Hex: string): string;
+  /** The archive. @throws HearthError STORE_FAILED when there is none. */
+  read(sha256Hex: string): Promise<Buffer>;
+  /**
+   * Hashes the stored archive again and unpacks it if its folder is missing.
+   * @throws HearthError CODE_CORRUPT when the archive is missing or is not what it was, STORE_FAILED.
+   */
+  verify(sha256Hex: string): Promise<void>;
+  /** Removes code that was not in `used` at any call during the last `graceMs`. */
+  retain(used: ReadonlySet<string>, graceMs: number): Promise<void>;
+};

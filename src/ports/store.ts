@@ -1,0 +1,39 @@
+import type { AccountId } from "../model/ids.ts";
+import type { EventStore } from "./event-store.ts";
+import type { FunctionRecord } from "./function-catalog.ts";
+
+export type AccountRecord = {
+  readonly accountId: AccountId;
+  readonly name: string;
+};
+
+/** A credential of an account. The secret is needed in clear: signatures are checked with it. */
+export type AccessKey = {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly accountId: AccountId;
+};
+
+/**
+ * What survives a crash. Every promise resolves once the change is on disk, and changes are applied
+ * in the order of the calls. Rejects with HearthError STORE_FAILED; nothing of that call is kept then.
+ */
+export type Store = {
+  readonly events: EventStore;
+  loadFunctions(): Promise<FunctionRecord[]>;
+  /** Inserts or replaces, by account and name. */
+  putFunction(record: FunctionRecord): Promise<void>;
+  /** Idempotent. */
+  deleteFunction(accountId: AccountId, name: string): Promise<void>;
+  loadAccounts(): Promise<AccountRecord[]>;
+  putAccount(account: AccountRecord): Promise<void>;
+  loadAccessKeys(): Promise<AccessKey[]>;
+  putAccessKey(key: AccessKey): Promise<void>;
+  /** Idempotent. */
+  deleteAccessKey(accessKeyId: string): Promise<void>;
+  /** Small facts of the server itself, such as its secret; undefined when never put. */
+  meta(name: string): Promise<string | undefined>;
+  putMeta(name: string, value: string): Promise<void>;
+  /** Finishes what was asked for and lets go of the data directory. */
+  close(): Promise<void>;
+};

@@ -1,0 +1,181 @@
+import { randomUUID, webcrypto } from "node:crypto";
+import { access, chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { HearthError } from "../../model/error-code.ts";
+import { type CodeStore, type StoredCode, ZIP_BYTES_MAX } from "../../ports/code-store.ts";
+import { checkZip, syncFolder, unzip } from "./unzip.ts";
+
+const TEMPORARY_PREFIX = "tmp-";
+const ZIP_SUFFIX = ".zip";
+/** A marker file beside code that nobody uses; its age is how long that has been so. */
+const UNUSED_SUFFIX = ".unused";
+
+/**
+ * Opens the code store in a folder and makes it if there is none. An archive is `<sha256>.zip`, its
+ * unpacked form the folder `<sha256>`, readable by every user: containers run under uids of their
+ * own. Both appear by a rename of something that is complete and on disk.
+ * @throws HearthError STORE_FAILED.
+ */
+export async function createFilesCodeStore(dir: string): Promise<CodeStore> {
+  try {
+    await mkdir(dir, { recursive: true });
+    await chmod(dir, 0o755);
+    for (const name of await readdir(dir)) {
+      if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(dir, name), { recursive: true, force: true });
+    }
+  } catch (error) {
+    throw storeFailed(error);
+  }
+  return new FilesCodeStore(dir);
+}
+
+class FilesCodeStore implements CodeStore {
+  readonly #dir: string;
+  /** Changes of the folder happen one after another. */
+  #lastChange: Promise<unknown> = Promise.resolve();
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  async put(zip: Buffer): Promise<StoredCode> {
+    const code = await identify(zip);
+    await this.#change(() => this.#keep(code.sha256Hex, zip));
+    return code;
+  }
+
+  async check(zip: Buffer): Promise<StoredCode> {
+    const code = await identify(zip);
+    await checkZip(zip);
+    return code;
+  }
+
+  dir(sha256Hex: string): string {
+    return join(this.#dir, sha256Hex);
+  }
+
+  async read(sha256Hex: string): Promise<Buffer> {
+    try {
+      return await readFile(this.#zipPath(sha256Hex));
+    } catch (error) {
+      throw storeFailed(error);
+    }
+  }
+
+  async verify(sha256Hex: string): Promise<void> {
+    if (!(await exists(this.#zipPath(sha256Hex))))
+      throw new HearthError("CODE_CORRUPT", "the stored archive is missing");
+    const zip = await this.read(sha256Hex);
+    const found = await identify(zip);
+    if (found.sha256Hex !== sha256Hex) throw new HearthError("CODE_CORRUPT", "the stored archive was changed");
+    if (!(await exists(this.dir(sha256Hex)))) await this.#change(() => this.#unpack(sha256Hex, zip));
+  }
+
+  async retain(used: ReadonlySet<string>, graceMs: number): Promise<void> {
+    await this.#change(async () => {
+      const names = await readdir(this.#dir);
+      const archives = names
+        .filter((name) => name.endsWith(ZIP_SUFFIX))
+        .map((name) => name.slice(0, -ZIP_SUFFIX.length));
+      for (const sha256Hex of archives) {
+        if (used.has(sha256Hex)) await this.#markUsed(sha256Hex);
+        else await this.#removeIfUnusedFor(sha256Hex, graceMs);
+      }
+    });
+  }
+
+  async #keep(sha256Hex: string, zip: Buffer): Promise<void> {
+    await this.#markUsed(sha256Hex);
+    if (!(await exists(this.dir(sha256Hex)))) await this.#unpack(sha256Hex, zip);
+    if (!(await isWhole(this.#zipPath(sha256Hex), zip))) await this.#write(this.#zipPath(sha256Hex), zip);
+    await syncFolder(this.#dir);
+  }
+
+  async #unpack(sha256Hex: string, zip: Buffer): Promise<void> {
+    const temporary = join(this.#dir, TEMPORARY_PREFIX + randomUUID());
+    try {
+      await mkdir(temporary);
+      await chmod(temporary, 0o755);
+      await unzip(zip, temporary);
+      await syncFolder(temporary);
+      await rename(temporary, this.dir(sha256Hex));
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async #write(path: string, bytes: Buffer): Promise<void> {
+    const temporary = join(this.#dir, TEMPORARY_PREFIX + randomUUID());
+    try {
+      const handle = await open(temporary, "wx", 0o644);
+      try {
+        await handle.writeFile(bytes);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  async #markUsed(sha256Hex: string): Promise<void> {
+    await rm(this.#unusedPath(sha256Hex), { force: true });
+  }
+
+  async #removeIfUnusedFor(sha256Hex: string, graceMs: number): Promise<void> {
+    const marker = await stat(this.#unusedPath(sha256Hex)).catch(() => undefined);
+    if (marker === undefined) {
+      await (await open(this.#unusedPath(sha256Hex), "w")).close();
+    } else if (Date.now() - marker.mtimeMs >= graceMs) {
+      // The archive goes last: while it is there, the rest is found again.
+      await rm(this.dir(sha256Hex), { recursive: true, force: true });
+      await this.#markUsed(sha256Hex);
+      await rm(this.#zipPath(sha256Hex), { force: true });
+    }
+  }
+
+  /** Changes wait for those before them, whether these succeeded or not. */
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    const change = this.#lastChange.then(work).catch((error: unknown) => {
+      throw error instanceof HearthError ? error : storeFailed(error);
+    });
+    this.#lastChange = change.catch(() => {});
+    return change;
+  }
+
+  #zipPath(sha256Hex: string): string {
+    return join(this.#dir, sha256Hex + ZIP_SUFFIX);
+  }
+
+  #unusedPath(sha256Hex: string): string {
+    return join(this.#dir, sha256Hex + UNUSED_SUFFIX);
+  }
+}
+
+/** Hashes off the event loop. */
+async function identify(zip: Buffer): Promise<StoredCode> {
+  if (zip.length > ZIP_BYTES_MAX) throw new HearthError("CODE_TOO_LARGE", `zipped, over ${ZIP_BYTES_MAX} bytes`);
+  const digest = await webcrypto.subtle.digest("SHA-256", zip as Buffer<ArrayBuffer>);
+  return { sha256Hex: Buffer.from(digest).toString("hex"), codeSizeBytes: zip.length };
+}
+
+/** Whether the archive is stored undamaged; a deployment mends what a disk has spoiled. */
+async function isWhole(path: string, zip: Buffer): Promise<boolean> {
+  if (!(await exists(path))) return false;
+  return zip.equals(await readFile(path));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function storeFailed(error: unknown): HearthError {
+  return new HearthError("STORE_FAILED", (error as Error).message, { cause: error });
+}

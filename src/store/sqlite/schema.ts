@@ -1,0 +1,53 @@
+import type { DatabaseSync } from "node:sqlite";
+
+/**
+ * Steps of the schema, forward only: the number of steps taken is the database's `user_version`.
+ * A step that was released is never changed; a new one is added below it.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE function (
+    account_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (account_id, name)
+  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE account (account_id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID, STRICT;
+  CREATE TABLE access_key (
+    access_key_id TEXT PRIMARY KEY,
+    secret_access_key TEXT NOT NULL,
+    account_id TEXT NOT NULL
+  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
+  CREATE TABLE event (
+    sequence INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    account_id TEXT NOT NULL,
+    function_name TEXT NOT NULL,
+    qualifier TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    invoked_arn TEXT NOT NULL,
+    client_context TEXT,
+    trace_id TEXT,
+    accepted_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_ms INTEGER NOT NULL
+  ) STRICT;
+  `,
+];
+
+const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** The database has steps that this program does not know. */
+export class NewerSchemaError extends Error {}
+
+/** Brings the database to this program's schema, all or nothing. @throws NewerSchemaError. */
+export function migrate(database: DatabaseSync): void {
+  const found = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
+  if (found > SCHEMA_VERSION) {
+    throw new NewerSchemaError(`its schema is ${found}, this version knows up to ${SCHEMA_VERSION}`);
+  }
+  for (let version = found; version < SCHEMA_VERSION; version++) {
+    database.exec(`BEGIN IMMEDIATE; ${MIGRATIONS[version]}; PRAGMA user_version = ${version + 1}; COMMIT;`);
+  }
+}

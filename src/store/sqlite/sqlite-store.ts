@@ -1,0 +1,96 @@
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { HearthError } from "../../model/error-code.ts";
+import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
+import type { FunctionRecord } from "../../ports/function-catalog.ts";
+import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
+import { SqliteWorker } from "./sqlite-worker.ts";
+import type { Row } from "./statement.ts";
+
+/** Name of the database in the data directory. */
+export const DATABASE_FILE = "hearth.db";
+
+/**
+ * Opens the store of a data directory, makes it if there is none, and keeps other servers away from
+ * it until `close` or the end of the process.
+ * @throws HearthError DATA_IN_USE, STORE_NEWER, STORE_FAILED.
+ */
+export async function openSqliteStore(dataDir: string): Promise<Store> {
+  const databasePath = join(dataDir, DATABASE_FILE);
+  try {
+    mkdirSync(dataDir, { recursive: true });
+    // Holds secrets: made before SQLite makes it, for the owner alone. Its journal inherits the mode.
+    closeSync(openSync(databasePath, "a", 0o600));
+  } catch (error) {
+    throw new HearthError("STORE_FAILED", (error as Error).message, { cause: error });
+  }
+  const worker = await SqliteWorker.open(databasePath);
+  return {
+    events: eventStoreOf(worker),
+    loadFunctions: async () =>
+      (await worker.run("loadFunctions")).map((row) => JSON.parse(row["record"] as string) as FunctionRecord),
+    putFunction: async (record) => {
+      await worker.run("putFunction", record.accountId, record.name, JSON.stringify(record));
+    },
+    deleteFunction: async (accountId, name) => {
+      await worker.run("deleteFunction", accountId, name);
+    },
+    loadAccounts: async () => (await worker.run("loadAccounts")) as unknown as AccountRecord[],
+    putAccount: async (account) => {
+      await worker.run("putAccount", account.accountId, account.name);
+    },
+    loadAccessKeys: async () => (await worker.run("loadAccessKeys")) as unknown as AccessKey[],
+    putAccessKey: async (key) => {
+      await worker.run("putAccessKey", key.accessKeyId, key.secretAccessKey, key.accountId);
+    },
+    deleteAccessKey: async (accessKeyId) => {
+      await worker.run("deleteAccessKey", accessKeyId);
+    },
+    meta: async (name) => (await worker.run("meta", name))[0]?.["value"] as string | undefined,
+    putMeta: async (name, value) => {
+      await worker.run("putMeta", name, value);
+    },
+    close: () => worker.close(),
+  };
+}
+
+function eventStoreOf(worker: SqliteWorker): EventStore {
+  return {
+    append: async (event) => {
+      await worker.run(
+        "appendEvent",
+        event.id,
+        event.accountId,
+        event.functionName,
+        event.qualifier,
+        event.payload,
+        event.invokedArn,
+        event.clientContext ?? null,
+        event.traceId ?? null,
+        event.acceptedMs,
+        event.attempts,
+        event.nextAttemptMs,
+      );
+    },
+    load: async () => (await worker.run("loadEvents")).map(eventOf),
+    beginAttempt: async (id, attempts) => {
+      await worker.run("beginAttempt", attempts, id);
+    },
+    reschedule: async (id, attempts, nextAttemptMs) => {
+      await worker.run("rescheduleEvent", attempts, nextAttemptMs, id);
+    },
+    finish: async (id) => {
+      await worker.run("finishEvent", id);
+    },
+  };
+}
+
+function eventOf(row: Row): QueuedEvent {
+  const payload = row["payload"] as Uint8Array;
+  return {
+    ...(row as unknown as QueuedEvent),
+    payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+    clientContext: (row["clientContext"] as string | null) ?? undefined,
+    traceId: (row["traceId"] as string | null) ?? undefined,
+  };
+}

@@ -1,0 +1,56 @@
+/**
+ * Every statement that the store runs, by name: what travels to the worker is a name and parameters,
+ * never SQL.
+ */
+export const STATEMENTS = {
+  loadFunctions: "SELECT record FROM function ORDER BY account_id, name",
+  putFunction: "INSERT OR REPLACE INTO function (account_id, name, record) VALUES (?, ?, ?)",
+  deleteFunction: "DELETE FROM function WHERE account_id = ? AND name = ?",
+  loadAccounts: "SELECT account_id AS accountId, name FROM account ORDER BY account_id",
+  putAccount: "INSERT OR REPLACE INTO account (account_id, name) VALUES (?, ?)",
+  loadAccessKeys:
+    "SELECT access_key_id AS accessKeyId, secret_access_key AS secretAccessKey, account_id AS accountId FROM access_key ORDER BY access_key_id",
+  putAccessKey: "INSERT OR REPLACE INTO access_key (access_key_id, secret_access_key, account_id) VALUES (?, ?, ?)",
+  deleteAccessKey: "DELETE FROM access_key WHERE access_key_id = ?",
+  meta: "SELECT value FROM meta WHERE name = ?",
+  putMeta: "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
+  appendEvent: `INSERT OR IGNORE INTO event (id, account_id, function_name, qualifier, payload, invoked_arn,
+    client_context, trace_id, accepted_ms, attempts, next_attempt_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  loadEvents: `SELECT id, account_id AS accountId, function_name AS functionName, qualifier, payload,
+    invoked_arn AS invokedArn, client_context AS clientContext, trace_id AS traceId, accepted_ms AS acceptedMs,
+    attempts, next_attempt_ms AS nextAttemptMs FROM event ORDER BY sequence`,
+  beginAttempt: "UPDATE event SET attempts = ? WHERE id = ?",
+  rescheduleEvent: "UPDATE event SET attempts = ?, next_attempt_ms = ? WHERE id = ?",
+  finishEvent: "DELETE FROM event WHERE id = ?",
+} as const;
+
+export type StatementName = keyof typeof STATEMENTS;
+
+export type StatementParameter = string | number | null | Uint8Array;
+
+/** One statement to run. */
+export type StatementCall = {
+  readonly name: StatementName;
+  readonly parameters: readonly StatementParameter[];
+};
+
+export type Row = Record<string, string | number | null | Uint8Array>;
+
+export type StatementResult =
+  | { readonly kind: "rows"; readonly rows: Row[] }
+  | { readonly kind: "failed"; readonly detail: string };
+
+export type WorkerMessage =
+  | { readonly kind: "opened" }
+  | {
+      readonly kind: "notOpened";
+      readonly code: "STORE_FAILED" | "STORE_NEWER" | "DATA_IN_USE";
+      readonly detail: string;
+    }
+  /** One result for each call of the group, in order; all committed. */
+  | { readonly kind: "done"; readonly results: StatementResult[] };
+
+/** A group of calls, or the end. */
+export type WorkerOrder =
+  | { readonly kind: "run"; readonly calls: readonly StatementCall[] }
+  | { readonly kind: "close" };
