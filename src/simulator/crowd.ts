@@ -28,7 +28,6 @@ export class Crowd implements ResultSink {
   #waiting = 0;
   #calls = 0;
   isShuttingDown = false;
-  /** The core could have launched what nobody can launch: until then no wait is too long. */
   readonly #waitMsMax: number;
 
   constructor(world: World, random: Random, stage: Stage, report: Report) {
@@ -36,7 +35,7 @@ export class Crowd implements ResultSink {
     this.#stage = stage;
     this.#report = report;
     this.#random = random.fork("callers");
-    this.#queue = new EventQueue(stage, (event) => this.#arrive(event.id, event.caller, event));
+    this.#queue = new EventQueue(stage, report, world.mustServe, (event) => this.#arrive(event.id, event.caller, event));
     const onCall = (caller: Caller) => this.#call(caller);
     this.#callers = world.functions.map((traits) => new Caller(traits, random.fork(traits.name), stage, onCall));
     const { waitMsMax, sweepMs } = world.settings;
@@ -81,8 +80,8 @@ export class Crowd implements ResultSink {
   /** @param isVoid whether the core was told that a running execution is over without a result. */
   refused(invocation: Invocation, code: RejectCode, isVoid: (lease: Lease) => boolean): void {
     this.#report.countRefusal(code);
-    // What an earlier server started has no caller here; its event is in the queue anyway.
-    if (!(invocation instanceof SimulatedInvocation)) return;
+    // Started by an earlier server and adopted: it has no caller here, but perhaps an event.
+    if (!(invocation instanceof SimulatedInvocation)) return this.#queue.endedLate(invocation.id, { rejected: code });
     const { lease } = invocation;
     if (lease !== undefined) {
       if (!isVoid(lease)) violated(`invocation ${invocation.id} was refused while it runs`);
@@ -96,7 +95,7 @@ export class Crowd implements ResultSink {
       this.#checkRefusal(invocation, code);
     }
     this.#settle(invocation, "answered");
-    if (invocation.event !== undefined) this.#queue.refused(invocation.event, code);
+    if (invocation.event !== undefined) this.#queue.ended(invocation.event, { rejected: code });
   }
 
   finished(lease: Lease, outcome: Outcome): void {
@@ -104,14 +103,15 @@ export class Crowd implements ResultSink {
     if (invocation.state !== "running") return this.finishedLate(lease, outcome);
     this.#settle(invocation, "answered");
     this.#report.countOutcome(outcome);
-    if (invocation.event !== undefined) this.#queue.executed(invocation.event, outcome);
+    if (invocation.event !== undefined) this.#queue.ended(invocation.event, { outcome });
   }
 
   finishedLate({ invocation }: Lease, outcome: Outcome): void {
-    const { event } = invocation as SimulatedInvocation;
-    if (event === undefined) return;
-    const needless = this.#queue.executedLate(event, outcome);
-    if (needless !== undefined) this.#hangUp(needless);
+    this.#queue.endedLate(invocation.id, { outcome });
+  }
+
+  adopted(invocationId: InvocationId): void {
+    this.#queue.adopt(invocationId);
   }
 
   /** Synchronous callers see their connection break; events stay in their queue. */
@@ -123,11 +123,12 @@ export class Crowd implements ResultSink {
     }
     this.#unanswered.length = 0;
     this.#admitted.clear();
+    this.#queue.serverEnded();
     this.#waiting = 0;
   }
 
-  serverCame(): void {
-    this.isShuttingDown = false;
+  /** The agents of instances that live on had time to join. */
+  serverReady(): void {
     this.#queue.load();
   }
 
@@ -156,7 +157,6 @@ export class Crowd implements ResultSink {
 
   #arrive(id: InvocationId, caller: Caller, event: SimulatedEvent | undefined): SimulatedInvocation {
     const invocation = new SimulatedInvocation(id, caller, event, this.#stage.nowMs);
-    if (event !== undefined) event.attempt = invocation;
     this.#report.arrived++;
     this.#waiting++;
     invocation.slot = this.#unanswered.push(invocation) - 1;
@@ -167,7 +167,7 @@ export class Crowd implements ResultSink {
     return invocation;
   }
 
-  /** The caller is gone, or the result is there already. The news may come after the answer. */
+  /** The caller is gone. The news may come after the answer. */
   #hangUp(invocation: SimulatedInvocation): void {
     const { state } = invocation;
     if (state === "waiting" || state === "running") {

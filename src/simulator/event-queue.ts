@@ -1,39 +1,42 @@
-import type { RejectCode } from "../model/error-code.ts";
+import { DEFAULT_RETRY_SETTINGS, decideRetry } from "../control/retry/async-retry.ts";
 import type { InvocationId } from "../model/ids.ts";
-import type { Outcome } from "../model/invocation.ts";
+import type { Attempt } from "../model/retry.ts";
 import type { Caller } from "./caller.ts";
-import type { SimulatedInvocation } from "./simulated-invocation.ts";
+import type { Report } from "./report.ts";
 import type { Stage } from "./stage.ts";
 import { violated } from "./violation.ts";
-
-/** Lambda's: two retries after an execution that failed, and six hours for what could not be executed. */
-const EXECUTIONS_MAX = 3;
-const RETRY_MS = 60_000;
-const AGE_MS_MAX = 6 * 3_600_000;
-const REFUSED_RETRY_MS = 1000;
-const REFUSED_RETRY_MS_MAX = 60_000;
 
 /** An accepted asynchronous invocation without a final outcome. Survives every server. */
 export type SimulatedEvent = {
   readonly id: InvocationId;
   readonly caller: Caller;
   readonly acceptedMs: number;
-  executions: number;
-  refusals: number;
-  /** The attempt that the core has now. */
-  attempt: SimulatedInvocation | undefined;
-  isFinal: boolean;
+  /** Executions begun. */
+  attempts: number;
+  systemFailures: number;
+  /**
+   * `delayed`: waits for its next attempt. `running`: the core has it. `adopted`: an agent still
+   * executes what an earlier server began. `final`: nothing more will happen.
+   */
+  state: "delayed" | "running" | "adopted" | "final";
 };
 
-/** The durable queue of asynchronous invocations, as the server's trigger keeps it. */
+/** The durable queue of asynchronous invocations, as the server's trigger keeps it; the core's policy decides. */
 export class EventQueue {
   readonly #stage: Stage;
-  readonly #unfinished = new Set<SimulatedEvent>();
+  readonly #report: Report;
+  readonly #mustServe: boolean;
+  readonly #unfinished = new Map<InvocationId, SimulatedEvent>();
   readonly #arrive: (event: SimulatedEvent) => void;
 
-  /** @param arrive sends the next attempt of an event to the core. */
-  constructor(stage: Stage, arrive: (event: SimulatedEvent) => void) {
+  /**
+   * @param mustServe no event may be given up for want of capacity.
+   * @param arrive sends an attempt of an event to the core.
+   */
+  constructor(stage: Stage, report: Report, mustServe: boolean, arrive: (event: SimulatedEvent) => void) {
     this.#stage = stage;
+    this.#report = report;
+    this.#mustServe = mustServe;
     this.#arrive = arrive;
   }
 
@@ -42,55 +45,73 @@ export class EventQueue {
   }
 
   accept(id: InvocationId, caller: Caller): void {
-    const acceptedMs = this.#stage.nowMs;
-    const event = { id, caller, acceptedMs, executions: 0, refusals: 0, attempt: undefined, isFinal: false };
-    this.#unfinished.add(event);
-    this.#arrive(event);
+    const event: SimulatedEvent = {
+      id,
+      caller,
+      acceptedMs: this.#stage.nowMs,
+      attempts: 0,
+      systemFailures: 0,
+      state: "delayed",
+    };
+    this.#unfinished.set(id, event);
+    this.#attempt(event);
   }
 
-  executed(event: SimulatedEvent, outcome: Outcome): void {
-    event.attempt = undefined;
-    event.executions++;
-    if (outcome === "ok" || event.executions >= EXECUTIONS_MAX) this.#finish(event);
-    else this.#retry(event, RETRY_MS * event.executions);
+  ended(event: SimulatedEvent, result: Attempt["result"]): void {
+    event.state = "delayed";
+    // Shut down before it ran: the next server finds it in the queue.
+    if ("rejected" in result && result.rejected === "SHUTTING_DOWN") return;
+    const neverRan = "rejected" in result && result.rejected !== "INSTANCE_LOST";
+    if (neverRan) event.attempts--;
+    const isSystem = "rejected" in result || result.outcome === "agentFault";
+    event.systemFailures = isSystem ? event.systemFailures + 1 : 0;
+    const { attempts, systemFailures, acceptedMs } = event;
+    const { nowMs } = this.#stage;
+    const decision = decideRetry({ attempts, systemFailures, acceptedMs, result }, DEFAULT_RETRY_SETTINGS, nowMs);
+    if (decision.kind === "retry") return this.#retry(event, decision.atMs - nowMs);
+    if (decision.kind === "giveUp") this.#givenUp(event, result);
+    event.state = "final";
+    this.#unfinished.delete(event.id);
   }
 
-  refused(event: SimulatedEvent, code: RejectCode): void {
-    event.attempt = undefined;
-    event.refusals++;
-    if (code === "TOO_LARGE") return this.#finish(event);
-    if (this.#stage.nowMs - event.acceptedMs > AGE_MS_MAX)
-      violated(`event ${event.id} could not run for six hours (${code})`);
-    this.#retry(event, Math.min(REFUSED_RETRY_MS_MAX, REFUSED_RETRY_MS * 2 ** Math.min(16, event.refusals)));
+  /** A new server's agent says that it executes the invocation, or holds its result. */
+  adopt(id: InvocationId): void {
+    const event = this.#unfinished.get(id);
+    if (event?.state === "delayed") event.state = "adopted";
   }
 
-  /** A result that an agent kept for a server that was gone. @returns the attempt that is no longer needed. */
-  executedLate(event: SimulatedEvent, outcome: Outcome): SimulatedInvocation | undefined {
-    if (event.isFinal || outcome !== "ok") return undefined;
-    const { attempt } = event;
-    event.attempt = undefined;
-    this.#finish(event);
-    return attempt;
+  /** The end of an attempt that is not the core's: of an earlier server, or answered for as lost. */
+  endedLate(id: InvocationId, result: Attempt["result"]): void {
+    const event = this.#unfinished.get(id);
+    if (event?.state === "adopted") this.ended(event, result);
   }
 
-  /** What a new server does first. */
+  serverEnded(): void {
+    for (const event of this.#unfinished.values()) event.state = "delayed";
+  }
+
+  /** What a new server does once the agents had time to join. */
   load(): void {
-    for (const event of [...this.#unfinished]) {
-      event.attempt = undefined;
-      this.#arrive(event);
-    }
+    for (const event of [...this.#unfinished.values()]) if (event.state === "delayed") this.#attempt(event);
   }
 
-  #finish(event: SimulatedEvent): void {
-    event.isFinal = true;
-    this.#unfinished.delete(event);
+  #attempt(event: SimulatedEvent): void {
+    event.state = "running";
+    event.attempts++;
+    this.#arrive(event);
   }
 
   #retry(event: SimulatedEvent, delayMs: number): void {
     const { serverRun } = this.#stage;
     this.#stage.later(delayMs, () => {
-      const isDue = !event.isFinal && event.attempt === undefined;
-      if (isDue && this.#stage.isServerUp && this.#stage.serverRun === serverRun) this.#arrive(event);
+      const isSameServer = this.#stage.isServerUp && this.#stage.serverRun === serverRun;
+      if (isSameServer && event.state === "delayed") this.#attempt(event);
     });
+  }
+
+  #givenUp(event: SimulatedEvent, result: Attempt["result"]): void {
+    this.#report.givenUp++;
+    if (!("rejected" in result) || result.rejected === "TOO_LARGE" || !this.#mustServe) return;
+    violated(`event ${event.id} of ${event.caller.functionKey} could not run for six hours (${result.rejected})`);
   }
 }

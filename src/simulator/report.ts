@@ -10,6 +10,8 @@ export class Report {
   /** Calls that found no server. */
   unheard = 0;
   hungUp = 0;
+  /** Asynchronous invocations whose retries or age were used up. */
+  givenUp = 0;
   cold = 0;
   warm = 0;
   launched = 0;
@@ -43,6 +45,7 @@ export class Report {
       arrived: this.arrived,
       unheard: this.unheard,
       hungUp: this.hungUp,
+      givenUp: this.givenUp,
       started,
       coldRatio: started === 0 ? 0 : round(this.cold / started),
       outcomes: Object.fromEntries(this.outcomes),

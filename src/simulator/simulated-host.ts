@@ -1,5 +1,5 @@
 import type { Command } from "../model/event.ts";
-import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../model/ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId } from "../model/ids.ts";
 import type { Lease, Outcome } from "../model/invocation.ts";
 import { RUNTIMES, type RuntimeName } from "../model/runtime.ts";
 import type { Random } from "./random.ts";
@@ -28,6 +28,8 @@ export type ResultSink = {
   finished(lease: Lease, outcome: Outcome): void;
   /** The agent of an execution hands in late what it kept, as no server listened when it ended. */
   finishedLate(lease: Lease, outcome: Outcome): void;
+  /** An agent that joins says that it executes the invocation, or holds its result. */
+  adopted(invocationId: InvocationId): void;
 };
 
 type KeptResult = { readonly lease: Lease; readonly outcome: Outcome; readonly wallMs: number };
@@ -106,6 +108,8 @@ export class SimulatedHost {
       this.#unlink(instance);
       instance.isKnown = false;
       instance.isJoined = false;
+      // What it was ending may have been ended, or not.
+      if (this.#lives.chance(0.5)) instance.isTerminating = false;
       for (const container of instance.containers.values()) container.isRetired = false;
       this.#stage.later(this.#world.orphanMs, () => {
         if (!instance.isLinked) this.#die(instance);
@@ -116,6 +120,7 @@ export class SimulatedHost {
   /** The server ended in order: it takes its instances with it. */
   serverLeft(): void {
     for (const instance of this.instances.values()) this.#die(instance);
+    this.instances.clear();
   }
 
   serverCame(): void {
@@ -212,15 +217,19 @@ export class SimulatedHost {
   }
 
   #join(instance: SimulatedInstance): void {
-    if (!instance.isAlive || instance.isLinked) return;
+    // The server refuses the agents of instances that it is ending.
+    if (!instance.isAlive || instance.isLinked || instance.isTerminating) return;
     instance.isLinked = true;
     instance.isKnown = true;
     instance.isJoined = true;
     this.#report.joined++;
     this.#planEnd(instance);
-    this.#stage.tell({ kind: "InstanceJoined", report: instance.report() });
     const kept = this.#kept.get(instance) ?? [];
     this.#kept.delete(instance);
+    for (const { lease } of kept) this.#sink.adopted(lease.invocation.id);
+    const report = instance.report();
+    for (const held of report.containers) if (held.state === "running") this.#sink.adopted(held.invocationId);
+    this.#stage.tell({ kind: "InstanceJoined", report });
     for (const { lease, outcome, wallMs } of kept) {
       this.#sink.finishedLate(lease, outcome);
       this.#stage.tell({ kind: "InvocationFinished", leaseId: lease.id, outcome, containerUsable: true, wallMs });
@@ -256,17 +265,16 @@ export class SimulatedHost {
     const { serverRun } = this.#stage;
     this.#report.lost++;
     this.#stage.later(this.#world.faults.detectionMs, () => {
-      if (this.#stage.serverRun === serverRun) this.#tellLost(instance, "no heartbeat");
+      if (this.#stage.serverRun === serverRun && instance.isKnown) this.#tellLost(instance, "no heartbeat");
     });
   }
 
+  /** Told when an instance falls silent, and once more when what was left of it is ended. */
   #tellLost(instance: SimulatedInstance, reason: string): void {
-    if (!instance.isKnown) return;
     instance.isKnown = false;
     instance.isJoined = false;
     if (!instance.isAlive) this.instances.delete(instance.id);
     this.#stage.tell({ kind: "InstanceLost", instanceId: instance.id, reason });
-    if (this.#world.faults.echoes) this.#stage.tell({ kind: "InstanceLost", instanceId: instance.id, reason });
   }
 
   #terminate(instanceId: InstanceId): void {
@@ -280,6 +288,7 @@ export class SimulatedHost {
     this.#report.terminated++;
     const { serverRun } = this.#stage;
     this.#stage.later(this.#world.terminateMs, () => {
+      if (!instance.isTerminating) return;
       this.#die(instance);
       if (this.#stage.serverRun === serverRun) this.#tellLost(instance, "terminated");
     });
@@ -372,6 +381,9 @@ export class SimulatedHost {
     this.#planDeath(container);
     if (!instance.isLinked) return;
     this.#stage.tell({ kind: "ContainerReady", instanceId: instance.id, containerId: container.id });
+    if (container.isStray && container.state === "blank" && !instance.isTerminating) {
+      violated(`the core was told of container ${container.id}, which it did not ask for, and let it be`);
+    }
   }
 
   /** A container may die while nothing runs in it; the news of it may cross an order to run. */

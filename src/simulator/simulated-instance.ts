@@ -24,6 +24,8 @@ export class SimulatedContainer implements Happening {
   wallMs = 0;
   /** The core was told that its function was changed. */
   isRetired = false;
+  /** Ordered by an earlier server and still being made when the agent joined this one, which knows nothing of it. */
+  isStray = false;
   /** The core was told that it is gone. */
   isGoneTold = false;
 
@@ -139,7 +141,7 @@ export class SimulatedInstance {
   }
 
   ready(container: SimulatedContainer): void {
-    this.creatingCount--;
+    if (!container.isStray) this.creatingCount--;
     container.state = "blank";
   }
 
@@ -152,30 +154,38 @@ export class SimulatedInstance {
   /** Whatever it did. Its memory is free. */
   end(container: SimulatedContainer): void {
     if (container.state === "gone") return;
-    if (container.state === "creating") this.creatingCount--;
+    if (container.state === "creating" && !container.isStray) this.creatingCount--;
     if (container.state === "running") this.runningCount--;
     container.state = "gone";
     container.lease = undefined;
-    this.heldMiB -= container.memoryMiB;
+    if (!container.isStray) this.heldMiB -= container.memoryMiB;
   }
 
-  /** What the agent holds. It joins only after all that it was making or destroying is gone. */
+  /** What the agent holds. What it is making is not in it: the server hears of that when it is ready. */
   report(): InstanceReport {
     for (const container of this.containers.values()) {
-      if (container.state === "creating" || container.state === "ending") this.end(container);
+      if (container.state === "ending") this.end(container);
       if (container.state === "gone") this.containers.delete(container.id);
+      this.#setStray(container, container.state === "creating");
     }
     return {
       instanceId: this.id,
       subPool: this.subPool,
       shape: this.shape,
       accountId: this.accountId,
-      containers: Array.from(this.containers.values(), reportOf),
+      containers: [...this.containers.values()].filter(({ isStray }) => !isStray).map(reportOf),
     };
   }
 
   #container(containerId: ContainerId): SimulatedContainer {
     return this.containers.get(containerId) ?? violated(`there is no container ${containerId} on instance ${this.id}`);
+  }
+
+  #setStray(container: SimulatedContainer, isStray: boolean): void {
+    if (container.isStray === isStray) return;
+    container.isStray = isStray;
+    this.heldMiB += isStray ? -container.memoryMiB : container.memoryMiB;
+    if (isStray) this.creatingCount--;
   }
 
   #checkWarm(container: SimulatedContainer, { id, invocation }: Lease): void {

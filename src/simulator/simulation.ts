@@ -28,6 +28,8 @@ const TICKS_AT_ONCE_MAX = 100;
 const SETTLE_MS_MAX = 7 * 3_600_000;
 /** Room for launches and backed-off retries to end, once everything is answered. */
 const QUIET_MS = 300_000;
+/** How long a new server waits for the agents of an earlier one before it fills pools and resumes events. */
+const JOIN_MS = 2000;
 const TICK: Event = { kind: "Tick" };
 
 /**
@@ -184,10 +186,15 @@ export class Simulation {
     this.#stage.isServerUp = true;
     this.#restartsLeft--;
     this.#core = this.#newCore();
+    this.#crowd.isShuttingDown = false;
     this.#host.isShuttingDown = false;
-    this.#tell(TICK);
     this.#host.serverCame();
-    this.#crowd.serverCame();
+    const { serverRun } = this.#stage;
+    this.#stage.later(JOIN_MS, () => {
+      if (!this.#stage.isServerUp || this.#stage.serverRun !== serverRun) return;
+      this.#tell(TICK);
+      this.#crowd.serverReady();
+    });
   }
 
   #newCore(): Core {

@@ -79,6 +79,8 @@ export type World = {
   readonly orphanMs: number;
   /** Mean time between two updates of some function; Infinity: never. */
   readonly retirementMsMean: number;
+  /** Its settings are such that whoever may wait for hours gets capacity in the end. */
+  readonly mustServe: boolean;
   readonly faults: Faults;
   readonly restarts: readonly Restart[];
 };
@@ -117,6 +119,7 @@ export function drawWorld(seed: number): World {
       () => random.logUniform(horizonMs / 50, horizonMs),
       Number.POSITIVE_INFINITY,
     ),
+    mustServe: isGenerous(settings),
     faults: drawFaults(root.fork("faults"), horizonMs),
     restarts: drawRestarts(root.fork("restarts"), horizonMs),
   };
@@ -136,9 +139,9 @@ function drawSettings(random: Random): Settings {
     blankMemoryMiB: random.pick([64, 128]),
     creationsPerInstanceMax: random.int(1, 4),
     refillDelayMs: random.pick([0, 25, 500]),
-    accountConcurrencyMax: random.pick([1, 3, 20, 1000]),
-    queueLengthMax: random.pick([0, 1, 10, 10_000]),
-    waitMsMax: random.pick([0, 500, 30_000]),
+    accountConcurrencyMax: random.pick([1, 3, 20, 1000, 1000]),
+    queueLengthMax: random.pick([0, 1, 10, 10_000, 10_000]),
+    waitMsMax: random.pick([0, 500, 30_000, 30_000]),
     keepAliveMs,
     instanceIdleMs,
     launchMsMax: random.pick([10_000, 60_000]),
@@ -148,6 +151,11 @@ function drawSettings(random: Random): Settings {
     // Long rests with short sweeps would be most of a run's time and find nothing.
     sweepMs: keepAliveMs + instanceIdleMs > 30_000 ? 500 : random.pick([50, 500]),
   };
+}
+
+/** Waits outlast a boot, and neither accounts nor the queue turn most calls away. */
+function isGenerous({ waitMsMax, launchMsMax, accountConcurrencyMax, queueLengthMax }: Settings): boolean {
+  return waitMsMax > launchMsMax && accountConcurrencyMax >= 20 && queueLengthMax >= 10;
 }
 
 function drawFunctions(random: Random, settings: Settings): FunctionTraits[] {
