@@ -44,10 +44,13 @@ export function signedHeaders(
   };
 }
 
+/** Sorted by name, then by value: sorting the joined pairs would set `a b=` before `a=`. */
 function canonicalQuery(query: string): string {
+  const before = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
   return [...new URLSearchParams(query)]
-    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
-    .sort()
+    .map(([name, value]) => [encode(name), encode(value)] as const)
+    .sort(([a, x], [b, y]) => before(a, b) || before(x, y))
+    .map((pair) => pair.join("="))
     .join("&");
 }
 

@@ -50,6 +50,7 @@ export type ServerStatus = {
 export type AccountSummary = {
   readonly accountId: AccountId;
   readonly name: string;
+  readonly createdMs: number;
   readonly accessKeyIds: readonly string[];
 };
 

@@ -13,8 +13,8 @@ const status = { version: "1.0.0", provider: "process", isolation: "none" };
 const view = {
   status: () => status,
   pools: () => ({ nowMs: 1, instances: [], waiting: { count: 0 }, counters: {} }),
-  listAccounts: async () => [{ accountId: stranger, name: "stranger", accessKeyIds: [] }],
-  createAccount: async (name: string) => ({ accountId: stranger, name, accessKeyIds: [] }),
+  listAccounts: async () => [{ accountId: stranger, name: "stranger", createdMs: 1, accessKeyIds: [] }],
+  createAccount: async (name: string) => ({ accountId: stranger, name, createdMs: 1, accessKeyIds: [] }),
   createAccessKey: async (accountId: AccountId) =>
     accountId === stranger ? { accountId, accessKeyId: "AKIA1", secretAccessKey: "s" } : undefined,
 } as unknown as AdminView;
@@ -43,13 +43,14 @@ let server: Server;
 let url: string;
 let logs: TalkingLogs;
 let accountId: AccountId;
+let closeRoutes: () => void;
 
 beforeEach(async () => {
   accountId = DEFAULT_ACCOUNT_ID;
   logs = new TalkingLogs();
   const routes: { method: string; pattern: URLPattern; handler: (request: AdminRequest) => void | Promise<void> }[] =
     [];
-  addAdminRoutes({
+  closeRoutes = addAdminRoutes({
     addRoute: (method, path, handler) => {
       routes.push({ method, pattern: new URLPattern({ pathname: path }), handler });
     },
@@ -128,6 +129,12 @@ describe("admin API", () => {
     expect(text).toBe("one\ntwo\nthree\n");
     hangUp.abort();
     await expect.poll(() => logs.followers.size).toBe(0);
+  });
+
+  test("following ends when the server closes", async () => {
+    const response = await fetch(`${url}/_hearth/logs/f?follow=1`);
+    closeRoutes();
+    expect(await response.text()).toBe("one\ntwo\n");
   });
 
   test("a follower who does not read is cut off", async () => {

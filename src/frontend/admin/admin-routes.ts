@@ -17,13 +17,15 @@ const ACCOUNT_NAME = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/;
 /**
  * Registers health, metrics and everything under `/_hearth/`: what an operator sees and does.
  * All but `/healthz` answer only the default account, which is the operator's.
+ *
+ * @returns close: ends the answers that follow a log, which would keep the HTTP server from closing.
  */
 export function addAdminRoutes(options: {
   addRoute: AddRoute;
   view: AdminView;
   logs: LogStore;
   metrics: MetricsSource;
-}): void {
+}): () => void {
   const { addRoute, view, metrics } = options;
   const logRoute = new LogRoute(options.logs);
   const forOperator = (
@@ -42,6 +44,7 @@ export function addAdminRoutes(options: {
   );
   forOperator("POST", "/_hearth/accounts", (request) => createAccount(view, request));
   forOperator("POST", "/_hearth/accounts/:id/keys", (request) => createAccessKey(view, request));
+  return () => logRoute.close();
 }
 
 async function createAccount(view: AdminView, { res, body }: AdminRequest): Promise<void> {

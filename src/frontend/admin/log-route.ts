@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { type AccountId, DEFAULT_ACCOUNT_ID } from "../../model/ids.ts";
 import type { LogStore } from "../../ports/log-store.ts";
 import type { AdminRequest } from "./admin-request.ts";
@@ -16,7 +17,7 @@ const UNREAD_BYTES_MAX = 1024 * 1024;
  */
 export class LogRoute {
   readonly #logs: LogStore;
-  #followers = 0;
+  readonly #followers = new Set<ServerResponse>();
 
   constructor(logs: LogStore) {
     this.#logs = logs;
@@ -37,24 +38,36 @@ export class LogRoute {
     request.res.end(tail);
   }
 
+  /** Ends the answers that would go on without end. */
+  close(): void {
+    for (const res of this.#followers) res.end();
+  }
+
   async #follow(request: AdminRequest, accountId: AccountId, name: string, bytes: number): Promise<void> {
     const { res } = request;
-    if (this.#followers >= FOLLOWERS_MAX) {
+    if (this.#followers.size >= FOLLOWERS_MAX) {
       return sendError(res, 429, "TooManyRequestsException", `${FOLLOWERS_MAX} callers follow logs already.`);
     }
-    this.#followers++;
-    // What arrives while the tail is read comes after it: both begin in this turn.
-    let early: Buffer[] | undefined = [];
+    this.#followers.add(res);
     const send = (text: Buffer) => {
       if (res.writableLength + text.length > UNREAD_BYTES_MAX) res.destroy();
-      else res.write(text);
+      else if (!res.writableEnded) res.write(text);
     };
-    const stop = this.#logs.follow(accountId, name, (text) => (early === undefined ? send(text) : early.push(text)));
+    // What arrives while the tail is read comes after it: both begin in this turn.
+    let early: Buffer[] | undefined = [];
+    let earlyBytes = 0;
+    const stop = this.#logs.follow(accountId, name, (text) => {
+      if (early === undefined) return send(text);
+      early.push(text);
+      earlyBytes += text.length;
+      if (earlyBytes > UNREAD_BYTES_MAX) res.destroy();
+    });
     res.once("close", () => {
       stop();
-      this.#followers--;
+      this.#followers.delete(res);
     });
     const tail = await this.#logs.tail(accountId, name, bytes);
+    if (res.writableEnded || res.destroyed) return;
     beginText(request);
     res.flushHeaders();
     if (tail.length > 0) res.write(tail);
