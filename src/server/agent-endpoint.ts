@@ -137,7 +137,7 @@ export class AgentEndpoint {
     };
     const helloTimer = setTimeout(() => socket.destroy(), HELLO_MS_MAX);
     let reason = "its agent closed the connection";
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       try {
         decoder.push(chunk, onFrame);
         if (connection !== undefined) clearTimeout(helloTimer);

@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomBytes } from "node:crypto";
-import { chmod, mkdir, realpath, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ControlPlane } from "../control/control-plane.ts";
@@ -7,7 +7,7 @@ import { DEFAULT_RETRY_SETTINGS, decideRetry, type RetrySettings } from "../cont
 import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
 import { addAdminRoutes } from "../frontend/admin/admin-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
-import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
+import { addLambdaApi } from "../frontend/lambda/lambda-api.ts";
 import { buildBundles } from "../images/bundle.ts";
 import { findNodeBinaries } from "../images/node-binaries.ts";
 import { HearthError } from "../model/error-code.ts";
@@ -17,7 +17,6 @@ import { RUNTIMES } from "../model/runtime.ts";
 import type { AccessKeys } from "../ports/access-keys.ts";
 import type { CapacityProvider } from "../ports/capacity-provider.ts";
 import { systemClock } from "../ports/clock.ts";
-import type { FunctionCatalog } from "../ports/function-catalog.ts";
 import type { Invoker } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store } from "../ports/store.ts";
@@ -116,7 +115,7 @@ export async function startHearth(options: HearthOptions): Promise<Hearth> {
       eventQueue: () => ({ length: queue.length, oldestAcceptedMs: queue.oldestAcceptedMs }),
       lostLogBytes: () => logs.lostBytes,
     });
-    const leftOver = new Set(await provider.list());
+    const leftOver = new Set<InstanceId>(await provider.list());
     const server = new Server({
       control,
       provider,
@@ -173,7 +172,15 @@ export async function startHearth(options: HearthOptions): Promise<Hearth> {
       invoke: (request, answer) => server.run(request, "synchronous", 0, answer),
       enqueue: (request) => queue.accept(request),
     };
-    addLambdaRoutes(http, { catalog, codeStore, invoker, region, url, secret, clock: systemClock });
+    addLambdaApi(http, {
+      catalog,
+      codeStore,
+      invoker,
+      clock: systemClock,
+      region,
+      secret: Buffer.from(secret),
+      concurrentExecutionsMax: settings.accountConcurrencyMax,
+    });
     const view = createAdminView({ ...options, url, provider, control, settings, catalog, accessKeys, store, queue });
     addAdminRoutes({
       addRoute: (method, path, handler) =>
