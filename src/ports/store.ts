@@ -5,6 +5,7 @@ import type { FunctionRecord } from "./function-catalog.ts";
 export type AccountRecord = {
   readonly accountId: AccountId;
   readonly name: string;
+  readonly createdMs: number;
 };
 
 /** A credential of an account. The secret is needed in clear: signatures are checked with it. */

@@ -9,18 +9,21 @@ const LOCATION_LIFE_MS = 10 * 60_000;
 
 /** Signed URLs on this server from which a function's archive can be read without credentials. */
 export class CodeLocation {
-  readonly #secret: Buffer;
+  readonly #secret: string;
+  readonly #serverUrl: string;
   readonly #clock: Clock;
 
-  constructor(secret: Buffer, clock: Clock) {
+  constructor(secret: string, serverUrl: string, clock: Clock) {
     this.#secret = secret;
+    this.#serverUrl = serverUrl;
     this.#clock = clock;
   }
 
-  /** @param host as the caller named this server. */
-  url(sha256Hex: string, host: string): string {
+  /** @param host as the caller named this server, which may be by another name than its own. */
+  url(sha256Hex: string, host: string | undefined): string {
+    const base = host === undefined ? this.#serverUrl : `http://${host}`;
     const expiresMs = this.#clock.nowMs() + LOCATION_LIFE_MS;
-    return `http://${host}/_hearth/code/${sha256Hex}?Expires=${expiresMs}&Signature=${this.#sign(sha256Hex, expiresMs)}`;
+    return `${base}/_hearth/code/${sha256Hex}?Expires=${expiresMs}&Signature=${this.#sign(sha256Hex, expiresMs)}`;
   }
 
   isValid(sha256Hex: string, query: URLSearchParams): boolean {

@@ -125,7 +125,7 @@ class FunctionOperations {
 
   get(request: RouteRequest): void {
     const description = this.#find(request);
-    const host = request.req.headers.host ?? "localhost";
+    const { host } = request.req.headers;
     sendJson(request, 200, {
       Configuration: configurationOf(description, this.#region),
       Code: { RepositoryType: "S3", Location: this.#codeLocation.url(description.code.sha256Hex, host) },

@@ -12,7 +12,7 @@ const MIGRATIONS: readonly string[] = [
     record TEXT NOT NULL,
     PRIMARY KEY (account_id, name)
   ) WITHOUT ROWID, STRICT;
-  CREATE TABLE account (account_id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID, STRICT;
+  CREATE TABLE account (account_id TEXT PRIMARY KEY, name TEXT NOT NULL, created_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
   CREATE TABLE access_key (
     access_key_id TEXT PRIMARY KEY,
     secret_access_key TEXT NOT NULL,

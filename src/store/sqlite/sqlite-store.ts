@@ -37,7 +37,7 @@ export async function openSqliteStore(dataDir: string): Promise<Store> {
     },
     loadAccounts: async () => (await worker.run("loadAccounts")) as unknown as AccountRecord[],
     putAccount: async (account) => {
-      await worker.run("putAccount", account.accountId, account.name);
+      await worker.run("putAccount", account.accountId, account.name, account.createdMs);
     },
     loadAccessKeys: async () => (await worker.run("loadAccessKeys")) as unknown as AccessKey[],
     putAccessKey: async (key) => {

@@ -6,8 +6,8 @@ export const STATEMENTS = {
   loadFunctions: "SELECT record FROM function ORDER BY account_id, name",
   putFunction: "INSERT OR REPLACE INTO function (account_id, name, record) VALUES (?, ?, ?)",
   deleteFunction: "DELETE FROM function WHERE account_id = ? AND name = ?",
-  loadAccounts: "SELECT account_id AS accountId, name FROM account ORDER BY account_id",
-  putAccount: "INSERT OR REPLACE INTO account (account_id, name) VALUES (?, ?)",
+  loadAccounts: "SELECT account_id AS accountId, name, created_ms AS createdMs FROM account ORDER BY account_id",
+  putAccount: "INSERT OR REPLACE INTO account (account_id, name, created_ms) VALUES (?, ?, ?)",
   loadAccessKeys:
     "SELECT access_key_id AS accessKeyId, secret_access_key AS secretAccessKey, account_id AS accountId FROM access_key ORDER BY access_key_id",
   putAccessKey: "INSERT OR REPLACE INTO access_key (access_key_id, secret_access_key, account_id) VALUES (?, ?, ?)",

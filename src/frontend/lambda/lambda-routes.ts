@@ -9,25 +9,30 @@ import { addFunctionRoutes } from "./function-routes.ts";
 import { addInvokeRoute } from "./invoke-route.ts";
 import { addTagRoutes } from "./tag-routes.ts";
 
-export type LambdaApiOptions = {
+export type LambdaRoutesOptions = {
   readonly catalog: FunctionCatalog;
   readonly codeStore: CodeStore;
   readonly invoker: Invoker;
   readonly clock: Clock;
   readonly region: string;
+  /** This server's own, for callers that do not say how they named it. */
+  readonly url: string;
   /** Signs the URLs of code; the same after a restart, so that a URL outlives one. */
-  readonly secret: Buffer;
-  /** What GetAccountSettings tells every account. */
-  readonly concurrentExecutionsMax: number;
+  readonly secret: string;
+  /** What GetAccountSettings tells every account; undefined: Lambda's default. */
+  readonly concurrentExecutionsMax?: number;
 };
 
+/** Of an AWS account that never asked for more. */
+const CONCURRENT_EXECUTIONS_DEFAULT = 1000;
+
 /** Adds AWS Lambda's API (rest-json, 2015-03-31) to a server. */
-export function addLambdaApi(server: HttpServer, options: LambdaApiOptions): void {
+export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions): void {
   const { catalog, codeStore, clock, region } = options;
-  const codeLocation = new CodeLocation(options.secret, clock);
+  const codeLocation = new CodeLocation(options.secret, options.url, clock);
   addInvokeRoute(server, options);
   addFunctionRoutes(server, { catalog, codeLocation, region });
   addTagRoutes(server, catalog, region);
-  addAccountRoutes(server, catalog, options.concurrentExecutionsMax);
+  addAccountRoutes(server, catalog, options.concurrentExecutionsMax ?? CONCURRENT_EXECUTIONS_DEFAULT);
   addCodeRoute(server, codeLocation, codeStore);
 }
