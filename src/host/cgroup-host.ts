@@ -42,13 +42,13 @@ function hostV1(mounts: readonly CgroupMount[]): CgroupHost | { missing: string 
 
 /** Field 5 is the mount point; what follows " - " is the file system, its source and its options. */
 function parseCgroupMounts(mountInfo: string): CgroupMount[] {
-  return mountInfo.split("\n").flatMap((line) => {
+  return mountInfo.split("\n").flatMap((line): CgroupMount[] => {
     const [before, after] = line.split(" - ");
     const directory = before?.split(" ")[4];
     const [fileSystem, , options] = after?.split(" ") ?? [];
     if (directory === undefined || options === undefined) return [];
-    if (fileSystem === "cgroup2") return [{ version: 2, directory, controllers: [] } as const];
-    if (fileSystem === "cgroup") return [{ version: 1, directory, controllers: options.split(",") } as const];
+    if (fileSystem === "cgroup2") return [{ version: 2, directory, controllers: [] }];
+    if (fileSystem === "cgroup") return [{ version: 1, directory, controllers: options.split(",") }];
     return [];
   });
 }

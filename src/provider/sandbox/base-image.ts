@@ -46,7 +46,7 @@ export async function ensureBaseImage(
 /** An image is current while every file it was made from is as it was then. */
 async function findCurrent(imagesDir: string, nodeBinaries: readonly string[]): Promise<string | undefined> {
   for (const name of await imageNames(imagesDir)) {
-    const manifest = await readManifest(join(imagesDir, name));
+    const manifest = await readManifest(manifestOf(imagesDir, name));
     if (manifest === undefined || manifest.layout !== layoutOf(nodeBinaries)) continue;
     const now = await Promise.all(manifest.inputs.map(({ target, source }) => inputOf(target, source)));
     if (JSON.stringify(now) === JSON.stringify(manifest.inputs)) return name;
@@ -62,17 +62,20 @@ async function build(imagesDir: string, nodeBinaries: readonly string[]): Promis
   await rm(unfinished, { recursive: true, force: true });
   await makeLayout(unfinished);
   for (const input of manifest.inputs) await copyInput(unfinished, input);
-  await writeFile(join(unfinished, MANIFEST), text);
   await rm(join(imagesDir, name), { recursive: true, force: true });
   await rename(unfinished, join(imagesDir, name));
+  await writeFile(manifestOf(imagesDir, name), text);
   return name;
 }
 
-const MANIFEST = ".hearth-image.json";
+/** Beside the image, not in it: it tells where things are on the host. */
+function manifestOf(imagesDir: string, name: string): string {
+  return join(imagesDir, `${name}.json`);
+}
 
-async function readManifest(image: string): Promise<{ layout: string; inputs: Input[] } | undefined> {
+async function readManifest(path: string): Promise<{ layout: string; inputs: Input[] } | undefined> {
   try {
-    return JSON.parse(await readFile(join(image, MANIFEST), "utf8"));
+    return JSON.parse(await readFile(path, "utf8"));
   } catch {
     return undefined; // Unreadable means not current: a new one is made.
   }
@@ -83,12 +86,16 @@ function layoutOf(nodeBinaries: readonly string[]): string {
 }
 
 async function imageNames(imagesDir: string): Promise<string[]> {
-  return (await readdir(imagesDir)).filter((name) => name.startsWith("base-"));
+  return (await readdir(imagesDir)).filter((name) => /^base-[0-9a-f]+$/.test(name));
 }
 
 async function removeOthers(imagesDir: string, kept: string): Promise<void> {
-  const others = (await readdir(imagesDir)).filter((name) => /^(unfinished-)?base-/.test(name) && name !== kept);
+  const others = (await readdir(imagesDir)).filter((name) => isImageFile(name) && !name.startsWith(kept));
   for (const name of others) await rm(join(imagesDir, name), { recursive: true, force: true });
+}
+
+function isImageFile(name: string): boolean {
+  return /^(unfinished-)?base-/.test(name);
 }
 
 /** Programs go to /usr/bin whatever the host's layout; libraries keep their path. */

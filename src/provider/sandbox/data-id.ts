@@ -1,0 +1,12 @@
+import { createHash } from "node:crypto";
+import { realpathSync } from "node:fs";
+
+/** Tells what belongs to one data directory apart on the host: control groups, interfaces, firewall table. */
+export function dataIdOf(dataDir: string): string {
+  return createHash("sha256").update(realpathSync(dataDir)).digest("hex").slice(0, 8);
+}
+
+/** Empty on the host; each agent mounts its own file system there, where nobody else sees it. */
+export function mountDirOf(dataId: string): string {
+  return `/run/hearth-${dataId}`;
+}

@@ -1,0 +1,69 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { SLOTS_MAX } from "./address-range.ts";
+
+/** Above the ranges that distributions give to users and to systemd's own containers. */
+export const UID_BASE = 0x40000000;
+/** 1024 containers of 1024 uids each. */
+export const UIDS_PER_INSTANCE = 1024 * 1024;
+
+/**
+ * Numbers of the instances that exist. From its number follow an instance's addresses and uids.
+ * Each is recorded in the instance's folder before anything is made with it, so that a later
+ * server knows which are taken.
+ */
+export class InstanceSlots {
+  readonly #directory: string;
+  readonly #slots = new Map<string, number>();
+
+  /** @param isAlive whether the instance still has a control group; records of others are removed. */
+  constructor(directory: string, isAlive: (instanceId: string) => boolean) {
+    this.#directory = directory;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    for (const instanceId of readdirSync(directory)) {
+      const slot = isAlive(instanceId) ? readSlot(this.directoryOf(instanceId)) : undefined;
+      if (slot === undefined) this.give(instanceId);
+      else this.#slots.set(instanceId, slot);
+    }
+  }
+
+  /** The instance's folder on disk. */
+  directoryOf(instanceId: string): string {
+    return join(this.#directory, instanceId);
+  }
+
+  slotOf(instanceId: string): number | undefined {
+    return this.#slots.get(instanceId);
+  }
+
+  /** @throws Error when all are taken. */
+  take(instanceId: string): number {
+    const taken = new Set(this.#slots.values());
+    let slot = 0;
+    while (taken.has(slot)) slot += 1;
+    if (slot >= SLOTS_MAX) throw new Error(`a host holds at most ${SLOTS_MAX} instances`);
+    this.#slots.set(instanceId, slot);
+    mkdirSync(this.directoryOf(instanceId), { mode: 0o700 });
+    writeFileSync(recordIn(this.directoryOf(instanceId)), JSON.stringify({ slot }));
+    return slot;
+  }
+
+  /** Removes the record and the folder. Idempotent. */
+  give(instanceId: string): void {
+    rmSync(this.directoryOf(instanceId), { recursive: true, force: true });
+    this.#slots.delete(instanceId);
+  }
+}
+
+function readSlot(directory: string): number | undefined {
+  try {
+    const record: { slot?: unknown } = JSON.parse(readFileSync(recordIn(directory), "utf8"));
+    return typeof record.slot === "number" ? record.slot : undefined;
+  } catch {
+    return undefined; // Cut off by a crash, before anything was made with the number.
+  }
+}
+
+function recordIn(directory: string): string {
+  return join(directory, "instance.json");
+}

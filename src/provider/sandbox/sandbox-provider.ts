@@ -1,0 +1,174 @@
+import { existsSync, readFileSync, rmdirSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Cgroup } from "../../host/cgroup.ts";
+import { type CgroupHost, detectCgroups } from "../../host/cgroup-host.ts";
+import { availableCpuMilli, availableMemoryMiB } from "../../host/host-resources.ts";
+import { HearthError } from "../../model/error-code.ts";
+import type { InstanceId } from "../../model/ids.ts";
+import type { Shape } from "../../model/instance.ts";
+import type { CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
+import type { AgentConfig } from "../../protocol/agent-config.ts";
+import { dataIdOf, mountDirOf } from "./data-id.ts";
+import { detectSandbox, type SandboxFinding } from "./detect-sandbox.ts";
+import { startInstance } from "./instance-process.ts";
+import { InstanceSlots, UID_BASE, UIDS_PER_INSTANCE } from "./instance-slots.ts";
+import { missingNetworkPrograms, parseNameservers, SandboxNetwork } from "./sandbox-network.ts";
+import type { SandboxOptions } from "./sandbox-options.ts";
+
+/** What instances may take of the memory that the host has to spare. */
+const CAPACITY_SHARE = 0.8;
+/** The agent itself and the OCI runtimes that it starts, beside the shape that containers are offered. */
+const AGENT_MEMORY_MIB = 256;
+const TERMINATE_TIMEOUT_MS = 15_000;
+const TERMINATE_POLL_MS = 5;
+const MEBIBYTE = 1024 * 1024;
+
+/**
+ * Instances on this Linux host, see the README beside this file.
+ *
+ * @throws HearthError PROVIDER_UNAVAILABLE with what is missing.
+ */
+export async function createSandboxProvider(options: SandboxOptions): Promise<CapacityProvider> {
+  const detection = await detectSandbox(options);
+  const cgroups = detectCgroups();
+  if (!detection.works) throw new HearthError("PROVIDER_UNAVAILABLE", detection.reason);
+  if ("missing" in cgroups) throw new HearthError("PROVIDER_UNAVAILABLE", cgroups.missing);
+  const dataId = dataIdOf(options.dataDir);
+  const stateDir = join(options.dataDir, "sandbox");
+  const hasNetwork = options.network && (await missingNetworkPrograms()).length === 0;
+  const network = hasNetwork ? await SandboxNetwork.open(dataId, stateDir) : undefined;
+  await mkdir(mountDirOf(dataId), { recursive: true, mode: 0o755 });
+  return new SandboxProvider({ ...options, ...detection, dataId, stateDir, cgroups, network });
+}
+
+type Parts = Omit<SandboxOptions, "network"> & {
+  readonly isolation: string;
+  readonly finding: SandboxFinding;
+  readonly dataId: string;
+  readonly stateDir: string;
+  readonly cgroups: CgroupHost;
+  /** undefined: instances have loopback only. */
+  readonly network: SandboxNetwork | undefined;
+};
+
+class SandboxProvider implements CapacityProvider {
+  readonly kind = "sandbox";
+  readonly isolation: string;
+  readonly capacity: Shape;
+  readonly #parts: Parts;
+  readonly #slots: InstanceSlots;
+  readonly #nameservers: readonly string[];
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.isolation = parts.isolation;
+    this.#slots = new InstanceSlots(join(parts.stateDir, "instances"), (instanceId) =>
+      this.#group.children().includes(instanceId),
+    );
+    this.#nameservers = parts.network === undefined ? [] : parseNameservers(readFileSync("/etc/resolv.conf", "utf8"));
+    this.capacity = capacityOf(this.#group);
+  }
+
+  async launch(order: LaunchOrder): Promise<void> {
+    try {
+      const slot = this.#slots.take(order.instanceId);
+      const agentGroup = this.#makeGroups(order);
+      await startInstance({
+        nodePath: this.#parts.nodePath,
+        agentBundlePath: this.#parts.agentBundlePath,
+        config: this.#configOf(order, slot),
+        logPath: join(this.#slots.directoryOf(order.instanceId), "agent.log"),
+        prepare: async (pid) => {
+          agentGroup.addProcess(pid);
+          await this.#parts.network?.connect(slot, pid);
+        },
+      });
+    } catch (error) {
+      await this.terminate(order.instanceId);
+      throw new HearthError("LAUNCH_FAILED", (error as Error).message, { cause: error });
+    }
+  }
+
+  async terminate(instanceId: InstanceId): Promise<void> {
+    const group = this.#groupOf(instanceId);
+    const deadlineMs = performance.now() + TERMINATE_TIMEOUT_MS;
+    group.killAll();
+    while (!group.remove()) {
+      if (performance.now() > deadlineMs) throw new Error(`instance ${instanceId} does not end after SIGKILL`);
+      await delay(TERMINATE_POLL_MS);
+      group.killAll();
+    }
+    const slot = this.#slots.slotOf(instanceId);
+    if (slot !== undefined) await this.#parts.network?.disconnect(slot);
+    this.#slots.give(instanceId);
+  }
+
+  async list(): Promise<readonly InstanceId[]> {
+    return this.#group.children() as InstanceId[];
+  }
+
+  async close(): Promise<void> {
+    await this.#parts.network?.close();
+    this.#group.remove();
+    const mountDir = mountDirOf(this.#parts.dataId);
+    if (existsSync(mountDir)) rmdirSync(mountDir);
+  }
+
+  /**
+   * Limits lie on the containers together and on the agent apart from them: functions that use
+   * all they were given take nothing from the agent, which must still end them in time.
+   *
+   * @returns the agent's group.
+   */
+  #makeGroups({ instanceId, shape }: LaunchOrder): Cgroup {
+    const containers = this.#parts.cgroups.group(containersPath(this.#groupOf(instanceId)));
+    containers.create();
+    containers.setLimits(shape);
+    const agent = this.#parts.cgroups.group(join(this.#groupOf(instanceId).path, "agent"));
+    agent.create();
+    agent.setLimits({ memoryMiB: AGENT_MEMORY_MIB });
+    return agent;
+  }
+
+  #configOf(order: LaunchOrder, slot: number): AgentConfig {
+    const { finding, runtimesDir, nodeBinaries, dataId } = this.#parts;
+    return {
+      ...order,
+      isolation: this.isolation,
+      runtimesDir,
+      nodeBinaries,
+      backend: {
+        kind: "sandbox",
+        ...finding,
+        cgroupPath: containersPath(this.#groupOf(order.instanceId)),
+        uidBase: UID_BASE + slot * UIDS_PER_INSTANCE,
+        nameservers: [...this.#nameservers],
+        workDir: this.#slots.directoryOf(order.instanceId),
+        mountDir: mountDirOf(dataId),
+      },
+    };
+  }
+
+  get #group(): Cgroup {
+    return this.#parts.cgroups.group(`/hearth-${this.#parts.dataId}`);
+  }
+
+  #groupOf(instanceId: InstanceId): Cgroup {
+    return this.#parts.cgroups.group(join(this.#group.path, instanceId));
+  }
+}
+
+function containersPath(instance: Cgroup): string {
+  return join(instance.path, "containers");
+}
+
+/** What instances of an earlier server hold counts as ours, not as taken. */
+function capacityOf(ours: Cgroup): Shape {
+  const heldMiB = ours.children().length > 0 ? ours.memoryUsageBytes() / MEBIBYTE : 0;
+  return {
+    memoryMiB: Math.floor((availableMemoryMiB() + heldMiB) * CAPACITY_SHARE),
+    cpuMilli: availableCpuMilli(),
+  };
+}
