@@ -108,6 +108,7 @@ export class SimulatedHost {
       this.#unlink(instance);
       instance.isKnown = false;
       instance.isJoined = false;
+      if (!instance.isAlive) this.instances.delete(instance.id);
       // What it was ending may have been ended, or not.
       if (this.#lives.chance(0.5)) instance.isTerminating = false;
       for (const container of instance.containers.values()) container.isRetired = false;

@@ -175,6 +175,7 @@ export class Simulation {
 
   #goDown({ kind, downMs }: Restart): void {
     this.#stage.isServerUp = false;
+    this.#stage.serverRun++;
     this.#report.restarts++;
     if (kind === "crash") this.#host.serverDied();
     this.#crowd.serverEnded();
@@ -182,7 +183,6 @@ export class Simulation {
   }
 
   #comeUp(): void {
-    this.#stage.serverRun++;
     this.#stage.isServerUp = true;
     this.#restartsLeft--;
     this.#core = this.#newCore();

@@ -8,7 +8,7 @@ export type Happening = { happen(): void };
 export class Stage {
   readonly timeline = new Timeline<Happening>();
   nowMs = 0;
-  /** Servers so far; what was scheduled by or for an earlier one is void. */
+  /** Ends of servers so far; what was scheduled by or for an earlier one is void. */
   serverRun = 0;
   isServerUp = true;
   /** False once all calls were made: the world then is kind, so that everything must end well. */

@@ -153,9 +153,9 @@ function drawSettings(random: Random): Settings {
   };
 }
 
-/** Waits outlast a boot, and neither accounts nor the queue turn most calls away. */
+/** Waits outlast a boot, and retries in lockstep do not turn each other away at the bounds. */
 function isGenerous({ waitMsMax, launchMsMax, accountConcurrencyMax, queueLengthMax }: Settings): boolean {
-  return waitMsMax > launchMsMax && accountConcurrencyMax >= 20 && queueLengthMax >= 10;
+  return waitMsMax > launchMsMax && accountConcurrencyMax >= 20 && queueLengthMax >= 10_000;
 }
 
 function drawFunctions(random: Random, settings: Settings): FunctionTraits[] {
