@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { HearthError } from "../model/error-code.ts";
 import type { CliContext } from "./cli-context.ts";
-import { CliError, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./cli-error.ts";
+import { CliError, EXIT_FAILED, EXIT_OK, EXIT_USAGE, usageError } from "./cli-error.ts";
 import { addAccountCommand } from "./commands/account.ts";
 import { addDeployCommand } from "./commands/deploy.ts";
 import { addInvokeCommand } from "./commands/invoke.ts";
@@ -34,19 +34,22 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the invoked function failed.`;
  */
 export async function runCli(args: readonly string[], context: Omit<CliContext, "exitCode">): Promise<number> {
   const running: CliContext = { ...context, exitCode: EXIT_OK };
-  const program = programFor(running);
+  const isJson = args.includes("--json");
+  const program = programFor(running, isJson);
   try {
     await program.parseAsync(args, { from: "user" });
     return running.exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    if (error instanceof CommanderError && (error.exitCode === 0 || !isJson)) {
+      return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE; // commander has said it.
+    }
     const failure = asCliError(error, context.env);
-    context.terminal.fail(failure, args.includes("--json"));
+    context.terminal.fail(failure, isJson);
     return failure.exitCode;
   }
 }
 
-function programFor(context: CliContext): Command {
+function programFor(context: CliContext, isJson: boolean): Command {
   const { terminal } = context;
   const program = new Command("hearth")
     .description("AWS Lambda's API and runtime interface on machines you own or rent.")
@@ -55,10 +58,13 @@ function programFor(context: CliContext): Command {
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
+      outputError: (text, write) => {
+        if (!isJson) write(text);
+      },
       getOutHasColors: () => terminal.stdout.isTTY === true && terminal.stdout.hasColors(),
       getErrHasColors: () => terminal.stderr.isTTY === true && terminal.stderr.hasColors(),
     })
-    .showHelpAfterError("See `hearth --help`, or `hearth COMMAND --help` for examples.")
+    .showHelpAfterError(isJson ? false : "See `hearth --help`, or `hearth COMMAND --help` for examples.")
     .addHelpText("after", HELP_AFTER);
   const commands = [
     addUpCommand,
@@ -78,6 +84,7 @@ function programFor(context: CliContext): Command {
 
 function asCliError(error: unknown, env: CliContext["env"]): CliError {
   if (error instanceof CliError) return error;
+  if (error instanceof CommanderError) return usageError(error.message.replace(/^error: /, ""), "see `hearth --help`");
   if (error instanceof HearthError) return new CliError(error.message, { code: error.code, cause: error });
   // Not foreseen: the stack is what a bug report needs.
   const { message, stack } = error as Error;

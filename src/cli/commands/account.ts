@@ -65,6 +65,6 @@ function subcommand(account: Command, name: string, description: string): Comman
   return account
     .command(name)
     .description(description)
-    .option("--server URL", "address of the server (HEARTH_SERVER)")
+    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", "print JSON");
 }

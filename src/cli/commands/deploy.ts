@@ -35,15 +35,15 @@ export function addDeployCommand(program: Command, context: CliContext): void {
     .command("deploy")
     .description("create or update a function from a folder or a zip archive")
     .argument("DIR|ZIP", "folder with the function's code, or a zip archive of it")
-    .option("--name NAME", "function name (default: the folder's)")
-    .option("--runtime RUNTIME", RUNTIMES.join(", "))
-    .option("--handler HANDLER", "FILE.EXPORT, like index.handler")
-    .option("--memory MIB", "memory in MiB, 128 to 10240; CPU follows it")
-    .option("--timeout SECONDS", "1 to 900")
-    .option("--env K=V...", "environment variable; may be repeated, replaces all earlier ones")
-    .option("--ephemeral-storage MIB", "size of /tmp in MiB, 512 to 10240")
-    .option("--role ARN", "kept and shown, not used")
-    .option("--server URL", "address of the server (HEARTH_SERVER)")
+    .option("--name <NAME>", "function name (default: the folder's)")
+    .option("--runtime <RUNTIME>", RUNTIMES.join(", "))
+    .option("--handler <HANDLER>", "FILE.EXPORT, like index.handler")
+    .option("--memory <MIB>", "memory in MiB, 128 to 10240; CPU follows it")
+    .option("--timeout <SECONDS>", "1 to 900")
+    .option("--env <K=V>", "environment variable; may be repeated, replaces all earlier ones", appended)
+    .option("--ephemeral-storage <MIB>", "size of /tmp in MiB, 512 to 10240")
+    .option("--role <ARN>", "kept and shown, not used")
+    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", "print the function's configuration as JSON")
     .addHelpText("after", HELP_AFTER)
     .action(async (path: string, flags: DeployFlags) => {
@@ -109,6 +109,11 @@ function settingsIn(flags: DeployFlags): FunctionSettings {
       ? {}
       : { EphemeralStorage: { Size: numberIn("--ephemeral-storage", ephemeralStorage, 512, 10_240, "MiB") } }),
   };
+}
+
+/** For an option that may be repeated. */
+function appended(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
 }
 
 function numberIn(option: string, text: string, min: number, max: number, unit: string): number {

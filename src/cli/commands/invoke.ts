@@ -20,10 +20,10 @@ export function addInvokeCommand(program: Command, context: CliContext): void {
     .command("invoke")
     .description("call a function")
     .argument("NAME", "function name or ARN")
-    .option("-p, --payload JSON", "the event: JSON, @FILE, or - for standard input", "{}")
+    .option("-p, --payload <JSON>", "the event: JSON, @FILE, or - for standard input", "{}")
     .option("--async", "hand it to the queue and do not wait")
     .option("--log", "show the end of the execution's log on standard error")
-    .option("--server URL", "address of the server (HEARTH_SERVER)")
+    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", "print the answer with its status, version and log as JSON")
     .addHelpText("after", HELP_AFTER)
     .action(async (name: string, flags: InvokeFlags) => {

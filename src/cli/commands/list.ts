@@ -8,7 +8,7 @@ export function addListCommand(program: Command, context: CliContext): void {
     .command("list")
     .alias("ls")
     .description("list the functions")
-    .option("--server URL", "address of the server (HEARTH_SERVER)")
+    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  $ hearth list\n  $ hearth list --json | jq -r '.[].FunctionName'")
     .action(async (flags: ServerFlags) => {

@@ -11,7 +11,7 @@ export function addLogsCommand(program: Command, context: CliContext): void {
     .description("show what a function wrote, and its START, END and REPORT lines")
     .argument("NAME", "function name")
     .option("-f, --follow", "go on with what it writes from now on, until Ctrl-C")
-    .option("--server URL", "address of the server (HEARTH_SERVER)")
+    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", 'print one object {"line": …} per line')
     .addHelpText("after", "\nExamples:\n  $ hearth logs hello\n  $ hearth logs hello --follow | grep REPORT")
     .action(async (name: string, flags: LogsFlags) => {

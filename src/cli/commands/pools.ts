@@ -8,7 +8,7 @@ export function addPoolsCommand(program: Command, context: CliContext): void {
   program
     .command("pools")
     .description("show where every instance and container is")
-    .option("--server URL", "address of the server (HEARTH_SERVER)")
+    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  $ hearth pools\n  $ watch -n1 hearth pools")
     .action(async (flags: ServerFlags) => {

@@ -8,7 +8,7 @@ export function addRmCommand(program: Command, context: CliContext): void {
     .command("rm")
     .description("delete functions")
     .argument("NAME...", "function names")
-    .option("--server URL", "address of the server (HEARTH_SERVER)")
+    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  $ hearth rm hello\n  $ hearth rm hello resize")
     .action(async (names: readonly string[], flags: ServerFlags) => {

@@ -21,8 +21,8 @@ export function addSimulateCommand(program: Command, context: CliContext): void 
   program
     .command("simulate")
     .description("run the control core through made-up worlds")
-    .option("--seed N", "the world to run, or the first of --worlds")
-    .option("--worlds K", "how many worlds to run")
+    .option("--seed <N>", "the world to run, or the first of --worlds")
+    .option("--worlds <K>", "how many worlds to run")
     .option("--trace", "print every event and command")
     .option("--json", "print JSON")
     .addHelpText("after", HELP_AFTER)

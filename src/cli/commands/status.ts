@@ -8,7 +8,7 @@ export function addStatusCommand(program: Command, context: CliContext): void {
   program
     .command("status")
     .description("show what the server is and holds")
-    .option("--server URL", "address of the server (HEARTH_SERVER)")
+    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  $ hearth status\n  $ hearth status --json | jq .counts")
     .action(async (flags: ServerFlags) => {

@@ -19,16 +19,16 @@ export function addUpCommand(program: Command, context: CliContext): void {
   program
     .command("up")
     .description("start a server on this machine")
-    .option("--host HOST", "address to serve on (default 127.0.0.1; any other requires signed requests)")
-    .option("--port PORT", "port to serve on (default 9600; 0: any free one)")
-    .option("--data DIR", "folder for functions, queue and logs (default .hearth)")
+    .option("--host <HOST>", "address to serve on (default 127.0.0.1; any other requires signed requests)")
+    .option("--port <PORT>", "port to serve on (default 9600; 0: any free one)")
+    .option("--data <DIR>", "folder for functions, queue and logs (default .hearth)")
     .option(
-      "--provider KIND",
+      "--provider <KIND>",
       `where containers run: ${PROVIDER_CHOICES.join(", ")} (default auto: sandbox where it works)`,
     )
     .option("--no-examples", "do not deploy and invoke the functions of examples/")
     .option("--no-network", "containers reach no network")
-    .option("--log-level LEVEL", `${LOG_LEVELS.join(", ")} (default info)`)
+    .option("--log-level <LEVEL>", `${LOG_LEVELS.join(", ")} (default info)`)
     .addHelpText("after", HELP_AFTER)
     .action(async (flags: UpFlags) => {
       const options = upOptionsFrom(flags, context.env);
