@@ -12,5 +12,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   terminal,
   stdin: process.stdin,
   version: VERSION,
-  verbs: { up: (options) => up(options, terminal), simulate: runSimulator },
+  verbs: { up: (options) => up(options, terminal), simulate: async (args) => runSimulator(args) },
 });

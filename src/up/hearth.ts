@@ -7,7 +7,7 @@ import { DEFAULT_RETRY_SETTINGS, decideRetry, type RetrySettings } from "../cont
 import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
 import { addAdminRoutes } from "../frontend/admin/admin-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
-import { addLambdaApi } from "../frontend/lambda/lambda-api.ts";
+import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
 import { buildBundles } from "../images/bundle.ts";
 import { findNodeBinaries } from "../images/node-binaries.ts";
 import { HearthError } from "../model/error-code.ts";
@@ -172,13 +172,14 @@ export async function startHearth(options: HearthOptions): Promise<Hearth> {
       invoke: (request, answer) => server.run(request, "synchronous", 0, answer),
       enqueue: (request) => queue.accept(request),
     };
-    addLambdaApi(http, {
+    addLambdaRoutes(http, {
       catalog,
       codeStore,
       invoker,
       clock: systemClock,
       region,
-      secret: Buffer.from(secret),
+      url,
+      secret,
       concurrentExecutionsMax: settings.accountConcurrencyMax,
     });
     const view = createAdminView({ ...options, url, provider, control, settings, catalog, accessKeys, store, queue });
