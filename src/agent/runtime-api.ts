@@ -79,7 +79,8 @@ export async function createRuntimeApi(options: RuntimeApiOptions): Promise<Runt
  * What the bootstrap is doing, as its requests tell:
  *
  * - `starting`: it has not asked for an invocation yet; the only state in which init may fail.
- * - `waiting`: its `next` is open. An offer moves it to `running`, a lost connection to `between`.
+ * - `waiting`: its `next` is open. An offer moves it to `running`, a lost connection to `between`;
+ *   another `next` takes the place of the first.
  * - `running`: it has an invocation and owes the answer. Its answer moves it to `between`.
  * - `between`: it answered and has not asked again.
  *
@@ -123,16 +124,18 @@ class RuntimeSession {
   }
 
   #next(response: ServerResponse): void {
-    const { kind } = this.#state;
-    if (kind === "waiting" || kind === "running") {
-      refuseTransition(response, kind, "next");
+    const state = this.#state;
+    if (state.kind === "running") {
+      refuseTransition(response, state.kind, "next");
       return;
     }
+    // A bootstrap that hung up and asks again may be heard before the hanging up is.
+    if (state.kind === "waiting") refuseTransition(state.response, state.kind, "another next");
     this.#state = { kind: "waiting", response };
     response.on("close", () => {
       if (this.#state.kind === "waiting" && this.#state.response === response) this.#state = { kind: "between" };
     });
-    if (kind === "starting") this.#options.onReady();
+    if (state.kind === "starting") this.#options.onReady();
     const invocation = this.#offered;
     if (invocation === undefined || this.#state.kind !== "waiting") return;
     this.#offered = undefined;

@@ -1,0 +1,187 @@
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { request } from "node:http";
+import { connect } from "node:net";
+import { promisify } from "node:util";
+import { afterEach, describe, expect, test } from "vitest";
+import { createRuntimeApi, type OfferedInvocation, type RuntimeApi } from "../../src/agent/runtime-api.ts";
+import { skipUnless } from "../skip.ts";
+
+const BODY_BYTES_MAX = 6_291_556;
+const opened: RuntimeApi[] = [];
+afterEach(async () => {
+  for (const api of opened.splice(0)) await api.close();
+});
+
+type Happening = readonly [what: string, requestId?: string | undefined, body?: string, errorType?: string | undefined];
+
+async function open(hostUid?: number) {
+  const happenings: Happening[] = [];
+  const api = await createRuntimeApi({
+    hostUid,
+    onReady: () => happenings.push(["ready"]),
+    onResponse: (requestId, body) => happenings.push(["response", requestId, body.toString()]),
+    onError: (requestId, body, errorType) => happenings.push(["error", requestId, body.toString(), errorType]),
+    onInitError: (body) => happenings.push(["initError", undefined, body.toString()]),
+  });
+  opened.push(api);
+  const url = `http://127.0.0.1:${api.port}/2018-06-01/runtime`;
+  const next = () => fetch(`${url}/invocation/next`);
+  const post = async (path: string, body: string | Buffer, headers: Record<string, string> = {}) => {
+    const response = await fetch(`${url}/${path}`, { method: "POST", body, headers });
+    return { status: response.status, body: (await response.json()) as { errorType?: string } };
+  };
+  return { api, happenings, url, next, post };
+}
+
+function invocation(members: Partial<OfferedInvocation> = {}): OfferedInvocation {
+  return {
+    requestId: "id-1",
+    deadlineMs: 1_700_000_000_123,
+    invokedArn: "arn:aws:lambda:us-east-1:000000000000:function:f:live",
+    traceId: "Root=1-2-3",
+    retries: 0,
+    payload: Buffer.from('{"a":"ü"}'),
+    ...members,
+  };
+}
+
+describe("the Lambda Runtime API", () => {
+  test("hands out invocations and takes their answers", async () => {
+    const { api, happenings, next, post } = await open();
+    const waiting = next();
+    await expect.poll(() => happenings).toEqual([["ready"]]);
+    api.offer(invocation({ clientContext: '{"c":"ü\u{1f600}"}' }));
+    const first = await waiting;
+    expect(first.status).toBe(200);
+    expect(Object.fromEntries(first.headers)).toMatchObject({
+      "content-type": "application/json",
+      "lambda-runtime-aws-request-id": "id-1",
+      "lambda-runtime-deadline-ms": "1700000000123",
+      "lambda-runtime-invoked-function-arn": "arn:aws:lambda:us-east-1:000000000000:function:f:live",
+      "lambda-runtime-trace-id": "Root=1-2-3",
+    });
+    expect(first.headers.has("hearth-runtime-retries")).toBe(false);
+    expect(JSON.parse(first.headers.get("lambda-runtime-client-context") ?? "")).toEqual({ c: "ü\u{1f600}" });
+    expect(await first.text()).toBe('{"a":"ü"}');
+    expect(await post("invocation/id-1/response", '"é"')).toEqual({ status: 202, body: { status: "OK" } });
+
+    api.offer(invocation({ requestId: "id-2", retries: 2 }));
+    const second = await next();
+    expect(second.headers.get("hearth-runtime-retries")).toBe("2");
+    expect(second.headers.has("lambda-runtime-client-context")).toBe(false);
+    const headers = {
+      "Lambda-Runtime-Function-Error-Type": "Mine.Own",
+      "Lambda-Runtime-Function-XRay-Error-Cause": "x".repeat(60_000),
+    };
+    expect(await post("invocation/id-2/error", '{"errorType":"E"}', headers)).toMatchObject({ status: 202 });
+    expect(happenings.slice(1)).toEqual([
+      ["response", "id-1", '"é"'],
+      ["error", "id-2", '{"errorType":"E"}', "Mine.Own"],
+    ]);
+  });
+
+  test("refuses what is out of order", async () => {
+    const { api, happenings, next, post } = await open();
+    const invalid = { status: 403, body: { errorType: "InvalidStateTransition" } };
+    expect(await post("invocation/id-1/response", "1")).toMatchObject(invalid);
+    api.offer(invocation());
+    expect(() => api.offer(invocation())).toThrow("already offered");
+    await next();
+    expect((await next()).status).toBe(403);
+    expect(() => api.offer(invocation())).toThrow("already offered or running");
+    expect(await post("invocation/other/response", "1")).toMatchObject({
+      status: 400,
+      body: { errorType: "InvalidRequestID" },
+    });
+    expect(await post("init/error", "{}")).toMatchObject(invalid);
+    expect(await post("invocation/id-1/response", "1")).toMatchObject({ status: 202 });
+    expect(await post("invocation/id-1/response", "2")).toMatchObject(invalid);
+    expect(await post("invocation/id-1/error", "2")).toMatchObject(invalid);
+    expect(await post("elsewhere", "2")).toMatchObject({ status: 404 });
+    expect(happenings).toEqual([["ready"], ["response", "id-1", "1"]]);
+  });
+
+  test("takes an init error before the first next", async () => {
+    const { happenings, post } = await open();
+    expect(await post("init/error", '{"errorType":"Init"}')).toEqual({ status: 202, body: { status: "OK" } });
+    expect(happenings).toEqual([["initError", undefined, '{"errorType":"Init"}']]);
+  });
+
+  test("takes 6,291,556 bytes and answers the caller for a function that sends more", async () => {
+    const { api, happenings, next, post } = await open();
+    api.offer(invocation());
+    await next();
+    expect(await post("invocation/id-1/response", Buffer.alloc(BODY_BYTES_MAX, "x"))).toMatchObject({ status: 202 });
+    expect(happenings[1]?.[2]).toHaveLength(BODY_BYTES_MAX);
+    api.offer(invocation({ requestId: "id-2" }));
+    await next();
+    expect(await post("invocation/id-2/response", Buffer.alloc(BODY_BYTES_MAX + 1, "x"))).toMatchObject({
+      status: 413,
+      body: { errorType: "RequestEntityTooLarge" },
+    });
+    expect(happenings[2]).toEqual([
+      "error",
+      "id-2",
+      '{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}',
+      "Function.ResponseSizeTooLarge",
+    ]);
+    api.offer(invocation({ requestId: "id-3" }));
+    expect((await next()).status).toBe(200);
+  });
+
+  test("takes one answer at a time, and forgets one that breaks off", async () => {
+    const { api, happenings, url, next, post } = await open();
+    api.offer(invocation());
+    await next();
+    const slow = request(`${url}/invocation/id-1/response`, { method: "POST" });
+    slow.on("error", () => {});
+    slow.write("[1,");
+    await expect.poll(async () => (await post("invocation/id-1/response", "2")).status).toBe(403);
+    slow.destroy();
+    await expect.poll(async () => (await post("invocation/id-1/response", "3")).status).toBe(202);
+    expect(happenings).toEqual([["ready"], ["response", "id-1", "3"]]);
+  });
+
+  test("a bootstrap that hung up may ask again; the newest question is answered", async () => {
+    const { api, happenings, url, next } = await open();
+    const hangUp = new AbortController();
+    const lost = fetch(`${url}/invocation/next`, { signal: hangUp.signal });
+    await expect.poll(() => happenings).toEqual([["ready"]]);
+    hangUp.abort();
+    await expect(lost).rejects.toThrow();
+    const [older, newest] = [next(), next()];
+    const refused = await Promise.race([older, newest]);
+    expect(refused.status).toBe(403);
+    api.offer(invocation());
+    const statuses = (await Promise.all([older, newest])).map(({ status }) => status);
+    expect(statuses.sort()).toEqual([200, 403]);
+    expect(happenings).toEqual([["ready"]]);
+  });
+
+  test("survives bytes that are no HTTP", async () => {
+    const { api, next } = await open();
+    const socket = connect(api.port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.resume();
+    socket.end("\u0000\u0001 not http\r\n\r\n");
+    await once(socket, "close");
+    api.offer(invocation());
+    expect((await next()).status).toBe(200);
+  });
+
+  test("is for the container's own users only", skipUnless(process.getuid?.() === 0, "needs root"), async () => {
+    const { api, url } = await open(200_000);
+    api.offer(invocation());
+    const curl = (uid: number) =>
+      promisify(execFile)("curl", ["-s", "-m", "5", `${url}/invocation/next`], { uid }).then(
+        ({ stdout }) => stdout,
+        (error: { code: number }) => error.code,
+      );
+    const refused = [52, 55, 56];
+    expect(refused).toContain(await curl(199_999));
+    expect(refused).toContain(await curl(265_536));
+    expect(refused).toContain(await curl(0));
+    expect(await curl(201_051)).toBe('{"a":"ü"}');
+  });
+});
