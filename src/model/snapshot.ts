@@ -18,6 +18,7 @@ export type InstanceState = (typeof INSTANCE_STATES)[number];
 export const CONTAINER_STATES = ["creating", "blank", "running", "idle", "leaving"] as const;
 export type ContainerState = (typeof CONTAINER_STATES)[number];
 
+/** One instance that is not gone. */
 export type InstanceSnapshot = {
   readonly id: InstanceId;
   readonly subPool: SubPool;
@@ -32,6 +33,7 @@ export type InstanceSnapshot = {
   readonly containers: readonly ContainerSnapshot[];
 };
 
+/** One container of an instance, from the order to make it until it is gone. */
 export type ContainerSnapshot = {
   readonly id: ContainerId;
   readonly runtime: RuntimeName;

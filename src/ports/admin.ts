@@ -21,6 +21,7 @@ export type AdminView = {
   createAccessKey(accountId: AccountId): Promise<AccessKey | undefined>;
 };
 
+/** The answer of `/_hearth/status`. */
 export type ServerStatus = {
   readonly version: string;
   readonly startedMs: number;
@@ -47,6 +48,7 @@ export type ServerStatus = {
   readonly limits: Readonly<Record<string, number>>;
 };
 
+/** An account as its operator sees it: never with a secret. */
 export type AccountSummary = {
   readonly accountId: AccountId;
   readonly name: string;
