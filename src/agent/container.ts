@@ -7,7 +7,7 @@ import type { Assignment } from "../protocol/agent-protocol.ts";
 import { type AgentLog, reasonOf } from "./agent-log.ts";
 import type { ContainerBackend, ContainerExit, ContainerHandle, ContainerUsage } from "./container-backend.ts";
 import { type ContainerBody, openBody } from "./container-body.ts";
-import type { AnswerOutcome, OwnUsage } from "./drivers/runtime-driver.ts";
+import type { AnswerOutcome, InvokeOrder, OwnUsage } from "./drivers/runtime-driver.ts";
 import { exitText } from "./exit-text.ts";
 import { functionEnvironment } from "./function-environment.ts";
 import type { FunctionLog } from "./function-log.ts";
@@ -129,8 +129,7 @@ export class Container {
   }
 
   #runWarm(run: Run): void {
-    if (this.#state.name === "idle") this.#invoke(run);
-    else if (this.#state.name === "frozen") this.#thawAndInvoke(run);
+    if (this.#state.name === "idle" || this.#state.name === "frozen") this.#invoke(run);
     else throw new Error(`run for container ${this.id}, which is ${this.#state.name}`);
   }
 
@@ -254,7 +253,8 @@ export class Container {
 
   #onInitOverrun(run: Run): void {
     if (this.#state.name !== "initialising") return;
-    this.#log.write(Buffer.from(initReport(microsecondsSince(this.#state.beganMs))));
+    const initUs = Math.max(microsecondsSince(this.#state.beganMs), this.#world.initMsMax * 1000);
+    this.#log.write(Buffer.from(initReport(initUs)));
     const { handle, driver } = this.#body as ContainerBody;
     this.#body = undefined;
     driver.close();
@@ -270,36 +270,37 @@ export class Container {
 
   // ── Execution ──────────────────────────────────────────────────────────────────────────────
 
-  #thawAndInvoke(run: Run): void {
-    this.#guarded(run, "thaw", () => {
-      this.#body?.handle.thaw();
-      this.#invoke(run);
-    });
+  #invoke(run: Run): void {
+    const isFrozen = this.#state.name === "frozen";
+    this.#enter({ name: "running", run });
+    const { handle, driver } = this.#body as ContainerBody;
+    try {
+      if (isFrozen) handle.thaw();
+      handle.beginUsage();
+      driver.invoke(this.#invokeOrder(run), run.payload);
+    } catch (cause) {
+      this.#fault("invoke", cause);
+    }
   }
 
-  #invoke(run: Run): void {
-    const { handle, driver } = this.#body as ContainerBody;
+  /** Starts the clock of the execution, unless a repeated init has started it. */
+  #invokeOrder(run: Run): InvokeOrder {
     const { order } = run;
-    const timeoutMs = (this.#assignment as Assignment).timeoutMs;
-    this.#enter({ name: "running", run });
-    handle.beginUsage();
-    // A repeated init has already used a part of the time.
-    const leftMs = run.beganMs === undefined ? timeoutMs : timeoutMs - (performance.now() - run.beganMs);
+    let leftMs = (this.#assignment as Assignment).timeoutMs;
     if (run.beganMs === undefined) {
-      this.#deadlineTimer?.refresh();
       run.beganMs = performance.now();
+      this.#deadlineTimer?.refresh();
+    } else {
+      leftMs -= Math.round(performance.now() - run.beganMs);
     }
-    driver.invoke(
-      {
-        requestId: order.invocationId,
-        deadlineMs: Date.now() + Math.round(leftMs),
-        invokedArn: order.invokedArn,
-        traceId: order.traceId ?? "",
-        clientContext: order.clientContext,
-        retries: order.retries,
-      },
-      run.payload,
-    );
+    return {
+      requestId: order.invocationId,
+      deadlineMs: Date.now() + leftMs,
+      invokedArn: order.invokedArn,
+      traceId: order.traceId ?? "",
+      clientContext: order.clientContext,
+      retries: order.retries,
+    };
   }
 
   #onAnswer(requestId: string, outcome: AnswerOutcome, payload: Buffer, isFatal: boolean, own: OwnUsage): void {
@@ -327,7 +328,7 @@ export class Container {
     const wallUs = run.beganMs === undefined ? 0 : microsecondsSince(run.beganMs);
     // Timers have whole milliseconds and may fire a fraction early.
     const wallUsMin = outcome === "timeout" ? (this.#assignment as Assignment).timeoutMs * 1000 : 0;
-    const usage: ContainerUsage | undefined = run.beganMs === undefined ? undefined : this.#body?.handle.readUsage();
+    const usage = run.beganMs === undefined ? undefined : this.#readUsage();
     return {
       outcome,
       containerUsable,
@@ -337,6 +338,16 @@ export class Container {
       initUs: run.initUs,
       exit,
     };
+  }
+
+  /** A measurement that fails must not cost the function its answer. */
+  #readUsage(): ContainerUsage | undefined {
+    try {
+      return this.#body?.handle.readUsage();
+    } catch (cause) {
+      this.#world.log("error", "usage not read", { containerId: this.id, reason: reasonOf(cause) });
+      return undefined;
+    }
   }
 
   /** After one whole turn of reading: what was in the pipes when this was called has been read then. */

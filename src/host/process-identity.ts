@@ -18,9 +18,9 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
   return startedAt === undefined ? undefined : { pid, bootId: readBootId(), startedAt };
 }
 
-/** Whether that very process exists, be it only as an exit status that nobody has asked for. */
+/** Whether that very process runs; what is left of one that ended, until its parent asks how, does not count. */
 export function isAlive({ pid, bootId, startedAt }: ProcessIdentity): boolean {
-  return readStart(pid) === startedAt && readBootId() === bootId;
+  return readStart(pid) === startedAt && readBootId() === bootId && !isZombie(pid);
 }
 
 /**
@@ -38,12 +38,29 @@ export function killGroup({ pid, bootId, startedAt }: ProcessIdentity): void {
 }
 
 function readStart(pid: number): string | undefined {
+  return process.platform === "linux" ? readStat(pid)?.[START_TICKS_INDEX] : readPs(pid, "lstart=");
+}
+
+function isZombie(pid: number): boolean {
+  const state = process.platform === "linux" ? readStat(pid)?.[0] : readPs(pid, "state=");
+  return state?.startsWith("Z") ?? false;
+}
+
+/** Fields of /proc/PID/stat from the process's state on. */
+function readStat(pid: number): string[] | undefined {
   try {
-    if (process.platform !== "linux") return outputOf("ps", "-o", "lstart=", "-p", String(pid)) || undefined;
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_TICKS_INDEX];
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return undefined; // Neither a file nor a line of output: it is gone.
+    return undefined; // It is gone.
+  }
+}
+
+function readPs(pid: number, format: string): string | undefined {
+  try {
+    return outputOf("ps", "-o", format, "-p", String(pid)) || undefined;
+  } catch {
+    return undefined; // It is gone.
   }
 }
 

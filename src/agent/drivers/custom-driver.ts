@@ -24,9 +24,10 @@ export class CustomDriver implements RuntimeDriver {
   constructor(handle: ContainerHandle, events: RuntimeEvents) {
     this.#handle = handle;
     this.#events = events;
-    // The script says nothing, but only a stream that is read tells of its end.
-    handle.channel.resume();
-    void this.#listen();
+    // The script says one line, when it waits. Afterwards the function may write what it likes: it is
+    // read, because only a stream that is read tells of its end, and ignored.
+    const isWaiting = new Promise<void>((resolve) => handle.channel.on("data", () => resolve()));
+    void this.#listen(isWaiting);
   }
 
   init(order: InitOrder): void {
@@ -48,7 +49,7 @@ export class CustomDriver implements RuntimeDriver {
     void this.#api?.close();
   }
 
-  async #listen(): Promise<void> {
+  async #listen(isWaiting: Promise<void>): Promise<void> {
     const { onAnswer, onInitDone, onInitError, onBlank, onViolation } = this.#events;
     try {
       const api = await createRuntimeApi({
@@ -58,10 +59,11 @@ export class CustomDriver implements RuntimeDriver {
         onError: (requestId, body) => this.#isClosed || onAnswer(requestId, "functionError", body, false, undefined),
         onInitError: (body) => this.#isClosed || onInitError(body),
       });
+      if (this.#isClosed) return void api.close();
       this.#api = api;
       this.runtimeApi = `127.0.0.1:${api.port}`;
-      if (this.#isClosed) void api.close();
-      else onBlank();
+      await isWaiting;
+      if (!this.#isClosed) onBlank();
     } catch (cause) {
       if (!this.#isClosed) onViolation(`Runtime API: ${reasonOf(cause)}`);
     }

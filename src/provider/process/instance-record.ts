@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { killGroup, type ProcessIdentity } from "../../host/process-identity.ts";
+import type { ProcessIdentity } from "../../host/process-identity.ts";
 import type { InstanceId } from "../../model/ids.ts";
 
 const SUFFIX = ".json";
@@ -40,14 +40,17 @@ export class InstanceRecords {
     return readIdentity(this.#fileOf(instanceId));
   }
 
-  /** Kills what is left of the instance's containers and removes its files. The agent is dead by then. */
-  clear(instanceId: InstanceId): void {
+  /** First processes of the instance's containers, also of some that ended. */
+  containersOf(instanceId: InstanceId): ProcessIdentity[] {
     const workDir = this.workDirOf(instanceId);
-    for (const name of foldersIn(workDir)) {
-      const container = readIdentity(join(workDir, name, CONTAINER_IDENTITY_FILE));
-      if (container !== undefined) killGroup(container);
-    }
-    rmSync(workDir, { recursive: true, force: true, maxRetries: 3 });
+    return foldersIn(workDir)
+      .map((name) => readIdentity(join(workDir, name, CONTAINER_IDENTITY_FILE)))
+      .filter((identity) => identity !== undefined);
+  }
+
+  /** Removes the instance's files. Its processes are dead by then. */
+  remove(instanceId: InstanceId): void {
+    rmSync(this.workDirOf(instanceId), { recursive: true, force: true, maxRetries: 3 });
     rmSync(this.#fileOf(instanceId), { force: true });
   }
 

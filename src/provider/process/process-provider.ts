@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { identifyProcess, isAlive, killGroup } from "../../host/process-identity.ts";
+import { identifyProcess, isAlive, killGroup, type ProcessIdentity } from "../../host/process-identity.ts";
 import { HearthError } from "../../model/error-code.ts";
 import type { InstanceId } from "../../model/ids.ts";
 import type { RuntimeName } from "../../model/runtime.ts";
@@ -15,7 +15,7 @@ import type { AgentConfig } from "../../protocol/agent-config.ts";
 import { InstanceRecords } from "./instance-record.ts";
 
 const MEBIBYTE = 1024 * 1024;
-/** How long a killed agent may take to be gone, and how often we look. */
+/** How long a killed process may take to be gone, and how often we look. */
 const KILL_MS_MAX = 5000;
 const KILL_LOOK_MS = 5;
 
@@ -39,13 +39,10 @@ export function createProcessProvider(options: ProcessProviderOptions): Capacity
 
   async function terminate(instanceId: InstanceId): Promise<void> {
     const agent = records.agentOf(instanceId);
-    if (agent !== undefined) {
-      killGroup(agent);
-      for (let waitedMs = 0; isAlive(agent) && waitedMs < KILL_MS_MAX; waitedMs += KILL_LOOK_MS) {
-        await delay(KILL_LOOK_MS);
-      }
-    }
-    records.clear(instanceId);
+    // The agent first, so that it starts nothing any more.
+    if (agent !== undefined) await kill([agent]);
+    await kill(records.containersOf(instanceId));
+    records.remove(instanceId);
   }
 
   return {
@@ -61,7 +58,7 @@ export function createProcessProvider(options: ProcessProviderOptions): Capacity
         const identity = identifyProcess(agent.pid as number);
         if (identity !== undefined) records.write(order.instanceId, identity);
       } catch (cause) {
-        records.clear(order.instanceId);
+        records.remove(order.instanceId);
         throw new HearthError("LAUNCH_FAILED", (cause as Error).message, { cause });
       }
     },
@@ -73,12 +70,20 @@ export function createProcessProvider(options: ProcessProviderOptions): Capacity
         const agent = records.agentOf(instanceId);
         return agent !== undefined && isAlive(agent);
       });
-      for (const instanceId of dead) records.clear(instanceId);
+      await Promise.all(dead.map(terminate));
       return alive;
     },
 
     async close() {},
   };
+}
+
+/** Resolves when they are dead. */
+async function kill(identities: readonly ProcessIdentity[]): Promise<void> {
+  for (const identity of identities) killGroup(identity);
+  for (let waitedMs = 0; identities.some(isAlive) && waitedMs < KILL_MS_MAX; waitedMs += KILL_LOOK_MS) {
+    await delay(KILL_LOOK_MS);
+  }
 }
 
 /** Detached: it outlives a server that is killed, and is adopted by the next one. */
