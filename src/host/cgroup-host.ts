@@ -7,6 +7,11 @@ import { CgroupV2, CONTROLLERS_V2 } from "./cgroup-v2.ts";
 /** The control groups of a host. */
 export type CgroupHost = {
   readonly version: 1 | 2;
+  /**
+   * Where a hierarchy of version 2 is mounted beside those of version 1 that are used. crun
+   * refuses to work in sight of it, so it is covered where crun is started.
+   */
+  readonly unusedMount: string | undefined;
   /** @param path `/a/b`, relative to the root of the hierarchies. Nothing is made. */
   group(path: string): Cgroup;
 };
@@ -23,7 +28,7 @@ export function detectCgroups(
   const controllers = readFileSync(join(unified.directory, "cgroup.controllers"), "utf8").split(/\s+/);
   const missing = CONTROLLERS_V2.filter((controller) => !controllers.includes(controller));
   if (missing.length > 0) return { missing: `control groups lack the controllers ${missing.join(", ")}` };
-  return { version: 2, group: (path) => new CgroupV2(unified.directory, path) };
+  return { version: 2, unusedMount: undefined, group: (path) => new CgroupV2(unified.directory, path) };
 }
 
 type CgroupMount = { version: 1 | 2; directory: string; controllers: readonly string[] };
@@ -35,9 +40,10 @@ function hostV1(mounts: readonly CgroupMount[]): CgroupHost | { missing: string 
   const controllers = Object.fromEntries(CONTROLLERS_V1.map((controller) => [controller, directoryOf(controller)]));
   const hierarchies: HierarchiesV1 = {
     controllers: controllers as HierarchiesV1["controllers"],
-    all: mounts.map((mount) => mount.directory),
+    all: mounts.filter((mount) => mount.version === 1).map((mount) => mount.directory),
   };
-  return { version: 1, group: (path) => new CgroupV1(hierarchies, path) };
+  const unusedMount = mounts.find((mount) => mount.version === 2)?.directory;
+  return { version: 1, unusedMount, group: (path) => new CgroupV1(hierarchies, path) };
 }
 
 /** Field 5 is the mount point; what follows " - " is the file system, its source and its options. */

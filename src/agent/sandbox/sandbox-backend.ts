@@ -10,6 +10,7 @@ import type { RuntimeName } from "../../model/runtime.ts";
 import type { AgentConfig } from "../../protocol/agent-config.ts";
 import type { ContainerBackend, ContainerHandle } from "../container-backend.ts";
 import { runtimeCommand } from "../runtime-command.ts";
+import { CoveredHierarchy } from "./covered-hierarchy.ts";
 import { CONTAINER_PATHS, InstanceMounts } from "./instance-mounts.ts";
 import { OciRuntime } from "./oci-runtime.ts";
 import { startOrphanReaper } from "./orphan-reaper.ts";
@@ -48,6 +49,7 @@ class SandboxBackend implements ContainerBackend {
   readonly #cgroups: CgroupHost;
   readonly #mounts: InstanceMounts;
   readonly #ociRuntime: OciRuntime;
+  readonly #covered: CoveredHierarchy;
   readonly #starts = new ParallelLimit(STARTS_MAX, CONTAINERS_MAX);
   /** Numbers of the containers that exist; each has a range of uids. */
   readonly #slots = new Set<number>();
@@ -57,6 +59,7 @@ class SandboxBackend implements ContainerBackend {
     this.#config = backend;
     this.#cpuMilliMax = config.shape.cpuMilli;
     this.#cgroups = cgroups;
+    this.#covered = new CoveredHierarchy(cgroups.unusedMount);
     const { runtimesDir, nodeBinaries } = config;
     const { baseImageDir, nameservers } = backend;
     const tmpVolumes = backend.tmpOnDisk ? diskTmpVolumes(backend.workDir) : memoryTmpVolumes;
@@ -73,7 +76,7 @@ class SandboxBackend implements ContainerBackend {
     } catch (error) {
       await removeEmptied(cgroup);
       this.#mounts.close(containerId);
-      this.#slots.delete(slot);
+      this.#giveBack(slot, cgroup);
       throw error;
     }
   }
@@ -112,7 +115,7 @@ class SandboxBackend implements ContainerBackend {
         mounts: this.#mounts,
         tmpSizeMiB: TMP_SIZE_MIB,
         cpuMilliMax: this.#cpuMilliMax,
-        onDestroyed: () => this.#slots.delete(slot),
+        onDestroyed: () => this.#giveBack(slot, cgroup),
       });
     } finally {
       for (const fd of [output.writeFd, containerChannelFd, ...openFds]) closeSync(fd);
@@ -132,6 +135,11 @@ class SandboxBackend implements ContainerBackend {
         userNamespace: this.#config.userNamespace,
       }),
     );
+  }
+
+  #giveBack(slot: number, cgroup: Cgroup): void {
+    this.#covered.forget(cgroup.path);
+    this.#slots.delete(slot);
   }
 
   #takeSlot(): number {

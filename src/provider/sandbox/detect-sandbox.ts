@@ -71,7 +71,8 @@ async function findOut(
   const kept = await readFinding(stateDir, key);
   if (kept !== undefined) return kept;
   const cgroup = cgroups.group(`/hearth-trial-${dataId}`);
-  const trial: Trial = { mountDir: `${mountDirOf(dataId)}-trial`, baseImageDir, cgroup };
+  const { unusedMount } = cgroups;
+  const trial: Trial = { mountDir: `${mountDirOf(dataId)}-trial`, baseImageDir, cgroup, unusedMount };
   const runs = await tryRuntimes(trial, runtimes);
   const finding = { ...runs, tmpOnDisk: await canMountDisk(stateDir), baseImageDir };
   await writeFile(findingPath(stateDir), JSON.stringify({ key, finding }));

@@ -17,6 +17,7 @@ const RUN_SCRIPT = `set -e
   mkdir "$1/base" "$1/bundle"
   mount --bind "$2" "$1/base"
   cat > "$1/bundle/config.json"
+  test -z "$4" || mount -t tmpfs -o size=1m covered "$4"
   exec "$3" --root "$1/state" run --bundle "$1/bundle" trial`;
 
 const DISK_SCRIPT = `set -e
@@ -29,6 +30,8 @@ export type Trial = {
   readonly baseImageDir: string;
   /** Of its own, removed afterwards. */
   readonly cgroup: Cgroup;
+  /** See `CgroupHost.unusedMount`. */
+  readonly unusedMount: string | undefined;
 };
 
 /**
@@ -50,7 +53,8 @@ export async function tryContainer(trial: Trial, ociRuntimePath: string, userNam
   trial.cgroup.create();
   try {
     trial.cgroup.setLimits({ memoryMiB: TRIAL_MEMORY_MIB });
-    const script = ["/bin/sh", "-c", RUN_SCRIPT, "trial", trial.mountDir, trial.baseImageDir, ociRuntimePath];
+    const args = [trial.mountDir, trial.baseImageDir, ociRuntimePath, trial.unusedMount ?? ""];
+    const script = ["/bin/sh", "-c", RUN_SCRIPT, "trial", ...args];
     const options = { input: JSON.stringify(config), timeoutMs: TRIAL_TIMEOUT_MS };
     const status = await runCommand("unshare", [...OWN_NAMESPACES, ...script], options);
     const uid = userNamespace ? SANDBOX_UID : UID_BASE + SANDBOX_UID;
