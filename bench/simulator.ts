@@ -23,7 +23,7 @@ function functionTraits(index: number): FunctionTraits {
     runtime: RUNTIMES[index % RUNTIMES.length] ?? "nodejs24.x",
     memoryMiB: [128, 256, 512][index % 3] ?? 128,
     timeoutMs: 30_000,
-    durationMsMean: 20,
+    durationMsMean: 100,
     initMsMean: 100,
     tailShare: 0.001,
     // The busiest function is called a hundred times as often as the quietest.
@@ -53,6 +53,7 @@ function benchmarkWorld(invocations: number): World {
     tickLatenessMs: 1,
     orphanMs: 60_000,
     mustServe: false,
+    eventAgeMsMax: 3_600_000,
     retirementMsMean: 600_000,
     faults: {
       launchFailure: 0.01,

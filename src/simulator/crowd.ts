@@ -35,9 +35,7 @@ export class Crowd implements ResultSink {
     this.#stage = stage;
     this.#report = report;
     this.#random = random.fork("callers");
-    this.#queue = new EventQueue(stage, report, world.mustServe, (event) =>
-      this.#arrive(event.id, event.caller, event),
-    );
+    this.#queue = new EventQueue(world, stage, report, (event) => this.#arrive(event.id, event.caller, event));
     const onCall = (caller: Caller) => this.#call(caller);
     this.#callers = world.functions.map((traits) => new Caller(traits, random.fork(traits.name), stage, onCall));
     const { waitMsMax, sweepMs } = world.settings;

@@ -1,10 +1,11 @@
-import { DEFAULT_RETRY_SETTINGS, decideRetry } from "../control/retry/async-retry.ts";
+import { DEFAULT_RETRY_SETTINGS, decideRetry, type RetrySettings } from "../control/retry/async-retry.ts";
 import type { InvocationId } from "../model/ids.ts";
 import type { Attempt } from "../model/retry.ts";
 import type { Caller } from "./caller.ts";
 import type { Report } from "./report.ts";
 import type { Stage } from "./stage.ts";
 import { violated } from "./violation.ts";
+import type { World } from "./world.ts";
 
 /** An accepted asynchronous invocation without a final outcome. Survives every server. */
 export type SimulatedEvent = {
@@ -26,17 +27,16 @@ export class EventQueue {
   readonly #stage: Stage;
   readonly #report: Report;
   readonly #mustServe: boolean;
+  readonly #settings: RetrySettings;
   readonly #unfinished = new Map<InvocationId, SimulatedEvent>();
   readonly #arrive: (event: SimulatedEvent) => void;
 
-  /**
-   * @param mustServe no event may be given up for want of capacity.
-   * @param arrive sends an attempt of an event to the core.
-   */
-  constructor(stage: Stage, report: Report, mustServe: boolean, arrive: (event: SimulatedEvent) => void) {
+  /** @param arrive sends an attempt of an event to the core. */
+  constructor(world: World, stage: Stage, report: Report, arrive: (event: SimulatedEvent) => void) {
     this.#stage = stage;
     this.#report = report;
-    this.#mustServe = mustServe;
+    this.#mustServe = world.mustServe;
+    this.#settings = { ...DEFAULT_RETRY_SETTINGS, eventAgeMsMax: world.eventAgeMsMax };
     this.#arrive = arrive;
   }
 
@@ -67,7 +67,7 @@ export class EventQueue {
     event.systemFailures = isSystem ? event.systemFailures + 1 : 0;
     const { attempts, systemFailures, acceptedMs } = event;
     const { nowMs } = this.#stage;
-    const decision = decideRetry({ attempts, systemFailures, acceptedMs, result }, DEFAULT_RETRY_SETTINGS, nowMs);
+    const decision = decideRetry({ attempts, systemFailures, acceptedMs, result }, this.#settings, nowMs);
     if (decision.kind === "retry") return this.#retry(event, decision.atMs - nowMs);
     if (decision.kind === "giveUp") this.#givenUp(event, result);
     event.state = "final";
@@ -112,6 +112,6 @@ export class EventQueue {
   #givenUp(event: SimulatedEvent, result: Attempt["result"]): void {
     this.#report.givenUp++;
     if (!("rejected" in result) || result.rejected === "TOO_LARGE" || !this.#mustServe) return;
-    violated(`event ${event.id} of ${event.caller.functionKey} could not run for six hours (${result.rejected})`);
+    violated(`event ${event.id} of ${event.caller.functionKey} could never run (${result.rejected})`);
   }
 }

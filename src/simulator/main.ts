@@ -41,7 +41,7 @@ export function runSeed(seed: number, onLine?: (line: string) => void): WorldRes
 }
 
 /** `hearth simulate`. @returns the exit code. */
-export function runSimulator(args: readonly string[]): number {
+export async function runSimulator(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -56,7 +56,7 @@ export function runSimulator(args: readonly string[]): number {
   const seed = Number(values.seed ?? 1);
   const worlds = Number(values.worlds ?? (values.seed === undefined ? 100 : 1));
   if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(worlds) || worlds < 1) {
-    return print("--seed and --worlds take whole numbers\n\n" + HELP, 2);
+    return print(`--seed and --worlds take whole numbers\n\n${HELP}`, 2);
   }
   return runWorlds(seed, worlds, values.json, values.trace);
 }

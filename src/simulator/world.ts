@@ -1,3 +1,4 @@
+import { DEFAULT_RETRY_SETTINGS } from "../control/retry/async-retry.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
 import type { AccountId } from "../model/ids.ts";
 import { RUNTIMES, type RuntimeName } from "../model/runtime.ts";
@@ -81,6 +82,7 @@ export type World = {
   readonly retirementMsMean: number;
   /** Its settings are such that whoever may wait for hours gets capacity in the end. */
   readonly mustServe: boolean;
+  readonly eventAgeMsMax: number;
   readonly faults: Faults;
   readonly restarts: readonly Restart[];
 };
@@ -95,6 +97,7 @@ export function drawWorld(seed: number): World {
   const functions = drawFunctions(root.fork("functions"), settings);
   const random = root.fork("world");
   const invocations = Math.round(random.logUniform(50, 1500));
+  const mustServe = isGenerous(settings);
   const callsPerMs = functions.reduce((sum, f) => sum + callsPerMsOf(f), 0);
   const horizonMs = Math.max(1000, invocations / callsPerMs);
   return {
@@ -119,7 +122,9 @@ export function drawWorld(seed: number): World {
       () => random.logUniform(horizonMs / 50, horizonMs),
       Number.POSITIVE_INFINITY,
     ),
-    mustServe: isGenerous(settings),
+    mustServe,
+    // Where capacity is not certain, six hours of retries would be most of a run and find nothing.
+    eventAgeMsMax: mustServe ? DEFAULT_RETRY_SETTINGS.eventAgeMsMax : 300_000,
     faults: drawFaults(root.fork("faults"), horizonMs),
     restarts: drawRestarts(root.fork("restarts"), horizonMs),
   };
