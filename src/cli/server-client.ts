@@ -48,20 +48,16 @@ export class ServerClient {
   #send(request: ServerRequest): Promise<IncomingMessage> {
     const { url, credentials, region } = this.connection;
     const body = request.body ?? Buffer.alloc(0);
-    const signed =
+    const unsigned = { ...request.headers, "content-length": String(body.length) };
+    const headers =
       credentials === undefined
-        ? {}
-        : signedHeaders(
-            { method: request.method, host: url.host, path: request.path, body },
-            credentials,
-            region,
-            Date.now(),
-          );
+        ? unsigned
+        : signedHeaders({ ...request, host: url.host, headers: unsigned, body }, credentials, region, Date.now());
     const send = url.protocol === "https:" ? requestHttps : requestHttp;
     return new Promise((resolve, reject) => {
       const outgoing = send(new URL(request.path, url), {
         method: request.method,
-        headers: { ...request.headers, ...signed, "content-length": body.length },
+        headers,
         timeout: ANSWER_MS_MAX,
       });
       outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
@@ -108,7 +104,7 @@ export async function readAll(answer: IncomingMessage): Promise<Buffer> {
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
-  ResourceNotFoundException: "`hearth list` shows what is deployed",
+  ResourceNotFoundException: "`hearth list` shows the functions, `hearth account list` the accounts",
   TooManyRequestsException: "call again in a moment; `hearth pools` shows what is busy",
   MissingAuthenticationTokenException:
     "set HEARTH_ACCESS_KEY_ID and HEARTH_SECRET_ACCESS_KEY, or HEARTH_DATA to the server's data folder",
@@ -122,7 +118,7 @@ function refusal(answer: IncomingMessage, text: string): CliError {
   const header = answer.headers["x-amzn-errortype"];
   const code = (Array.isArray(header) ? header[0] : header)?.split(":")[0] ?? `HTTP ${answer.statusCode}`;
   const remedy = REMEDIES[code];
-  return new CliError(`${messageIn(text) ?? answer.statusMessage ?? "refused"} (${code})`, {
+  return new CliError(messageIn(text) ?? answer.statusMessage ?? "refused", {
     code,
     ...(remedy === undefined ? {} : { remedy }),
   });

@@ -38,6 +38,7 @@ test("signs as the AWS SDK's signer does, for any name, query and body", async (
             method: "POST",
             host: "127.0.0.1:9600",
             path: search === "" ? path : `${path}?${search}`,
+            headers: { "x-amz-invocation-type": "Event", "content-type": "application/json" },
             body: Buffer.from(bytes),
           },
           credentials,

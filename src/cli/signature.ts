@@ -7,14 +7,22 @@ export type Credentials = {
 
 const SERVICE = "lambda";
 
+export type UnsignedRequest = {
+  readonly method: string;
+  readonly host: string;
+  /** As it goes over the wire, percent-encoded once, with its query. */
+  readonly path: string;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+};
+
 /**
- * Headers that sign a request by AWS Signature Version 4 ("Create a signed AWS API request", IAM
- * User Guide): `host`, `x-amz-date` and the body's hash are signed.
- *
- * @param path as it goes over the wire, percent-encoded once, with its query.
+ * All headers of a request, signed by AWS Signature Version 4 ("Create a signed AWS API request", IAM
+ * User Guide). Every header is signed: AWS demands it of `host` and of all that begin with `x-amz-`.
  */
 export function signedHeaders(
-  request: { method: string; host: string; path: string; body: Buffer },
+  request: UnsignedRequest,
   credentials: Credentials,
   region: string,
   nowMs: number,
@@ -22,14 +30,16 @@ export function signedHeaders(
   const date = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "");
   const scope = `${date.slice(0, 8)}/${region}/${SERVICE}/aws4_request`;
   const bodyHash = sha256Hex(request.body);
-  const headers = { host: request.host, "x-amz-content-sha256": bodyHash, "x-amz-date": date };
-  const names = Object.keys(headers).join(";");
+  const own = { host: request.host, "x-amz-content-sha256": bodyHash, "x-amz-date": date };
+  const headers: Record<string, string> = { ...request.headers, ...own };
+  const sorted = Object.keys(headers).sort();
+  const names = sorted.join(";");
   const [path = "/", query = ""] = request.path.split("?");
   const canonicalRequest = [
     request.method,
     path.split("/").map(encode).join("/"),
     canonicalQuery(query),
-    ...Object.entries(headers).map(([name, value]) => `${name}:${value}`),
+    ...sorted.map((name) => `${name}:${headers[name]}`),
     "",
     names,
     bodyHash,

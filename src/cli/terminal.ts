@@ -59,7 +59,9 @@ export class Terminal {
       this.note(JSON.stringify({ error: { code, message, ...(remedy === undefined ? {} : { remedy }) } }));
       return;
     }
-    this.note(`${styleText("red", "error:", { stream: this.stderr })} ${error.message}`);
+    // Public exception names and HTTP statuses; our own words say no more than the message.
+    const code = /Exception$|^HTTP/.test(error.code) ? ` (${error.code})` : "";
+    this.note(`${styleText("red", "error:", { stream: this.stderr })} ${error.message}${code}`);
     if (error.remedy !== undefined) this.note(`       ${error.remedy}`);
   }
 }

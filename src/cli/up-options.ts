@@ -11,6 +11,10 @@ export const PROVIDER_CHOICES = ["auto", "process", "sandbox"] as const satisfie
 /** pino's levels. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
+const RETRIES_MAX = 10;
+const RETRY_SECONDS_MAX = 21_600;
+const BLANKS_MAX = 64;
+
 /** How `hearth up` was asked to run, checked. */
 export type UpOptions = {
   readonly host: string;
@@ -24,6 +28,10 @@ export type UpOptions = {
   /** Whether containers reach the network. */
   readonly network: boolean;
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** Pauses before the retries of an asynchronous invocation whose function failed; undefined: Lambda's. */
+  readonly asyncRetryDelaysMs: readonly number[] | undefined;
+  /** Blank containers of each runtime on an instance; undefined: the server's own choice. */
+  readonly blanks: number | undefined;
 };
 
 /** As commander gives them: absent when not on the command line. */
@@ -35,6 +43,8 @@ export type UpFlags = {
   readonly examples?: boolean;
   readonly network?: boolean;
   readonly logLevel?: string;
+  readonly asyncRetrySeconds?: string;
+  readonly blanks?: string;
 };
 
 /**
@@ -53,6 +63,10 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
     examples: flags.examples !== false && !isSwitchedOn("HEARTH_NO_EXAMPLES", env),
     network: flags.network !== false && !isSwitchedOn("HEARTH_NO_NETWORK", env),
     logLevel: oneOf(LOG_LEVELS, given(flags.logLevel, "--log-level", "HEARTH_LOG_LEVEL", "info")),
+    asyncRetryDelaysMs: delaysIn(
+      given(flags.asyncRetrySeconds, "--async-retry-seconds", "HEARTH_ASYNC_RETRY_SECONDS", "default"),
+    ),
+    blanks: countIn(given(flags.blanks, "--blanks", "HEARTH_BLANKS", "default")),
   };
 }
 
@@ -71,6 +85,21 @@ function portIn({ text, from }: Given): number {
   const port = Number(text);
   if (/^\d+$/.test(text) && port <= 65_535) return port;
   throw usageError(`${from} ${text} is not a port`, "give a number from 1 to 65535, or 0 for any free one");
+}
+
+function delaysIn({ text, from }: Given): number[] | undefined {
+  if (text === "default") return undefined;
+  const seconds = text === "none" ? [] : text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  const isValid = seconds.length <= RETRIES_MAX && seconds.every((s) => s >= 0 && s <= RETRY_SECONDS_MAX);
+  if (isValid) return seconds.map((s) => s * 1000);
+  throw usageError(`${from} ${text} is no list of pauses`, `give up to ${RETRIES_MAX} numbers of seconds, like 60,120, or none`);
+}
+
+function countIn({ text, from }: Given): number | undefined {
+  if (text === "default") return undefined;
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count <= BLANKS_MAX) return count;
+  throw usageError(`${from} ${text} is no number of containers`, `give a number from 0 to ${BLANKS_MAX}`);
 }
 
 function oneOf<const T extends readonly string[]>(choices: T, { text, from }: Given): T[number] {

@@ -1,6 +1,8 @@
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import { CliError } from "../cli-error.ts";
+import { LambdaClient } from "../lambda-client.ts";
 
 type LogsFlags = ServerFlags & { readonly follow?: boolean };
 
@@ -15,11 +17,25 @@ export function addLogsCommand(program: Command, context: CliContext): void {
     .option("--json", 'print one object {"line": …} per line')
     .addHelpText("after", "\nExamples:\n  $ hearth logs hello\n  $ hearth logs hello --follow | grep REPORT")
     .action(async (name: string, flags: LogsFlags) => {
+      const server = serverOf(context, flags);
       const path = `/_hearth/logs/${encodeURIComponent(name)}${flags.follow ? "?follow=1" : ""}`;
-      const answer = await serverOf(context, flags).open({ method: "GET", path });
+      const answer = await server.open({ method: "GET", path });
+      let lineCount = 0;
       for await (const line of createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY })) {
+        lineCount++;
         terminal.print(flags.json ? JSON.stringify({ line }) : line);
       }
       if (flags.follow) terminal.note("the server ended the log");
+      else if (lineCount === 0) await explainSilence(new LambdaClient(server), name, context);
     });
+}
+
+/** @throws CliError when there is no such function. */
+async function explainSilence(lambda: LambdaClient, name: string, { terminal }: CliContext): Promise<void> {
+  if ((await lambda.find(name)) === undefined) {
+    throw new CliError(`there is no function ${name}, and no log of one`, {
+      remedy: "`hearth list` shows the functions",
+    });
+  }
+  terminal.note(`${name} has written nothing yet`);
 }

@@ -5,7 +5,7 @@ import { LOG_LEVELS, PROVIDER_CHOICES, type UpFlags, type UpOptions, upOptionsFr
 
 const HELP_AFTER = `
 Each option is also an environment variable: HEARTH_HOST, HEARTH_PORT, HEARTH_DATA, HEARTH_PROVIDER,
-HEARTH_LOG_LEVEL, HEARTH_NO_EXAMPLES=1, HEARTH_NO_NETWORK=1. The command line decides.
+HEARTH_LOG_LEVEL, HEARTH_BLANKS, HEARTH_ASYNC_RETRY_SECONDS, HEARTH_NO_EXAMPLES=1, HEARTH_NO_NETWORK=1. The command line decides.
 
 When it serves it prints one line, \`ready http://HOST:PORT\`, on standard output. SIGTERM or Ctrl-C
 ends it: running invocations finish, and nothing of it stays behind.
