@@ -89,10 +89,14 @@ function portIn({ text, from }: Given): number {
 
 function delaysIn({ text, from }: Given): number[] | undefined {
   if (text === "default") return undefined;
-  const seconds = text === "none" ? [] : text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  const seconds =
+    text === "none" ? [] : text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
   const isValid = seconds.length <= RETRIES_MAX && seconds.every((s) => s >= 0 && s <= RETRY_SECONDS_MAX);
   if (isValid) return seconds.map((s) => s * 1000);
-  throw usageError(`${from} ${text} is no list of pauses`, `give up to ${RETRIES_MAX} numbers of seconds, like 60,120, or none`);
+  throw usageError(
+    `${from} ${text} is no list of pauses`,
+    `give up to ${RETRIES_MAX} numbers of seconds, like 60,120, or none`,
+  );
 }
 
 function countIn({ text, from }: Given): number | undefined {

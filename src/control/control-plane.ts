@@ -254,10 +254,18 @@ export class ControlPlane {
   }
 
   #containerReady(instanceId: InstanceId, containerId: ContainerId): void {
-    const container = this.#inventory.containerOf(instanceId, containerId);
-    if (container?.state !== "creating") return; // Told to go before it was there.
-    container.instance.enter(container, "blank", this.#nowMs);
-    container.instance.createFailures = 0;
+    const instance = this.#inventory.instances.get(instanceId);
+    if (instance === undefined || instance.place === "draining") return;
+    const container = instance.containers.get(containerId);
+    if (container === undefined) {
+      // An earlier server asked for it and nobody counts it: it goes.
+      const reason = "no server of now asked for it";
+      this.#commands.push({ kind: "DestroyContainer", instanceId, containerId, reason });
+      return;
+    }
+    if (container.state !== "creating") return; // Told to go before it was there.
+    instance.enter(container, "blank", this.#nowMs);
+    instance.createFailures = 0;
     this.#mayDrain = true;
     this.#wantRefill(this.#nowMs);
   }

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import type { Terminal } from "../cli/terminal.ts";
 import type { UpOptions } from "../cli/up-options.ts";
+import { RUNTIMES } from "../model/runtime.ts";
 import { runExamples } from "./examples.ts";
 import { startHearth } from "./hearth.ts";
 
@@ -15,7 +16,14 @@ const REGION = "us-east-1";
  */
 export async function up(options: UpOptions, terminal: Terminal): Promise<void> {
   const log = pino({ level: options.logLevel, base: null }, pino.destination({ fd: 2, sync: false }));
-  const hearth = await startHearth({ ...options, region: REGION, log });
+  const { blanks, asyncRetryDelaysMs } = options;
+  const hearth = await startHearth({
+    ...options,
+    region: REGION,
+    log,
+    settings: blanks === undefined ? {} : { blankTarget: Object.fromEntries(RUNTIMES.map((name) => [name, blanks])) },
+    retrySettings: asyncRetryDelaysMs === undefined ? {} : { errorDelaysMs: asyncRetryDelaysMs },
+  });
   const stopped = stopOnSignal((graceMs) => hearth.stop(graceMs), terminal);
   terminal.print(`ready ${hearth.url}`);
   if (options.examples) await runExamples(hearth, options.dataDir, terminal);

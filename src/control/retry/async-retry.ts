@@ -1,3 +1,4 @@
+import { ERROR_CODES } from "../../model/error-code.ts";
 import type { Attempt, RetryDecision } from "../../model/retry.ts";
 
 /** How often and how long an asynchronous invocation is tried; AWS Lambda's own numbers by default. */
@@ -32,6 +33,8 @@ export const DEFAULT_RETRY_SETTINGS: RetrySettings = {
 export function decideRetry(attempt: Attempt, settings: RetrySettings, nowMs: number): RetryDecision {
   const { result, acceptedMs, attempts, systemFailures } = attempt;
   if ("outcome" in result && result.outcome === "ok") return { kind: "done" };
+  if ("rejected" in result && !ERROR_CODES[result.rejected].retryable)
+    return { kind: "giveUp", condition: "RetriesExhausted" };
   const isSystem = "rejected" in result || result.outcome === "agentFault";
   if (!isSystem) {
     const delayMs = settings.errorDelaysMs[attempts - 1];
