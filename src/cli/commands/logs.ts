@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
@@ -21,7 +22,7 @@ export function addLogsCommand(program: Command, context: CliContext): void {
       const path = `/_hearth/logs/${encodeURIComponent(name)}${flags.follow ? "?follow=1" : ""}`;
       const answer = await server.open({ method: "GET", path });
       let lineCount = 0;
-      for await (const line of createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY })) {
+      for await (const line of linesOf(answer)) {
         lineCount++;
         terminal.print(flags.json ? JSON.stringify({ line }) : line);
       }
@@ -38,4 +39,17 @@ async function explainSilence(lambda: LambdaClient, name: string, { terminal }: 
     });
   }
   terminal.note(`${name} has written nothing yet`);
+}
+
+/** @throws CliError when the answer breaks off. */
+async function* linesOf(answer: IncomingMessage): AsyncGenerator<string> {
+  try {
+    yield* createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY });
+  } catch (error) {
+    throw new CliError("the server broke off the log", {
+      code: "Disconnected",
+      remedy: "see whether it still runs with `hearth status`",
+      cause: error,
+    });
+  }
 }
