@@ -21,6 +21,8 @@ if (port === null) throw new Error("this file is started as a worker thread");
 
 /** How long another process may take to let go of the database. */
 const LOCK_WAIT_MS = 500;
+/** SQLite's primary result code for a lock that another holds. */
+const SQLITE_BUSY = 5;
 
 const post = (message: WorkerMessage) => port.postMessage(message);
 const { databasePath } = workerData as { databasePath: string };
@@ -89,8 +91,6 @@ function runTransaction(
     throw error;
   }
 }
-
-const SQLITE_BUSY = 5;
 
 function whyNotOpened(error: unknown): { code: "STORE_FAILED" | "STORE_NEWER" | "DATA_IN_USE"; detail: string } {
   if (error instanceof NewerSchemaError) return { code: "STORE_NEWER", detail: error.message };

@@ -1,0 +1,148 @@
+import { randomUUID } from "node:crypto";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { AccountId, InvocationId } from "../../model/ids.ts";
+import type { QueuedEvent } from "../event-store.ts";
+import type { FunctionRecord } from "../function-catalog.ts";
+import type { Store } from "../store.ts";
+
+const accountA = "000000000000" as AccountId;
+const accountB = "111111111111" as AccountId;
+
+/** What every store promises. @param reopen closes it and opens it again; undefined when it forgets. */
+export function describeStore(
+  name: string,
+  open: () => Promise<Store>,
+  reopen: ((store: Store) => Promise<Store>) | undefined,
+): void {
+  describe(`${name} keeps the store's contract`, () => {
+    let store: Store;
+    beforeEach(async () => {
+      store = await open();
+    });
+    afterEach(() => store.close());
+
+    const afterRestart = async () => {
+      if (reopen !== undefined) store = await reopen(store);
+    };
+
+    test("functions are inserted, replaced and removed, by account and name", async () => {
+      await store.putFunction(functionRecord(accountA, "f", "1"));
+      await store.putFunction(functionRecord(accountB, "f", "2"));
+      await store.putFunction(functionRecord(accountA, "f", "3"));
+      await store.putFunction(functionRecord(accountA, "g", "4"));
+      await store.deleteFunction(accountA, "g");
+      await store.deleteFunction(accountA, "never was");
+      await afterRestart();
+      const found = await store.loadFunctions();
+      expect(found).toHaveLength(2);
+      expect(found).toEqual(
+        expect.arrayContaining([functionRecord(accountA, "f", "3"), functionRecord(accountB, "f", "2")]),
+      );
+    });
+
+    test("accounts, access keys and facts come back", async () => {
+      const account = { accountId: accountB, name: "somebody", createdMs: 17 };
+      const key = { accessKeyId: "AKIA1", secretAccessKey: "s", accountId: accountB };
+      await store.putAccount(account);
+      await store.putAccessKey(key);
+      await store.putAccessKey({ ...key, accessKeyId: "AKIA2" });
+      await store.deleteAccessKey("AKIA2");
+      await store.putMeta("secret", "1");
+      await store.putMeta("secret", "2");
+      await afterRestart();
+      expect(await store.loadAccounts()).toEqual([account]);
+      expect(await store.loadAccessKeys()).toEqual([key]);
+      expect(await store.meta("secret")).toBe("2");
+      expect(await store.meta("never put")).toBeUndefined();
+    });
+
+    test("an event comes back byte for byte until it is finished", async () => {
+      const payload = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
+      const text = fc.option(fc.string(), { nil: undefined });
+      await fc.assert(
+        fc.asyncProperty(payload, text, text, async (bytes, clientContext, traceId) => {
+          const event = { ...queuedEvent(), payload: bytes, clientContext, traceId };
+          await store.events.append(event);
+          expect(await store.events.load()).toEqual([event]);
+          await store.events.finish(event.id);
+          expect(await store.events.load()).toEqual([]);
+        }),
+        { numRuns: 40 },
+      );
+    });
+
+    test("events come oldest first, with what was recorded of their attempts", async () => {
+      const events = Array.from({ length: 20 }, queuedEvent);
+      await Promise.all(events.map((event) => store.events.append(event)));
+      await store.events.beginAttempt(events[3]?.id as InvocationId, 1);
+      await store.events.reschedule(events[4]?.id as InvocationId, 2, 99);
+      await store.events.finish(events[5]?.id as InvocationId);
+      await store.events.finish(events[5]?.id as InvocationId);
+      await store.events.beginAttempt("never appended" as InvocationId, 1);
+      await afterRestart();
+      const expected = events.toSpliced(5, 1);
+      expected[3] = { ...(events[3] as QueuedEvent), attempts: 1 };
+      expected[4] = { ...(events[4] as QueuedEvent), attempts: 2, nextAttemptMs: 99 };
+      expect(await store.events.load()).toEqual(expected);
+    });
+
+    test("an event that is appended twice is there once, as it was first", async () => {
+      const event = queuedEvent();
+      await store.events.append(event);
+      await store.events.append({ ...event, attempts: 7 });
+      expect(await store.events.load()).toEqual([event]);
+    });
+
+    test("what a caller does to its bytes afterwards changes nothing", async () => {
+      const event = { ...queuedEvent(), payload: Buffer.from("before") };
+      await store.events.append(event);
+      event.payload.fill("x");
+      expect((await store.events.load())[0]?.payload.toString()).toBe("before");
+    });
+  });
+}
+
+export function functionRecord(accountId: AccountId, name: string, revisionId: string): FunctionRecord {
+  return {
+    accountId,
+    name,
+    revisionId,
+    code: { sha256Hex: "ab".repeat(32), codeSizeBytes: 3 },
+    settings: {
+      runtime: "nodejs24.x",
+      handler: "index.handler",
+      role: "arn:aws:iam::000000000000:role/r",
+      description: "ünï",
+      timeoutMs: 3000,
+      memoryMiB: 128,
+      ephemeralStorageMiB: 512,
+      architecture: "x86_64",
+      environment: { A: "'; DROP TABLE function; --" },
+      tracingMode: "PassThrough",
+      snapStart: "None",
+      logGroup: `/aws/lambda/${name}`,
+    },
+    tags: { team: "a" },
+    lastModifiedMs: 1,
+  };
+}
+
+let acceptedMs = 0;
+
+export function queuedEvent(): QueuedEvent {
+  acceptedMs++;
+  return {
+    id: randomUUID() as InvocationId,
+    accountId: accountA,
+    functionName: "f",
+    qualifier: "$LATEST",
+    payload: Buffer.from("{}"),
+    invokedArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
+    clientContext: undefined,
+    traceId: undefined,
+    acceptedMs,
+    attempts: 0,
+    nextAttemptMs: acceptedMs,
+  };
+}
