@@ -214,7 +214,8 @@ export class ServerLink {
   #scheduleFlush(): void {
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
-    // After this turn's reads: results of several containers leave in one write.
+    // After this turn's reads: results of several containers leave in one write. With 32 in flight
+    // a microtask instead cost 20 % more CPU per execution (bench/agent-path.ts).
     setImmediate(() => this.#flush());
   }
 
