@@ -26,26 +26,37 @@ export function missingBlanks(instance: Instance, settings: Settings, nowMs: num
 export function isBelowTarget(inventory: Inventory, subPool: SubPool, settings: Settings): boolean {
   const { capacity, defaultShape, warmingTarget } = settings;
   if (inventory.takenMemoryMiB + defaultShape.memoryMiB > capacity.memoryMiB) return false;
-  return countIn(inventory, subPool) < warmingTarget[subPool];
+  return countIn(inventory, subPool, settings) < warmingTarget[subPool];
 }
 
-/** @returns a warming instance above the target that has waited for `surplusMs`, or undefined. */
+/**
+ * A warming instance to give up: one above the target, or one of another than the default shape. That was launched for
+ * a large function; once nobody waits for it, it would hold the capacity of the instances that the target means.
+ */
 export function surplusIn(
   inventory: Inventory,
   subPool: SubPool,
   settings: Settings,
   nowMs: number,
 ): Instance | undefined {
-  if (countIn(inventory, subPool) <= settings.warmingTarget[subPool]) return undefined;
+  const isAbove = countIn(inventory, subPool, settings) > settings.warmingTarget[subPool];
   for (const instance of inventory.at("warming")) {
-    if (instance.subPool === subPool && nowMs - instance.sinceMs >= settings.instanceIdleMs) return instance;
+    if (instance.subPool !== subPool || nowMs - instance.sinceMs < settings.instanceIdleMs) continue;
+    if (isAbove || !isDefault(instance, settings)) return instance;
   }
   return undefined;
 }
 
-function countIn(inventory: Inventory, subPool: SubPool): number {
+function countIn(inventory: Inventory, subPool: SubPool, settings: Settings): number {
   let count = 0;
-  for (const instance of inventory.at("warming")) if (instance.subPool === subPool) count++;
-  for (const instance of inventory.at("launching")) if (instance.subPool === subPool) count++;
+  for (const place of ["warming", "launching"] as const) {
+    for (const instance of inventory.at(place)) {
+      if (instance.subPool === subPool && isDefault(instance, settings)) count++;
+    }
+  }
   return count;
+}
+
+function isDefault({ shape }: Instance, { defaultShape }: Settings): boolean {
+  return shape.memoryMiB === defaultShape.memoryMiB;
 }
