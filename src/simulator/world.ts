@@ -184,7 +184,8 @@ function drawFunctions(random: Random, settings: Settings): FunctionTraits[] {
       durationMsMean,
       initMsMean: random.logUniform(0.2, 1000),
       tailShare: random.pick([0, 0, 0.02]),
-      gapMsMean: Math.max(0.1, hostMs / load),
+      // Calls further apart make worlds of months that are all sweeps.
+      gapMsMean: Math.min(5000, Math.max(0.1, hostMs / load)),
       batchMax: random.pick([1, 1, 1, 5, 40]),
       busyMsMean: random.logUniform(50, 20_000),
       quietMsMean,
