@@ -17,7 +17,7 @@ import { soon } from "./stream-end.ts";
 /** Lambda's limit of the init phase; an init over it is repeated as part of the invocation. */
 export const INIT_MS_MAX = 10_000;
 /** From the order to make a container until its runtime waits for a function. */
-const CREATE_MS_MAX = 30_000;
+const CREATE_MS_MAX = 60_000;
 /** Lambda's largest response. */
 const RESPONSE_BYTES_MAX = 6_291_556;
 const EMPTY = Buffer.alloc(0);
@@ -40,7 +40,11 @@ type Run = {
   readonly payload: Buffer;
   beganMs: number | undefined;
   initUs: number | undefined;
+  /** It is known, and waits for the log that belongs before it. */
+  answer: Answer | undefined;
 };
+
+type Answer = { readonly result: RunResult; readonly payload: Buffer };
 
 type ColdRun = { readonly run: Run; readonly assignment: Assignment };
 
@@ -52,6 +56,7 @@ type State =
   | { readonly name: "running"; readonly run: Run }
   | { readonly name: "idle" }
   | { readonly name: "frozen" }
+  | { readonly name: "ending"; readonly run: Run | undefined }
   | { readonly name: "gone" };
 
 /**
@@ -69,9 +74,9 @@ type State =
  * - running: one execution. Ends with the runtime's answer (idle), or with the container.
  * - idle: holds the function and waits for the next run of it; frozen after `freezeAfterMs`.
  * - frozen: like idle, without CPU. A run thaws it.
- * - gone: from every other state, by destruction, exit, timeout, violation or a failure of the
- *   backend. What ran is answered first, after the last output was read; then the container is
- *   announced as gone, when nothing of it is left.
+ * - ending: from every state above, by destruction, exit, timeout, violation or a failure of the
+ *   backend. It is killed; what ran is answered once the last output is read.
+ * - gone: all is answered. It is announced as gone when nothing of it is left.
  *
  * `#enter` is the only place that changes the state.
  */
@@ -106,10 +111,9 @@ export class Container {
   /** What the agent tells a server that it joins; undefined when there is nothing to adopt. */
   report(): ContainerReport | undefined {
     const { id: containerId, runtime } = this;
-    const state = this.#state;
-    if (state.name === "gone") return undefined;
-    const run = runOf(state);
-    const assignment = state.name === "creating" ? state.next?.assignment : this.#assignment;
+    const run = runOf(this.#state);
+    if (this.#isOver() && run === undefined) return undefined;
+    const assignment = this.#assignment ?? run?.order.assignment;
     if (assignment === undefined) {
       this.#isAnnounced = true;
       return { state: "blank", containerId, runtime };
@@ -122,8 +126,8 @@ export class Container {
 
   /** @throws Error when the container's state does not allow this run: the server broke the protocol. */
   run(order: RunOrder, payload: Buffer): void {
-    const run: Run = { order, payload, beganMs: undefined, initUs: undefined };
-    if (this.#state.name === "gone") this.#world.onFinished(order, agentFault(), EMPTY);
+    const run: Run = { order, payload, beganMs: undefined, initUs: undefined, answer: undefined };
+    if (this.#isOver()) this.#world.onFinished(order, agentFault(), EMPTY);
     else if (order.assignment === undefined) this.#runWarm(run);
     else this.#runCold(run, order.assignment);
   }
@@ -147,6 +151,10 @@ export class Container {
     return this.#end as Promise<void>;
   }
 
+  #isOver(): boolean {
+    return this.#state.name === "ending" || this.#state.name === "gone";
+  }
+
   #enter(state: State): void {
     this.#state = state;
     const run = runOf(state);
@@ -160,7 +168,7 @@ export class Container {
     try {
       const memoryMiB = this.#assignment?.memoryMiB ?? this.#world.blankMemoryMiB();
       const handle = await this.#world.backend.create(this.id, this.runtime, memoryMiB);
-      if (this.#state.name === "gone") return void (await handle.destroy());
+      if (this.#isOver()) return void (await handle.destroy());
       this.#body = this.#open(handle);
     } catch (cause) {
       this.#fault("start", cause);
@@ -169,7 +177,7 @@ export class Container {
 
   /** Events of a body that was replaced or given up reach nobody; its last output still belongs to the container. */
   #open(handle: ContainerHandle): ContainerBody {
-    const isCurrent = () => this.#body === body && this.#state.name !== "gone";
+    const isCurrent = () => this.#body === body && !this.#isOver();
     const body: ContainerBody = openBody(handle, this.runtime, {
       onBlank: () => isCurrent() && this.#onBlank(),
       onInitDone: (initUs) => isCurrent() && this.#onInitDone(initUs),
@@ -305,7 +313,7 @@ export class Container {
 
   #onAnswer(requestId: string, outcome: AnswerOutcome, payload: Buffer, isFatal: boolean, own: OwnUsage): void {
     const state = this.#state;
-    if (state.name !== "running" || requestId !== state.run.order.invocationId) {
+    if (state.name !== "running" || state.run.answer || requestId !== state.run.order.invocationId) {
       this.#onViolation("answer without invocation");
       return;
     }
@@ -314,12 +322,13 @@ export class Container {
     const result = this.#result(isTooLarge ? "responseTooLarge" : outcome, run, !isFatal, undefined, own);
     const body = isTooLarge ? EMPTY : payload;
     if (isFatal) this.#endWith("the function's process failed", () => this.#world.onFinished(run.order, result, body));
-    else if (this.#body?.driver.hasOutputBehindAnswers) this.#afterPendingReads(() => this.#finish(run, result, body));
+    else if (this.#body?.driver.hasOutputBehindAnswers) this.#finishAfterPendingReads(run, result, body);
     else this.#finish(run, result, body);
   }
 
   #finish(run: Run, result: RunResult, payload: Buffer): void {
-    if (runOf(this.#state) !== run) return;
+    // The container ended meanwhile, which took the answer along.
+    if (this.#state.name !== "running" || this.#state.run !== run) return;
     this.#enter({ name: "idle" });
     this.#world.onFinished(run.order, result, payload);
   }
@@ -350,9 +359,10 @@ export class Container {
     }
   }
 
-  /** After one whole turn of reading: what was in the pipes when this was called has been read then. */
-  #afterPendingReads(callback: () => void): void {
-    setImmediate(() => setImmediate(callback));
+  /** After one whole turn of reading: what was in the pipes when the answer came has been read then. */
+  #finishAfterPendingReads(run: Run, result: RunResult, payload: Buffer): void {
+    run.answer = { result, payload };
+    setImmediate(() => setImmediate(() => this.#finish(run, result, payload)));
   }
 
   #onFreezeDue(): void {
@@ -409,8 +419,9 @@ export class Container {
     if (run === undefined) {
       this.#endWith(reason, () => {});
     } else {
-      const result = this.#result(outcome, run, false, exit);
-      this.#endWith(reason, () => this.#world.onFinished(run.order, result, payload));
+      const answer = run.answer ?? { result: this.#result(outcome, run, false, exit), payload };
+      const result = { ...answer.result, containerUsable: false };
+      this.#endWith(reason, () => this.#world.onFinished(run.order, result, answer.payload));
     }
   }
 
@@ -423,15 +434,12 @@ export class Container {
     clearTimeout(this.#startTimer);
     clearTimeout(this.#deadlineTimer);
     clearTimeout(this.#freezeTimer);
-    const invocationId = runOf(this.#state)?.order.invocationId;
-    this.#enter({ name: "gone" });
-    // Its last words belong to what ran.
-    this.#log.attribute(this.#assignment?.functionKey, invocationId);
+    this.#enter({ name: "ending", run: runOf(this.#state) });
     body?.driver.close();
     const destroyed = body?.handle.destroy();
     destroyed?.catch(() => {});
     await soon(body === undefined ? this.#starting : body.outputEnded);
-    this.#log.flush();
+    this.#enter({ name: "gone" });
     answer();
     try {
       await destroyed;
@@ -447,6 +455,7 @@ function runOf(state: State): Run | undefined {
     case "initialising":
     case "repeating":
     case "running":
+    case "ending":
       return state.run;
     case "creating":
       return state.next?.run;

@@ -94,7 +94,7 @@ export class ServerLink {
   }
 
   get isClogged(): boolean {
-    return (this.#socket?.writableLength ?? 0) + this.#framesBytes > CLOGGED_BYTES;
+    return this.#state === "open" && (this.#socket?.writableLength ?? 0) + this.#framesBytes > CLOGGED_BYTES;
   }
 
   /** Calls `callback` once when a clogged link takes more. */

@@ -63,6 +63,12 @@ test("a reported error is the function's", async () => {
   expect(JSON.parse(result.payload)).toEqual({ errorType: "E", errorMessage: "m" });
 });
 
+test("a bootstrap that answers and exits has answered", async () => {
+  const once = await harness.deploy(bootstrap(ECHO.replace("\ndone", "\n  exit 7\ndone")));
+  expect(await once.run({ n: 1 })).toMatchObject({ outcome: "ok", payload: '{"n":1}' });
+  expect((await once.gone()).reason).toContain("exit status 7");
+});
+
 test("a bootstrap that never answers is timed out with all its children", async () => {
   const hanging = await harness.deploy(
     bootstrap(
