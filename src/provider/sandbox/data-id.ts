@@ -10,3 +10,8 @@ export function dataIdOf(dataDir: string): string {
 export function mountDirOf(dataId: string): string {
   return `/run/hearth-${dataId}`;
 }
+
+/** The same as a number, for choices that should differ between data directories. */
+export function seedOf(dataId: string): number {
+  return Number.parseInt(dataId, 16);
+}

@@ -5,7 +5,15 @@ import { SLOTS_MAX } from "./address-range.ts";
 /** Above the ranges that distributions give to users and to systemd's own containers. */
 export const UID_BASE = 0x40000000;
 /** 1024 containers of 1024 uids each. */
-export const UIDS_PER_INSTANCE = 1024 * 1024;
+const UIDS_PER_INSTANCE = 1024 * 1024;
+
+/**
+ * First host uid of an instance.
+ * @param seed belongs to the data directory, so that servers on one host seldom share uids.
+ */
+export function uidBaseOf(seed: number, slot: number): number {
+  return UID_BASE + ((seed + slot) % SLOTS_MAX) * UIDS_PER_INSTANCE;
+}
 
 /**
  * Numbers of the instances that exist. From its number follow an instance's addresses and uids.
@@ -36,15 +44,16 @@ export class InstanceSlots {
     return this.#slots.get(instanceId);
   }
 
-  /** @throws Error when all are taken. */
+  /** @throws Error when all are taken, or the instance has one. */
   take(instanceId: string): number {
+    if (this.#slots.has(instanceId)) throw new Error(`instance ${instanceId} exists`);
     const taken = new Set(this.#slots.values());
     let slot = 0;
     while (taken.has(slot)) slot += 1;
     if (slot >= SLOTS_MAX) throw new Error(`a host holds at most ${SLOTS_MAX} instances`);
-    this.#slots.set(instanceId, slot);
     mkdirSync(this.directoryOf(instanceId), { mode: 0o700 });
     writeFileSync(recordIn(this.directoryOf(instanceId)), JSON.stringify({ slot }));
+    this.#slots.set(instanceId, slot);
     return slot;
   }
 

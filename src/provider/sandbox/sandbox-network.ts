@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProgram, runCommand } from "../../host/command.ts";
 import { addressesOf, chooseRange, type Network4, parseRoutes } from "./address-range.ts";
+import { seedOf } from "./data-id.ts";
 import { firewallRules } from "./firewall.ts";
 
 const IP_FORWARD = "/proc/sys/net/ipv4/ip_forward";
@@ -46,7 +47,7 @@ export class SandboxNetwork {
     if (ip === undefined || nft === undefined || nsenter === undefined)
       throw new Error("ip, nft or nsenter is missing");
     const routes = parseRoutes(readFileSync("/proc/net/route", "utf8"), interfacePrefix(dataId));
-    const range = chooseRange(Number.parseInt(dataId, 16), routes);
+    const range = chooseRange(seedOf(dataId), routes);
     if (range === undefined) throw new Error("routes of the host cover all of 10.0.0.0/8");
     const network = new SandboxNetwork(dataId, stateDir, range, { ip, nft, nsenter });
     await runCommand(nft, ["-f", "-"], { input: firewallRules(tableOf(dataId), `${interfacePrefix(dataId)}*`, range) });

@@ -10,10 +10,10 @@ import type { InstanceId } from "../../model/ids.ts";
 import type { Shape } from "../../model/instance.ts";
 import type { CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
 import type { AgentConfig } from "../../protocol/agent-config.ts";
-import { dataIdOf, mountDirOf } from "./data-id.ts";
+import { dataIdOf, mountDirOf, seedOf } from "./data-id.ts";
 import { detectSandbox, type SandboxFinding } from "./detect-sandbox.ts";
 import { startInstance } from "./instance-process.ts";
-import { InstanceSlots, UID_BASE, UIDS_PER_INSTANCE } from "./instance-slots.ts";
+import { InstanceSlots, uidBaseOf } from "./instance-slots.ts";
 import { missingNetworkPrograms, parseNameservers, SandboxNetwork } from "./sandbox-network.ts";
 import type { SandboxOptions } from "./sandbox-options.ts";
 
@@ -72,8 +72,8 @@ class SandboxProvider implements CapacityProvider {
   }
 
   async launch(order: LaunchOrder): Promise<void> {
+    const slot = this.#takeSlot(order.instanceId);
     try {
-      const slot = this.#slots.take(order.instanceId);
       const agentGroup = this.#makeGroups(order);
       await startInstance({
         nodePath: this.#parts.nodePath,
@@ -116,6 +116,15 @@ class SandboxProvider implements CapacityProvider {
     if (existsSync(mountDir)) rmdirSync(mountDir);
   }
 
+  /** Before all else: an instance that exists under this name must not suffer from the attempt. */
+  #takeSlot(instanceId: InstanceId): number {
+    try {
+      return this.#slots.take(instanceId);
+    } catch (error) {
+      throw new HearthError("LAUNCH_FAILED", (error as Error).message, { cause: error });
+    }
+  }
+
   /**
    * Limits lie on the containers together and on the agent apart from them: functions that use
    * all they were given take nothing from the agent, which must still end them in time.
@@ -143,7 +152,7 @@ class SandboxProvider implements CapacityProvider {
         kind: "sandbox",
         ...finding,
         cgroupPath: containersPath(this.#groupOf(order.instanceId)),
-        uidBase: UID_BASE + slot * UIDS_PER_INSTANCE,
+        uidBase: uidBaseOf(seedOf(dataId), slot),
         nameservers: [...this.#nameservers],
         workDir: this.#slots.directoryOf(order.instanceId),
         mountDir: mountDirOf(dataId),

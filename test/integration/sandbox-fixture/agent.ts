@@ -11,6 +11,7 @@ const config = agentConfigSchema.parse(JSON.parse(process.env["HEARTH_AGENT_CONF
 const backend: ContainerBackend = await createSandboxBackend(config);
 const containers = new Map<string, TestContainer>();
 const server = connect(config.serverSocketPath);
+server.on("error", () => {}); // The server was killed: the instance stays.
 const answer = (message: object) => server.write(`${JSON.stringify(message)}\n`);
 
 type TestContainer = {

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import type { InstanceId } from "../../../src/model/ids.ts";
 import type { CapacityProvider } from "../../../src/ports/capacity-provider.ts";
 import { createSandboxProvider } from "../../../src/provider/sandbox/sandbox-provider.ts";
@@ -21,8 +22,9 @@ export class SandboxHost {
   #orders = 0;
   provider!: CapacityProvider;
 
-  constructor() {
-    this.dataDir = mkdtempSync(join(tmpdir(), "hearth-sandbox-"));
+  constructor(dataDir = mkdtempSync(join(tmpdir(), "hearth-sandbox-"))) {
+    this.dataDir = dataDir;
+    rmSync(this.#socketPath, { force: true });
     this.#server = createServer((socket) => this.#accept(socket)).listen(this.#socketPath);
   }
 
@@ -42,13 +44,12 @@ export class SandboxHost {
 
   /** Resolves once the agent has joined. */
   async launch(name: string, shape = { memoryMiB: 1024, cpuMilli: 2000 }): Promise<TestInstance> {
-    const joined = new Promise<void>((resolve, reject) => {
-      this.#joined.set(name, resolve);
-      AbortSignal.timeout(JOIN_TIMEOUT_MS).addEventListener("abort", () => reject(new Error("the agent did not join")));
-    });
     const order = { instanceId: name as InstanceId, subPool: "fixed", shape, token: "secret" } as const;
+    const { promise: joined, resolve } = Promise.withResolvers<void>();
+    this.#joined.set(name, resolve);
     await this.provider.launch({ ...order, serverSocketPath: this.#socketPath });
-    await joined;
+    const late = delay(JOIN_TIMEOUT_MS, "late", { ref: false });
+    if ((await Promise.race([joined, late])) === "late") throw new Error(`the agent of ${name} did not join`);
     return new TestInstance(this, name);
   }
 

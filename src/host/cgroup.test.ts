@@ -1,0 +1,194 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Cgroup } from "./cgroup.ts";
+import { type CgroupHost, detectCgroups } from "./cgroup-host.ts";
+
+const MEBIBYTE = 1024 * 1024;
+
+/** What differs between the versions, as files below the root of the tree. */
+type Flavour = {
+  readonly mounts: (root: string) => string;
+  readonly files: Readonly<Record<string, string>>;
+  readonly memoryLimit: string;
+  readonly cpuLimit: readonly [path: string, text: string];
+  readonly pidsLimit: string;
+  readonly peak: string;
+  readonly cpu: readonly [path: string, textOf: (us: number) => string];
+  readonly stat: string;
+  readonly freezer: readonly [path: string, frozen: string, thawed: string];
+  readonly oom: readonly [path: string, textOf: (kills: number) => string];
+};
+
+const GROUP = "/hearth-ab/i-1";
+const fileCache = (bytes: number, prefix: string) =>
+  `inactive_file 7\n${prefix}inactive_file ${bytes / 2}\n${prefix}active_file ${bytes / 2}\n`;
+
+const V1: Flavour = {
+  mounts: (root) =>
+    ["memory", "cpu,cpuacct", "pids", "freezer", "devices"]
+      .map((name) => `30 23 0:26 / ${root}/${name} rw,relatime - cgroup cgroup rw,${name}`)
+      .concat(`31 23 0:27 / ${root}/unified rw - cgroup2 cgroup2 rw`)
+      .join("\n"),
+  files: {
+    "memory/memory.limit_in_bytes": "9223372036854771712\n",
+    "memory/memory.memsw.limit_in_bytes": "9223372036854771712\n",
+    "memory/memory.usage_in_bytes": "4096\n",
+    "memory/memory.max_usage_in_bytes": "0\n",
+    "memory/memory.stat": "",
+    "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n",
+    "cpu,cpuacct/cpuacct.usage": "0\n",
+    "freezer/freezer.state": "THAWED\n",
+    "pids/cgroup.procs": "11\n12\n",
+  },
+  memoryLimit: "memory/memory.limit_in_bytes",
+  cpuLimit: ["cpu,cpuacct/cpu.cfs_quota_us", "25000"],
+  pidsLimit: "pids/pids.max",
+  peak: "memory/memory.max_usage_in_bytes",
+  cpu: ["cpu,cpuacct/cpuacct.usage", (us) => `${us * 1000}\n`],
+  stat: "memory/memory.stat",
+  freezer: ["freezer/freezer.state", "FROZEN", "THAWED"],
+  oom: ["memory/memory.oom_control", (kills) => `oom_kill_disable 0\nunder_oom 0\noom_kill ${kills}\n`],
+};
+
+const V2: Flavour = {
+  mounts: (root) => `30 23 0:26 / ${root} rw,relatime - cgroup2 cgroup2 rw`,
+  files: {
+    "memory.current": "4096\n",
+    "memory.swap.max": "max\n",
+    "memory.peak": "0\n",
+    "memory.stat": "",
+    "memory.events": "low 0\noom 0\noom_kill 0\noom_group_kill 0\n",
+    "cpu.stat": "usage_usec 0\nuser_usec 0\n",
+    "cgroup.freeze": "0\n",
+    "cgroup.procs": "11\n12\n",
+  },
+  memoryLimit: "memory.max",
+  cpuLimit: ["cpu.max", "25000 100000"],
+  pidsLimit: "pids.max",
+  peak: "memory.peak",
+  cpu: ["cpu.stat", (us) => `usage_usec ${us}\nuser_usec 5\n`],
+  stat: "memory.stat",
+  freezer: ["cgroup.freeze", "1", "0"],
+  oom: ["memory.events", (kills) => `low 0\noom 9\noom_kill ${kills}\noom_group_kill 4\n`],
+};
+
+describe.each([
+  { version: 1, flavour: V1, prefix: "total_" },
+  { version: 2, flavour: V2, prefix: "" },
+] as const)("cgroup version $version", ({ version, flavour, prefix }) => {
+  let root: string;
+  let host: CgroupHost;
+  let group: Cgroup;
+
+  /** Kernel files appear with their folder; in this tree we make them. `memory/x` → `memory/hearth-ab/i-1/x`. */
+  const pathOf = (file: string) => {
+    const [name = "", controller] = file.split("/").reverse();
+    return join(root, controller ?? "", GROUP, name);
+  };
+  const read = (file: string) => readFileSync(pathOf(file), "utf8");
+  const write = (file: string, text: string) => writeFileSync(pathOf(file), text);
+
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "hearth-cgroup-"));
+    for (const name of ["memory", "cpu,cpuacct", "pids", "freezer", "devices"]) mkdirSync(join(root, name));
+    writeFileSync(join(root, "cgroup.controllers"), "cpu memory pids\n");
+    const found = detectCgroups(flavour.mounts(root));
+    if ("missing" in found) throw new Error(found.missing);
+    host = found;
+    group = host.group(GROUP);
+    group.create();
+    for (const [file, text] of Object.entries(flavour.files)) write(file, text);
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  test("is detected", () => {
+    expect(host.version).toBe(version);
+    expect(host.unusedMount).toBe(version === 1 ? join(root, "unified") : undefined);
+  });
+
+  test("writes limits", () => {
+    group.setLimits({ memoryMiB: 128, cpuMilli: 250, pidsMax: 1024 });
+    expect(read(flavour.memoryLimit)).toBe(String(128 * MEBIBYTE));
+    expect(read(flavour.cpuLimit[0])).toBe(flavour.cpuLimit[1]);
+    expect(read(flavour.pidsLimit)).toBe("1024");
+    group.setLimits({ memoryMiB: 256 });
+    expect(read(flavour.memoryLimit)).toBe(String(256 * MEBIBYTE));
+    expect(read(flavour.cpuLimit[0])).toBe(flavour.cpuLimit[1]);
+  });
+
+  test("never asks for less CPU than the kernel takes", () => {
+    group.setLimits({ cpuMilli: 1 });
+    expect(read(flavour.cpuLimit[0])).toMatch(/^1000\b/);
+  });
+
+  test("lists its processes and its children", () => {
+    expect(group.processIds()).toEqual([11, 12]);
+    expect(host.group("/hearth-ab").children()).toEqual(["i-1"]);
+    expect(host.group("/nowhere").children()).toEqual([]);
+    expect(host.group("/nowhere").processIds()).toEqual([]);
+    expect(group.memoryUsageBytes()).toBe(4096);
+  });
+
+  test("removes itself and what is below; one that is not there is removed", () => {
+    const other = host.group("/hearth-ab/i-2/containers/c-1");
+    other.create();
+    if (version === 2) rmFiles(root);
+    expect(host.group("/hearth-ab/i-2").remove()).toBe(true);
+    expect(host.group("/hearth-ab").children()).toEqual(["i-1"]);
+    expect(host.group("/hearth-ab/i-2").remove()).toBe(true);
+  });
+
+  test("freezes and thaws", () => {
+    const meter = group.openMeter();
+    meter.freeze();
+    expect(read(flavour.freezer[0]).startsWith(flavour.freezer[1])).toBe(true);
+    meter.thaw();
+    expect(read(flavour.freezer[0]).startsWith(flavour.freezer[2])).toBe(true);
+    meter.close();
+  });
+
+  test("meters CPU since the beginning, and the peak without file cache", () => {
+    const meter = group.openMeter();
+    write(flavour.cpu[0], flavour.cpu[1](1_000_000));
+    write(flavour.peak, `${50 * MEBIBYTE}\n`);
+    meter.beginUsage();
+    expect(read(flavour.peak)).toMatch(/^0/);
+    write(flavour.cpu[0], flavour.cpu[1](1_004_321));
+    write(flavour.peak, `${80 * MEBIBYTE}\n`);
+    write(flavour.stat, fileCache(20 * MEBIBYTE, prefix));
+    expect(meter.readUsage()).toEqual({ cpuUs: 4321, memoryPeakBytes: 60 * MEBIBYTE });
+    meter.close();
+  });
+
+  test("counts what the kernel killed", () => {
+    const meter = group.openMeter();
+    expect(meter.oomKills()).toBe(0);
+    write(flavour.oom[0], flavour.oom[1](3));
+    expect(meter.oomKills()).toBe(3);
+    meter.close();
+  });
+});
+
+describe("a host without", () => {
+  test("control groups", () => {
+    expect(detectCgroups("22 1 0:21 / /proc rw - proc proc rw")).toHaveProperty("missing");
+  });
+
+  test("the pids controller", () => {
+    const mounts = ["memory", "cpu", "cpuacct", "freezer"].map(
+      (name) => `30 23 0:26 / /c/${name} rw - cgroup c rw,${name}`,
+    );
+    expect(detectCgroups(mounts.join("\n"))).toEqual({ missing: "control groups lack the controllers pids" });
+  });
+});
+
+/** The kernel's own files do not hinder a group's removal; those that this test's tree got do. */
+function rmFiles(directory: string): void {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) rmFiles(path);
+    else if (entry.name === "cgroup.subtree_control") rmSync(path);
+  }
+}

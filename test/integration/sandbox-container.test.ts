@@ -1,0 +1,261 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SandboxHost, type TestInstance } from "./sandbox-fixture/host.ts";
+import { needsSandbox, ociRuntimes } from "./sandbox-fixture/requirement.ts";
+
+const MEBIBYTE = 1024 * 1024;
+
+describe.for(ociRuntimes.length === 0 ? ["runc"] : ociRuntimes)("a container by %s", needsSandbox, (ociRuntime) => {
+  let host: SandboxHost;
+  let instance: TestInstance;
+  let codeDir: string;
+
+  beforeAll(async () => {
+    codeDir = mkdtempSync(join(tmpdir(), "hearth-code-"));
+    mkdirSync(join(codeDir, "mine"));
+    writeFileSync(join(codeDir, "mine", "index.js"), "the code\n");
+    mkdirSync(join(codeDir, "other"));
+    host = new SandboxHost();
+    await host.open({ network: false, ociRuntime });
+    instance = await host.launch("i-1");
+  });
+
+  afterAll(async () => {
+    await host?.close();
+    rmSync(codeDir, { recursive: true });
+  });
+
+  test("gets its code, read-only, while it runs", async () => {
+    await instance.create("code");
+    expect(await instance.evaluate("code", `return require("fs").readdirSync("/var/task")`)).toEqual([]);
+    await instance.assign("code", join(codeDir, "mine"));
+    const read = `return require("fs").readFileSync("/var/task/index.js", "utf8")`;
+    expect(await instance.evaluate("code", read)).toBe("the code\n");
+    for (const path of ["/var/task/x", "/x", "/var/runtime/x", "/usr/bin/x", "/etc/x"]) {
+      const write = `require("fs").writeFileSync("${path}", "")`;
+      await expect(instance.evaluate("code", write), path).rejects.toThrow(/EROFS|EACCES/);
+    }
+    await instance.destroy("code");
+  });
+
+  test("is confined: no capabilities, no new privileges, seccomp, an own user", async () => {
+    const { hostUid } = await instance.create("confined");
+    const status: string = await instance.evaluate(
+      "confined",
+      `return require("fs").readFileSync("/proc/self/status", "utf8")`,
+    );
+    for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]) {
+      expect(status).toContain(`${set}:\t0000000000000000`);
+    }
+    expect(status).toContain("NoNewPrivs:\t1");
+    expect(status).toContain("Seccomp:\t2");
+    expect(status).toContain("Uid:\t993\t993\t993\t993");
+    expect(hostUid).toBeGreaterThan(0x40000000);
+    const pids = processesOfUid(hostUid);
+    expect(pids.length).toBeGreaterThan(0);
+    const shell = (command: string) =>
+      instance.evaluate(
+        "confined",
+        `return require("child_process").spawnSync("sh", ["-c", ${JSON.stringify(command)}]).status`,
+      );
+    expect(await shell("true")).toBe(0);
+    for (const command of ["chown 0 /tmp", "mkdir /sys/x", "echo 1 > /proc/sys/kernel/hostname"]) {
+      expect(await shell(command), command).not.toBe(0);
+    }
+    await instance.destroy("confined");
+    expect(processesOfUid(hostUid)).toEqual([]);
+  });
+
+  test("sees nothing of the host and of other functions", async () => {
+    await instance.create("blind");
+    await instance.assign("blind", join(codeDir, "mine"));
+    const exists = (path: string) => instance.evaluate("blind", `return require("fs").existsSync("${path}")`);
+    for (const path of [
+      "/root",
+      "/etc/shadow",
+      host.dataDir,
+      codeDir,
+      "/run/hearth",
+      "/sys/fs",
+      process.cwd(),
+      "/dev/sda",
+    ]) {
+      expect(await exists(path), path).toBe(false);
+    }
+    const passwd: string = await instance.evaluate("blind", `return require("fs").readFileSync("/etc/passwd", "utf8")`);
+    expect(passwd).toContain("sbx_user1051:x:993:990");
+    const processes: string[] = await instance.evaluate(
+      "blind",
+      `return require("fs").readdirSync("/proc").filter(Number)`,
+    );
+    expect(processes).toEqual(["1"]);
+    await instance.destroy("blind");
+  });
+
+  test("is killed when it takes more memory than its limit, and it is told so", async () => {
+    await instance.create("hungry");
+    await instance.assign("hungry", join(codeDir, "mine"), { memoryMiB: 128 });
+    const eat = `const held = []; for (;;) held.push(Buffer.alloc(${8 * MEBIBYTE}, 1));`;
+    const { exit } = await instance.evaluate("hungry", eat);
+    expect(exit).toEqual({ signal: "SIGKILL", isOutOfMemory: true });
+    await instance.destroy("hungry");
+  });
+
+  test("reports its peak of memory without file cache", async () => {
+    await instance.create("measured");
+    await instance.assign("measured", join(codeDir, "mine"), { memoryMiB: 512 });
+    await instance.evaluate("measured", "return 0");
+    await instance.order("beginUsage", { containerId: "measured" });
+    await instance.evaluate(
+      "measured",
+      `globalThis.held = Buffer.alloc(${100 * MEBIBYTE}, 1); globalThis.held = undefined;`,
+    );
+    const taken = await instance.order("readUsage", { containerId: "measured" });
+    expect(taken.memoryPeakBytes / MEBIBYTE).toBeGreaterThan(100);
+    expect(taken.memoryPeakBytes / MEBIBYTE).toBeLessThan(180);
+    expect(taken.cpuUs).toBeGreaterThan(1000);
+    await instance.evaluate("measured", writeTmp(150));
+    await instance.order("beginUsage", { containerId: "measured" });
+    await instance.evaluate("measured", "return 0");
+    const idle = await instance.order("readUsage", { containerId: "measured" });
+    expect(idle.cpuUs).toBeLessThan(taken.cpuUs);
+    await instance.destroy("measured");
+  });
+
+  test("gets the CPU that it is given and no more", async () => {
+    await instance.create("slow");
+    await instance.assign("slow", join(codeDir, "mine"), { cpuMilli: 250 });
+    await instance.order("beginUsage", { containerId: "slow" });
+    const beganMs = performance.now();
+    await instance.evaluate("slow", "const endMs = Date.now() + 1500; while (Date.now() < endMs);");
+    const wallUs = (performance.now() - beganMs) * 1000;
+    const { cpuUs } = await instance.order("readUsage", { containerId: "slow" });
+    expect(cpuUs / wallUs).toBeGreaterThan(0.1);
+    expect(cpuUs / wallUs).toBeLessThan(0.32);
+    await instance.destroy("slow");
+  });
+
+  test("takes no CPU while frozen and goes on afterwards", async () => {
+    await instance.create("cold");
+    await instance.evaluate("cold", "globalThis.turns = 0; setInterval(() => { globalThis.turns += 1; }, 1);");
+    await instance.order("freeze", { containerId: "cold" });
+    await delay(50); // The freezer reaches a running thread at its next return from the kernel.
+    await instance.order("beginUsage", { containerId: "cold" });
+    await delay(300);
+    expect(await instance.order("readUsage", { containerId: "cold" })).toMatchObject({ cpuUs: 0 });
+    await instance.order("thaw", { containerId: "cold" });
+    expect(await instance.evaluate("cold", "return globalThis.turns")).toBeGreaterThanOrEqual(0);
+    await instance.order("freeze", { containerId: "cold" });
+    await instance.destroy("cold");
+  });
+
+  test("starts no more processes than its limit", async () => {
+    await instance.create("many");
+    await instance.assign("many", join(codeDir, "mine"), { memoryMiB: 1024 });
+    const fork = `
+      const { spawn } = require("child_process");
+      let started = 0;
+      for (let n = 0; n < 1200; n += 1) {
+        const child = spawn("/bin/sleep", ["30"], { stdio: "ignore" });
+        child.on("error", () => {});
+        if (child.pid === undefined) break;
+        started += 1;
+      }
+      return started;`;
+    const started = await instance.evaluate("many", fork);
+    expect(started).toBeGreaterThan(500);
+    expect(started).toBeLessThan(1024);
+    await instance.destroy("many");
+  });
+
+  test("has a /tmp of its size that does not count as its memory", async () => {
+    await instance.create("tmp");
+    await instance.assign("tmp", join(codeDir, "mine"), { memoryMiB: 128 });
+    await instance.evaluate("tmp", writeTmp(200));
+    await expect(instance.evaluate("tmp", writeTmp(400))).rejects.toThrow("ENOSPC");
+    const freeMiB = `require("fs").rmSync("/tmp/a"); const s = require("fs").statfsSync("/tmp"); return (s.bavail * s.bsize) / ${MEBIBYTE}`;
+    const free = await instance.evaluate("tmp", freeMiB);
+    expect(free).toBeGreaterThanOrEqual(512);
+    expect(free).toBeLessThan(540);
+    await instance.destroy("tmp");
+  });
+
+  test("has a /tmp of another size, private to it", async () => {
+    await instance.create("large");
+    await instance.create("neighbour");
+    await instance.assign("large", join(codeDir, "mine"), { tmpMiB: 2048 });
+    const freeMiB = `const s = require("fs").statfsSync("/tmp"); return (s.bavail * s.bsize) / ${MEBIBYTE}`;
+    const free = await instance.evaluate("large", freeMiB);
+    expect(free).toBeGreaterThanOrEqual(2048);
+    expect(free).toBeLessThan(2100);
+    await instance.evaluate("large", `require("fs").writeFileSync("/tmp/secret", "")`);
+    expect(await instance.evaluate("neighbour", `return require("fs").readdirSync("/tmp")`)).toEqual([]);
+    await Promise.all([instance.destroy("large"), instance.destroy("neighbour")]);
+  });
+
+  test("a shell as runtime writes to the log by its device", async () => {
+    await instance.create("shell", 128, "provided.al2023");
+    expect(await instance.order("shell", { containerId: "shell", text: "hello" })).toMatchObject({
+      value: "sbx_user1051",
+    });
+    expect(await instance.order("output", { containerId: "shell" })).toBe("to the log: hello\n");
+    await instance.destroy("shell");
+  });
+
+  test("tells its exit status, and leaves nothing", async () => {
+    const before = await instance.order("mounts");
+    await instance.create("brief");
+    const { exit } = await instance.evaluate("brief", "process.exit(7)");
+    expect(exit).toEqual({ status: 7, isOutOfMemory: false });
+    await instance.destroy("brief");
+    await instance.destroy("brief");
+    expect(await instance.order("mounts")).toBe(before);
+  });
+
+  test("one that cannot start says why, and leaves nothing", async () => {
+    const before = await instance.order("mounts");
+    await expect(instance.create("tiny", 0)).rejects.toThrow(/\S/);
+    expect(await instance.order("mounts")).toBe(before);
+    await instance.create("tiny");
+    await instance.destroy("tiny");
+  });
+
+  test("assigned code that is not there is an error", async () => {
+    await instance.create("lost");
+    await expect(instance.assign("lost", join(codeDir, "missing"))).rejects.toThrow("missing");
+    await instance.destroy("lost");
+  });
+
+  test("meters an execution in some microseconds", async () => {
+    await instance.create("metered");
+    const costUs = await instance.order("meterCostUs", { containerId: "metered", times: 2000 });
+    expect(costUs).toBeLessThan(200);
+    await instance.destroy("metered");
+  });
+});
+
+/** Writes zeros: JavaScript that a container evaluates. */
+function writeTmp(sizeMiB: number): string {
+  return `
+    const fs = require("fs");
+    const file = fs.openSync("/tmp/a", "a");
+    const block = Buffer.alloc(${MEBIBYTE}, 1);
+    try { for (let n = 0; n < ${sizeMiB}; n += 1) { let at = 0; while (at < block.length) at += fs.writeSync(file, block, at); } }
+    finally { fs.closeSync(file); }`;
+}
+
+function processesOfUid(uid: number): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/status`, "utf8").includes(`\nUid:\t${uid}\t`);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
