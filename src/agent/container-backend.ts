@@ -15,6 +15,7 @@ export type ContainerExit = {
 export type ContainerAssignment = {
   readonly codeDir: string;
   readonly memoryMiB: number;
+  /** Takes effect with `limitCpu`. */
   readonly cpuMilli: number;
   readonly ephemeralStorageMiB: number;
 };
@@ -41,6 +42,8 @@ export type ContainerHandle = {
 
   /** Gives the container its code, limits and /tmp size. Once. @throws Error naming what failed. */
   assign(assignment: ContainerAssignment): void;
+  /** Holds the container to its share of CPU from now on; while it initialised it could use the whole instance's. */
+  limitCpu(): void;
   /** Takes all CPU from the container until `thaw`. */
   freeze(): void;
   thaw(): void;

@@ -239,16 +239,22 @@ export class Container {
   #onInitDone(reportedUs: number | undefined): void {
     const state = this.#state;
     if (state.name === "repeating") {
-      this.#invoke(state.run);
+      this.#invokeFirst(state.run);
     } else if (state.name === "initialising") {
       clearTimeout(this.#startTimer);
       // The runtime leaves out its own overhead; it cannot make the time longer than it was.
       const measuredUs = microsecondsSince(state.beganMs);
       state.run.initUs = reportedUs === undefined ? measuredUs : Math.max(0, Math.min(reportedUs, measuredUs));
-      this.#invoke(state.run);
+      this.#invokeFirst(state.run);
     } else {
       this.#onViolation("initDone outside init");
     }
+  }
+
+  /** From here on the container has the CPU share of its size: only init may use more, as on Lambda. */
+  #invokeFirst(run: Run): void {
+    this.#guarded(run, "limit CPU", () => this.#body?.handle.limitCpu());
+    if (!this.#isOver()) this.#invoke(run);
   }
 
   #onInitError(payload: Buffer): void {

@@ -98,6 +98,9 @@ class ProcessContainer implements ContainerHandle {
     symlinkSync(codeDir, this.taskRoot);
   }
 
+  /** Child processes have no share of their own. */
+  limitCpu(): void {}
+
   freeze(): void {
     this.#signal("SIGSTOP");
   }

@@ -39,6 +39,8 @@ export class SandboxContainer implements ContainerHandle {
 
   readonly #parts: ContainerParts;
   readonly #meter: CgroupMeter;
+  /** Its share, once it is assigned. */
+  #cpuMilli: number | undefined;
   #destroyed: Promise<void> | undefined;
 
   constructor(parts: ContainerParts) {
@@ -55,7 +57,12 @@ export class SandboxContainer implements ContainerHandle {
     const { mounts, containerId, cgroup, tmpSizeMiB, cpuMilliMax } = this.#parts;
     if (ephemeralStorageMiB !== tmpSizeMiB) mounts.resizeTmp(containerId, ephemeralStorageMiB);
     mounts.showCode(containerId, codeDir);
-    cgroup.setLimits({ memoryMiB, cpuMilli: Math.min(cpuMilli, cpuMilliMax) });
+    cgroup.setLimits({ memoryMiB });
+    this.#cpuMilli = Math.min(cpuMilli, cpuMilliMax);
+  }
+
+  limitCpu(): void {
+    if (this.#cpuMilli !== undefined) this.#parts.cgroup.setLimits({ cpuMilli: this.#cpuMilli });
   }
 
   freeze(): void {

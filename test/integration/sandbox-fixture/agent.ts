@@ -44,6 +44,7 @@ const orders: Record<string, (order: Order) => unknown> = {
   assign({ containerId, ...assignment }) {
     const beganMs = performance.now();
     of(containerId).handle.assign(assignment);
+    of(containerId).handle.limitCpu();
     return { assignMs: performance.now() - beganMs };
   },
   evaluate({ id, containerId, code }) {
