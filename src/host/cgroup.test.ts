@@ -22,8 +22,9 @@ type Flavour = {
 };
 
 const GROUP = "/hearth-ab/i-1";
+/** Version 1 tells the group's own pages first, then those of the groups below too; the latter count. */
 const fileCache = (bytes: number, prefix: string) =>
-  `inactive_file 7\n${prefix}inactive_file ${bytes / 2}\n${prefix}active_file ${bytes / 2}\n`;
+  `${prefix === "" ? "" : "inactive_file 7\n"}${prefix}inactive_file ${bytes / 2}\n${prefix}active_file ${bytes / 2}\n`;
 
 const V1: Flavour = {
   mounts: (root) =>

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { skipUnless } from "../../test/skip.ts";
 import { decodeStatus, waitForChild } from "./child-wait.ts";
 import { LibcError, makeFifo, socketPair } from "./libc.ts";
-import { parseMountPoints, unmount } from "./mount.ts";
+import { unmount } from "./mount.ts";
 
 describe("calls of the C library", skipUnless(process.platform === "linux", "needs Linux"), () => {
   test("a socket pair connects", () => {
@@ -40,10 +40,4 @@ test("wait statuses", () => {
   expect(decodeStatus(0)).toEqual({ status: 0, signal: undefined });
   expect(decodeStatus(7 << 8)).toEqual({ status: 7, signal: undefined });
   expect(decodeStatus(9)).toEqual({ status: undefined, signal: "SIGKILL" });
-});
-
-test("mount points, with the kernel's escapes", () => {
-  const info =
-    "36 35 98:0 / /mnt/a\\040b rw,noatime shared:1 - ext3 /dev/root rw\n37 35 0:5 / /proc rw - proc proc rw\n";
-  expect(parseMountPoints(info)).toEqual(["/mnt/a b", "/proc"]);
 });

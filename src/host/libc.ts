@@ -29,7 +29,7 @@ const SIGNATURES = {
 } as const;
 
 /** Linux numbers of the errors that callers tell apart. */
-export const ERRNO = { ENOENT: 2, ECHILD: 10, EBUSY: 16, EINVAL: 22, ENXIO: 6 } as const;
+export const ERRNO = { ENOENT: 2, ENXIO: 6, EBUSY: 16, EINVAL: 22 } as const;
 
 /** A call of the C library failed. */
 export class LibcError extends Error {

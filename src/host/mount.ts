@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { checked, ERRNO, LibcError, libc } from "./libc.ts";
 
 const MS_RDONLY = 1n;
@@ -45,17 +44,4 @@ export function unmount(target: string): boolean {
     if (error instanceof LibcError && (error.errno === ERRNO.EINVAL || error.errno === ERRNO.ENOENT)) return false;
     throw error;
   }
-}
-
-/** Mount points of this process's mount namespace, in the order they were made. */
-export function mountPoints(): string[] {
-  return parseMountPoints(readFileSync("/proc/self/mountinfo", "utf8"));
-}
-
-export function parseMountPoints(mountInfo: string): string[] {
-  return mountInfo
-    .split("\n")
-    .map((line) => line.split(" ")[4])
-    .filter((path) => path !== undefined)
-    .map((path) => path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))));
 }

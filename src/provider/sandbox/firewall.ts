@@ -14,8 +14,7 @@ const NAT_PRIORITY = 100;
 export function firewallRules(table: string, interfaces: string, range: Network4): string {
   const network = `${formatAddress(range.address)}/16`;
   return `
-    table inet ${table} {}
-    delete table inet ${table}
+    ${noFirewallRules(table)}
     table inet ${table} {
       chain input {
         type filter hook input priority ${FILTER_PRIORITY}; policy accept;
@@ -34,5 +33,13 @@ export function firewallRules(table: string, interfaces: string, range: Network4
         ip saddr ${network} oifname != "${interfaces}" masquerade
       }
     }
+  `;
+}
+
+/** Takes the rules away, whether there are any or not. */
+export function noFirewallRules(table: string): string {
+  return `
+    table inet ${table} {}
+    delete table inet ${table}
   `;
 }

@@ -1,9 +1,9 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProgram, runCommand } from "../../host/command.ts";
 import { addressesOf, chooseRange, type Network4, parseRoutes } from "./address-range.ts";
 import { seedOf } from "./data-id.ts";
-import { firewallRules } from "./firewall.ts";
+import { firewallRules, noFirewallRules } from "./firewall.ts";
 
 const IP_FORWARD = "/proc/sys/net/ipv4/ip_forward";
 const INTERFACE_INSIDE = "eth0";
@@ -87,7 +87,7 @@ export class SandboxNetwork {
   }
 
   async close(): Promise<void> {
-    await runCommand(this.#programs.nft, ["delete", "table", "inet", tableOf(this.#dataId)]);
+    await runCommand(this.#programs.nft, ["-f", "-"], { input: noFirewallRules(tableOf(this.#dataId)) });
     await this.#switchForwardingBack();
   }
 
@@ -118,11 +118,19 @@ export class SandboxNetwork {
   }
 }
 
-/**
- * Nameservers of the host that an instance can reach too. Those on loopback (local caches) are
- * not: an instance cannot talk to the host itself.
- */
-export function parseNameservers(resolvConf: string): string[] {
+/** Where a host with systemd's local cache keeps the nameservers that the cache asks. */
+const RESOLV_CONFS = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+
+/** Nameservers of the host that an instance can reach too; none if the host has none but its own cache. */
+export function hostNameservers(): string[] {
+  const found = RESOLV_CONFS.filter((path) => existsSync(path)).map((path) =>
+    parseNameservers(readFileSync(path, "utf8")),
+  );
+  return found.find((servers) => servers.length > 0) ?? [];
+}
+
+/** Those on loopback are left out: an instance cannot talk to the host itself. */
+function parseNameservers(resolvConf: string): string[] {
   const servers = [...resolvConf.matchAll(/^nameserver\s+(\S+)/gm)].map((match) => match[1] as string);
   return servers.filter((server) => !server.startsWith("127.") && !server.includes(":"));
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, rmdirSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -14,7 +14,7 @@ import { dataIdOf, mountDirOf, seedOf } from "./data-id.ts";
 import { detectSandbox, type SandboxFinding } from "./detect-sandbox.ts";
 import { startInstance } from "./instance-process.ts";
 import { InstanceSlots, uidBaseOf } from "./instance-slots.ts";
-import { missingNetworkPrograms, parseNameservers, SandboxNetwork } from "./sandbox-network.ts";
+import { hostNameservers, missingNetworkPrograms, SandboxNetwork } from "./sandbox-network.ts";
 import type { SandboxOptions } from "./sandbox-options.ts";
 
 /** What instances may take of the memory that the host has to spare. */
@@ -37,10 +37,16 @@ export async function createSandboxProvider(options: SandboxOptions): Promise<Ca
   if ("missing" in cgroups) throw new HearthError("PROVIDER_UNAVAILABLE", cgroups.missing);
   const dataId = dataIdOf(options.dataDir);
   const stateDir = join(options.dataDir, "sandbox");
-  const hasNetwork = options.network && (await missingNetworkPrograms()).length === 0;
-  const network = hasNetwork ? await SandboxNetwork.open(dataId, stateDir) : undefined;
+  const network = options.network ? await openNetwork(dataId, stateDir, options.log) : undefined;
   await mkdir(mountDirOf(dataId), { recursive: true, mode: 0o755 });
   return new SandboxProvider({ ...options, ...detection, dataId, stateDir, cgroups, network });
+}
+
+async function openNetwork(dataId: string, stateDir: string, log: SandboxOptions["log"]) {
+  const missing = await missingNetworkPrograms();
+  if (missing.length === 0) return SandboxNetwork.open(dataId, stateDir);
+  log.warn({ missing }, "functions have no network: install iproute2, nftables and util-linux");
+  return undefined;
 }
 
 type Parts = Omit<SandboxOptions, "network"> & {
@@ -67,7 +73,7 @@ class SandboxProvider implements CapacityProvider {
     this.#slots = new InstanceSlots(join(parts.stateDir, "instances"), (instanceId) =>
       this.#group.children().includes(instanceId),
     );
-    this.#nameservers = parts.network === undefined ? [] : parseNameservers(readFileSync("/etc/resolv.conf", "utf8"));
+    this.#nameservers = parts.network === undefined ? [] : hostNameservers();
     this.capacity = capacityOf(this.#group);
   }
 
@@ -85,6 +91,7 @@ class SandboxProvider implements CapacityProvider {
           await this.#parts.network?.connect(slot, pid);
         },
       });
+      this.#parts.log.info({ instanceId: order.instanceId, slot, shape: order.shape }, "sandbox started");
     } catch (error) {
       await this.terminate(order.instanceId);
       throw new HearthError("LAUNCH_FAILED", (error as Error).message, { cause: error });
