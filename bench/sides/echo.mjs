@@ -1,0 +1,2 @@
+/** The function that every side serves. */
+export const handler = async (event) => event;
