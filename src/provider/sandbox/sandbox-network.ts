@@ -1,11 +1,12 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { findProgram, runCommand } from "../../host/command.ts";
 import { addressesOf, chooseRange, type Network4, parseRoutes } from "./address-range.ts";
 import { seedOf } from "./data-id.ts";
 import { firewallRules, noFirewallRules } from "./firewall.ts";
 
 const IP_FORWARD = "/proc/sys/net/ipv4/ip_forward";
+/** Says that forwarding was off before the first server; like the setting itself, it does not outlive a reboot. */
+const FORWARDING_MARK = "/run/hearth-forwarding-was-off";
 const INTERFACE_INSIDE = "eth0";
 const MTU_DEFAULT = 1500;
 
@@ -25,13 +26,11 @@ export async function missingNetworkPrograms(): Promise<string[]> {
  */
 export class SandboxNetwork {
   readonly #dataId: string;
-  readonly #stateDir: string;
   readonly #range: Network4;
   readonly #programs: Programs;
 
-  private constructor(dataId: string, stateDir: string, range: Network4, programs: Programs) {
+  private constructor(dataId: string, range: Network4, programs: Programs) {
     this.#dataId = dataId;
-    this.#stateDir = stateDir;
     this.#range = range;
     this.#programs = programs;
   }
@@ -39,17 +38,16 @@ export class SandboxNetwork {
   /**
    * Sets up forwarding and the firewall; repeated by a server that takes over running instances.
    *
-   * @param stateDir remembers what was changed on the host, for a later `close`.
    * @throws Error naming what is missing or refused.
    */
-  static async open(dataId: string, stateDir: string): Promise<SandboxNetwork> {
+  static async open(dataId: string): Promise<SandboxNetwork> {
     const [ip, nft, nsenter] = await Promise.all(["ip", "nft", "nsenter"].map((name) => findProgram(name)));
     if (ip === undefined || nft === undefined || nsenter === undefined)
       throw new Error("ip, nft or nsenter is missing");
     const routes = parseRoutes(readFileSync("/proc/net/route", "utf8"), interfacePrefix(dataId));
     const range = chooseRange(seedOf(dataId), routes);
     if (range === undefined) throw new Error("routes of the host cover all of 10.0.0.0/8");
-    const network = new SandboxNetwork(dataId, stateDir, range, { ip, nft, nsenter });
+    const network = new SandboxNetwork(dataId, range, { ip, nft, nsenter });
     await runCommand(nft, ["-f", "-"], { input: firewallRules(tableOf(dataId), `${interfacePrefix(dataId)}*`, range) });
     network.#switchForwardingOn();
     return network;
@@ -97,24 +95,21 @@ export class SandboxNetwork {
 
   #switchForwardingOn(): void {
     if (readFileSync(IP_FORWARD, "utf8").trim() !== "0") return;
-    writeFileSync(this.#forwardingMark, "was 0\n");
+    writeFileSync(FORWARDING_MARK, "was 0\n");
     writeFileSync(IP_FORWARD, "1");
   }
 
-  /** Another data directory's server may rely on it by now. */
+  /** The last one does: servers of other data directories may rely on it. */
   async #switchForwardingBack(): Promise<void> {
     try {
-      readFileSync(this.#forwardingMark);
+      readFileSync(FORWARDING_MARK);
     } catch {
       return; // It was on before us.
     }
     const tables = await runCommand(this.#programs.nft, ["list", "tables", "inet"]);
-    if (!tables.includes(TABLE_PREFIX)) writeFileSync(IP_FORWARD, "0");
-    rmSync(this.#forwardingMark, { force: true });
-  }
-
-  get #forwardingMark(): string {
-    return join(this.#stateDir, "ip-forward-switched-on");
+    if (tables.includes(TABLE_PREFIX)) return;
+    writeFileSync(IP_FORWARD, "0");
+    rmSync(FORWARDING_MARK, { force: true });
   }
 }
 

@@ -37,14 +37,14 @@ export async function createSandboxProvider(options: SandboxOptions): Promise<Ca
   if ("missing" in cgroups) throw new HearthError("PROVIDER_UNAVAILABLE", cgroups.missing);
   const dataId = dataIdOf(options.dataDir);
   const stateDir = join(options.dataDir, "sandbox");
-  const network = options.network ? await openNetwork(dataId, stateDir, options.log) : undefined;
+  const network = options.network ? await openNetwork(dataId, options.log) : undefined;
   await mkdir(mountDirOf(dataId), { recursive: true, mode: 0o755 });
   return new SandboxProvider({ ...options, ...detection, dataId, stateDir, cgroups, network });
 }
 
-async function openNetwork(dataId: string, stateDir: string, log: SandboxOptions["log"]) {
+async function openNetwork(dataId: string, log: SandboxOptions["log"]) {
   const missing = await missingNetworkPrograms();
-  if (missing.length === 0) return SandboxNetwork.open(dataId, stateDir);
+  if (missing.length === 0) return SandboxNetwork.open(dataId);
   log.warn({ missing }, "functions have no network: install iproute2, nftables and util-linux");
   return undefined;
 }
