@@ -21,6 +21,9 @@ const BAD_OUTCOMES: readonly Outcome[] = [
 ];
 /** Agents without a server dial again after at most this long. */
 const REDIAL_MS_MAX = 2000;
+/** Failing launches and pools that are refilled for hours; thrashing has thousands. */
+const LAUNCHES_FREE = 1000;
+const LAUNCHES_PER_INVOCATION_MAX = 10;
 
 /** Who waits for the results of executions. */
 export type ResultSink = {
@@ -174,6 +177,7 @@ export class SimulatedHost {
     this.instances.set(instanceId, instance);
     this.#checkCapacity();
     this.#report.launched++;
+    this.#checkThrift();
     const isUnlucky = this.#stage.hasFaults && this.#launches.chance(faults.launchFailure);
     if (isUnlucky || !this.#isRoom()) return this.#failLaunch(instance);
     if (this.#stage.hasFaults && this.#launches.chance(faults.launchHang)) return;
@@ -190,6 +194,14 @@ export class SimulatedHost {
     let knownMiB = 0;
     for (const { isKnown, shape } of this.instances.values()) if (isKnown) knownMiB += shape.memoryMiB;
     if (knownMiB > capacity.memoryMiB) violated(`instances of ${knownMiB} MiB on a host of ${capacity.memoryMiB} MiB`);
+  }
+
+  /** More launches than any load explains: the core ends what it has just begun, again and again. */
+  #checkThrift(): void {
+    const { launched, arrived } = this.#report;
+    if (launched > LAUNCHES_FREE + LAUNCHES_PER_INVOCATION_MAX * arrived) {
+      violated(`${launched} instances were launched for ${arrived} invocations`);
+    }
   }
 
   #isRoom(): boolean {
@@ -285,6 +297,7 @@ export class SimulatedHost {
     if (instance.isKnown && instance.runningCount > 0 && !this.isShuttingDown) {
       violated(`instance ${instanceId} was told to end while ${instance.runningCount} executions run`);
     }
+    if (instance.assignedAtEvent === this.#report.events) violated(`instance ${instanceId} was assigned and told to end at once`);
     instance.isTerminating = true;
     this.#report.terminated++;
     const { serverRun } = this.#stage;
@@ -298,6 +311,7 @@ export class SimulatedHost {
   #assign(instanceId: InstanceId, accountId: AccountId): void {
     const instance = this.#known(instanceId);
     if (instance.isAlive) instance.assign(accountId);
+    instance.assignedAtEvent = this.#report.events;
   }
 
   #die(instance: SimulatedInstance): void {

@@ -73,6 +73,8 @@ export class SimulatedInstance {
   /** Its agent has started; it dials whenever it has no link. */
   isBooted = false;
   isTerminating = false;
+  /** Number of the event upon which it was assigned. */
+  assignedAtEvent = -1;
   /** Links so far; a message on an earlier one does not arrive. */
   link = 0;
 
