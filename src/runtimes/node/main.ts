@@ -10,8 +10,8 @@ import type { RuntimeOrder } from "../../protocol/runtime-protocol.ts";
 import { Channel } from "./channel.ts";
 import { replaceEnvironment } from "./environment.ts";
 import { describeError, describeErrorForLog, RuntimeError } from "./function-error.ts";
+import { fitGarbageCollection } from "./garbage-collection.ts";
 import { loadHandler } from "./handler.ts";
-import { limitHeapGrowth } from "./heap-growth.ts";
 import { Invoker } from "./invoker.ts";
 import { LogOutput } from "./log-output.ts";
 import { applyNodeOptions } from "./node-options.ts";
@@ -59,7 +59,7 @@ async function initialize(order: Extract<RuntimeOrder, { kind: "init" }>): Promi
     const handler = await loadHandler(order.taskRoot, order.handler);
     state = { kind: "ready", invoker: new Invoker(channel, log, usage, handler, order.environment) };
     channel.send(`{"kind":"initDone","initUs":${Math.round((nowMs() - startMs) * 1000)}}`, "");
-    limitHeapGrowth(Number(order.environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]));
+    fitGarbageCollection(Number(order.environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]));
   } catch (error) {
     die("Uncaught Exception", error, EXIT_INIT_ERROR);
   }

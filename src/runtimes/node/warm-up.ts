@@ -1,10 +1,9 @@
 import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import type { Outlet } from "./channel.ts";
 import { replaceEnvironment } from "./environment.ts";
 import { describeErrorForLog } from "./function-error.ts";
+import { collectGarbage } from "./garbage-collection.ts";
 import { loadHandler } from "./handler.ts";
 import type { InvokeOrder } from "./invocation-context.ts";
 import { Invoker } from "./invoker.ts";
@@ -46,17 +45,6 @@ export async function warmUp(): Promise<void> {
   await rehearse(log);
   delete process.env["_X_AMZN_TRACE_ID"];
   collectGarbage();
-}
-
-/**
- * From its first full collection on, V8 knows how much lives and plans the next one by it; until then
- * it waits for half of its heap limit to fill, which is more than a small container has.
- */
-function collectGarbage(): void {
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  setFlagsFromString("--no-expose-gc");
-  collect();
 }
 
 /** Loads this file again and again as if it were a function's module; only its first line runs, see bundle.ts. */
