@@ -7,7 +7,14 @@ import type { AccessKeys } from "../ports/access-keys.ts";
 import type { Clock } from "../ports/clock.ts";
 import { Authenticator, type Identity } from "./auth/authenticator.ts";
 import { createBrowserGuard, isLoopback } from "./auth/browser-guard.ts";
-import { asLambdaError, LambdaError, sendError, tooLarge, unknownOperation } from "./lambda/lambda-error.ts";
+import {
+  asLambdaError,
+  beginError,
+  LambdaError,
+  sendError,
+  tooLarge,
+  unknownOperation,
+} from "./lambda/lambda-error.ts";
 import { collectBody } from "./request-body.ts";
 
 /** Body of a route that names no limit of its own. */
@@ -147,13 +154,13 @@ class LambdaHttpServer implements HttpServer {
   }
 
   #begin(req: IncomingMessage, res: ServerResponse, waitsForContinue: boolean): void {
-    const exchange = new Exchange(req, res);
-    const refused = this.#admit(exchange, waitsForContinue);
+    const exchange = new Exchange(req, res, waitsForContinue);
+    const refused = this.#admit(exchange);
     if (refused !== undefined) this.#refuse(exchange, refused);
   }
 
   /** @returns why the request is refused; undefined when it is being served. */
-  #admit(exchange: Exchange, waitsForContinue: boolean): LambdaError | undefined {
+  #admit(exchange: Exchange): LambdaError | undefined {
     const { req, res } = exchange;
     const blocked = this.#guard?.(req.headers);
     if (blocked !== undefined) return new LambdaError("AccessDeniedException", 403, blocked);
@@ -177,7 +184,8 @@ class LambdaHttpServer implements HttpServer {
     if (this.#bodyBytesHeld + heldBytes > BODY_BYTES_HELD_MAX) return bodiesHeld();
     this.#hold(heldBytes, res);
 
-    if (waitsForContinue) res.writeContinue();
+    if (exchange.isBodyHeldBack) res.writeContinue();
+    exchange.isBodyHeldBack = false;
     collectBody(req, bytesMax, (body) => {
       if (body === undefined) return this.#refuse(exchange, error());
       exchange.body = body;
@@ -213,14 +221,19 @@ class LambdaHttpServer implements HttpServer {
     });
   }
 
-  /** Answers before the body has been read: the rest is thrown away, for a while, and the connection ends. */
+  /**
+   * Answers before the body has been read. What still comes of it is thrown away, for a while, and then
+   * the connection ends: a client that is cut off while it sends may never see the answer.
+   */
   #refuse(exchange: Exchange, error: LambdaError): void {
     const { req, res } = exchange;
     res.setHeader("Connection", "close");
-    req.resume();
-    const timer = setTimeout(() => req.socket.destroy(), DISCARD_MS_MAX).unref();
+    res.write(beginError(res, exchange.requestId, error));
+    const timer = setTimeout(() => req.socket.destroy(), DISCARD_MS_MAX);
     res.on("close", () => clearTimeout(timer));
-    sendError(res, exchange.requestId, error);
+    if (exchange.isBodyHeldBack) return void res.end();
+    req.on("end", () => res.end());
+    req.resume();
   }
 
   #fail(exchange: Exchange, error: unknown): void {
@@ -252,13 +265,16 @@ class Exchange implements RouteRequest {
   readonly path: string;
   readonly rawQuery: string;
   readonly requestId: string = randomUUID();
+  /** The client sends the body when it is told to continue. */
+  isBodyHeldBack: boolean;
   params: Readonly<Record<string, string | undefined>> = {};
   body: Buffer = EMPTY;
   /** NOBODY on open routes. */
   principal: Principal = NOBODY;
   #query: URLSearchParams | undefined;
 
-  constructor(req: IncomingMessage, res: ServerResponse) {
+  constructor(req: IncomingMessage, res: ServerResponse, isBodyHeldBack: boolean) {
+    this.isBodyHeldBack = isBodyHeldBack;
     this.req = req;
     this.res = res;
     const url = req.url ?? "/";

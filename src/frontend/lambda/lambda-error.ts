@@ -80,11 +80,17 @@ export function asLambdaError(error: unknown): LambdaError | undefined {
   return error instanceof HearthError ? lambdaErrorOf(error.code) : undefined;
 }
 
-/**
- * Answers with an error. The message is there under both names: Lambda's exceptions differ in which
- * one they use, and clients read only theirs.
- */
+/** Answers with an error. */
 export function sendError(response: ServerResponse, requestId: string, error: LambdaError): void {
+  response.end(beginError(response, requestId, error));
+}
+
+/**
+ * Writes the head of an error's answer. The message is there under both names: Lambda's exceptions
+ * differ in which one they use, and clients read only theirs.
+ * @returns the body, still to be written.
+ */
+export function beginError(response: ServerResponse, requestId: string, error: LambdaError): Buffer {
   const { type, status, message, members, headers } = error;
   const body = Buffer.from(JSON.stringify({ ...members, message, Message: message }));
   response.writeHead(status, {
@@ -94,5 +100,5 @@ export function sendError(response: ServerResponse, requestId: string, error: La
     "x-amzn-ErrorType": type,
     ...headers,
   });
-  response.end(body);
+  return body;
 }
