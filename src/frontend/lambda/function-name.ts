@@ -84,7 +84,7 @@ export function requireUnqualified(target: FunctionTarget): void {
   );
 }
 
-/** @throws LambdaError. */
+/** @param arn unqualified. */
 export function functionMissing(arn: string, qualifier: string | undefined): LambdaError {
   return notFound(`Function not found: ${qualifier === undefined ? arn : `${arn}:${qualifier}`}`);
 }
