@@ -15,8 +15,15 @@ export function runtimeCommand(runtime: RuntimeName, nodePath: string, runtimesD
   if (runtime === "provided.al2023") {
     return { command: "/bin/sh", args: [`${runtimesDir}/custom-runtime.sh`], env: BASE_ENVIRONMENT };
   }
-  return { command: nodePath, args: [`${runtimesDir}/node-runtime.cjs`], env: BASE_ENVIRONMENT };
+  const args = [`--max-old-space-size=${HEAP_MIB_MAX}`, `${runtimesDir}/node-runtime.cjs`];
+  return { command: nodePath, args, env: BASE_ENVIRONMENT };
 }
+
+/**
+ * V8 fixes its heap's bound when the process starts, before anybody knows the function. Left alone it would take
+ * the blank container's size for it; this is Lambda's largest function, and the container's own limit is what holds.
+ */
+const HEAP_MIB_MAX = 10_240;
 
 /** What holds before a function's own environment is known. */
 const BASE_ENVIRONMENT = {

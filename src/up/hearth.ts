@@ -248,6 +248,8 @@ function settingsFor(capacity: Shape, missingRuntimes: readonly string[], change
 async function makeDataDir(dataDir: string): Promise<void> {
   try {
     await mkdir(dataDir, { recursive: true });
+    // Without isolation Node looks for the nearest package.json above a function; it must not be another project's.
+    await writeFile(join(dataDir, "package.json"), "{}\n");
   } catch (error) {
     throw new HearthError("STORE_FAILED", `${dataDir}: ${(error as Error).message}`, { cause: error });
   }

@@ -89,9 +89,9 @@ describe.for(ociRuntimes.length === 0 ? ["runc"] : ociRuntimes)("a container by 
     expect(passwd).toContain("sbx_user1051:x:993:990");
     const processes: string[] = await instance.evaluate(
       "blind",
-      `return require("fs").readdirSync("/proc").filter(Number)`,
+      `return require("fs").readdirSync("/proc").filter((name) => Number(name) > 0 && name !== String(process.pid))`,
     );
-    expect(processes).toEqual(["1"]);
+    expect(processes).toEqual(["1"]); // Its init.
     await instance.destroy("blind");
   });
 

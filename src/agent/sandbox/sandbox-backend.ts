@@ -10,6 +10,7 @@ import type { RuntimeName } from "../../model/runtime.ts";
 import type { AgentConfig } from "../../protocol/agent-config.ts";
 import type { ContainerBackend, ContainerHandle } from "../container-backend.ts";
 import { runtimeCommand } from "../runtime-command.ts";
+import { withInit } from "./container-init.ts";
 import { CoveredHierarchy } from "./covered-hierarchy.ts";
 import { CONTAINER_PATHS, InstanceMounts } from "./instance-mounts.ts";
 import { OciRuntime } from "./oci-runtime.ts";
@@ -127,7 +128,7 @@ class SandboxBackend implements ContainerBackend {
     return JSON.stringify(
       ociConfig({
         rootDir: this.#mounts.baseDir,
-        command: [command, ...args],
+        command: withInit([command, ...args]),
         environment: env,
         binds: this.#mounts.binds(containerId, runtime),
         cgroupPath,

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Cgroup, CgroupMeter } from "../../host/cgroup.ts";
 import { type ProcessEnd, waitForChild } from "../../host/child-wait.ts";
 import type { ContainerAssignment, ContainerExit, ContainerHandle, ContainerUsage } from "../container-backend.ts";
+import { runtimeEnd } from "./container-init.ts";
 import { CONTAINER_PATHS, type InstanceMounts } from "./instance-mounts.ts";
 
 /** Between the end of the channel and the kernel's word that the process is gone; a process that goes on is killed then. */
@@ -101,7 +102,7 @@ export class SandboxContainer implements ContainerHandle {
   /** The first process is a child of ours since the runtime that started it ended. */
   async #collect(): Promise<ContainerExit> {
     const end = (await this.#waitForEnd(EXIT_GRACE_MS)) ?? (await this.#killAndWait());
-    return { ...end, isOutOfMemory: this.#meter.oomKills() > 0 };
+    return { ...runtimeEnd(end), isOutOfMemory: this.#meter.oomKills() > 0 };
   }
 
   async #killAndWait(): Promise<ProcessEnd> {

@@ -98,7 +98,7 @@ export class LogOutput {
     for (let start = 0; start < text.length; ) {
       let end = Math.min(text.length, start + FRAME_UNITS_MAX);
       if (end < text.length && isLowSurrogate(text.charCodeAt(end))) end--;
-      this.#channel.append(LOG_HEADER, start === 0 && end === text.length ? text : text.slice(start, end));
+      this.#channel.send(LOG_HEADER, start === 0 && end === text.length ? text : text.slice(start, end));
       start = end;
     }
   }

@@ -93,10 +93,7 @@ process.on("unhandledRejection", (reason) => {
 process.on("beforeExit", () => {
   if (state.kind === "ready") state.invoker.loopEmptied();
 });
-process.on("exit", () => {
-  log.endLine();
-  channel.flush();
-});
+process.on("exit", () => log.endLine());
 
 void warmUp().then(() => {
   log.install();
