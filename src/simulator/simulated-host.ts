@@ -297,7 +297,8 @@ export class SimulatedHost {
     if (instance.isKnown && instance.runningCount > 0 && !this.isShuttingDown) {
       violated(`instance ${instanceId} was told to end while ${instance.runningCount} executions run`);
     }
-    if (instance.assignedAtEvent === this.#report.events) violated(`instance ${instanceId} was assigned and told to end at once`);
+    if (instance.assignedAtEvent === this.#report.events)
+      violated(`instance ${instanceId} was assigned and told to end at once`);
     instance.isTerminating = true;
     this.#report.terminated++;
     const { serverRun } = this.#stage;

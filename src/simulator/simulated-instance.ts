@@ -168,7 +168,7 @@ export class SimulatedInstance {
     for (const container of this.containers.values()) {
       if (container.state === "ending") this.end(container);
       if (container.state === "gone") this.containers.delete(container.id);
-      this.#setStray(container, container.state === "creating");
+      else this.#setStray(container, container.state === "creating");
     }
     return {
       instanceId: this.id,

@@ -174,6 +174,7 @@ function drawFunctions(random: Random, settings: Settings): FunctionTraits[] {
   return Array.from({ length: count }, (_, index) => {
     const memoryMiB = random.chance(0.02) ? settings.capacity.memoryMiB + 1 : random.pick(memories);
     const durationMsMean = durationMsTypical * random.logUniform(0.2, 5);
+    const busyMsMean = random.logUniform(50, 20_000);
     const hostMs = (durationMsMean * memoryMiB * count) / settings.capacity.memoryMiB;
     return {
       name: `f${index}`,
@@ -184,10 +185,10 @@ function drawFunctions(random: Random, settings: Settings): FunctionTraits[] {
       durationMsMean,
       initMsMean: random.logUniform(0.2, 1000),
       tailShare: random.pick([0, 0, 0.02]),
-      // Calls further apart make worlds of months that are all sweeps.
-      gapMsMean: Math.min(5000, Math.max(0.1, hostMs / load)),
+      // Calls further apart, or none in most busy times, make worlds of months that are all sweeps.
+      gapMsMean: Math.min(5000, busyMsMean, Math.max(0.1, hostMs / load)),
       batchMax: random.pick([1, 1, 1, 5, 40]),
-      busyMsMean: random.logUniform(50, 20_000),
+      busyMsMean,
       quietMsMean,
     };
   });

@@ -38,7 +38,11 @@ function caught(makeSabotage: () => Sabotage): string[] {
 }
 
 /** Changes the nth command of a kind and lets all others be. */
-function nth<K extends Command["kind"]>(kind: K, n: number, change: (command: Extract<Command, { kind: K }>) => Command[]) {
+function nth<K extends Command["kind"]>(
+  kind: K,
+  n: number,
+  change: (command: Extract<Command, { kind: K }>) => Command[],
+) {
   return (): Sabotage => {
     let seen = 0;
     return (commands) =>
@@ -51,17 +55,34 @@ function nth<K extends Command["kind"]>(kind: K, n: number, change: (command: Ex
 
 const SABOTAGES: readonly { readonly name: string; readonly make: () => Sabotage; readonly says: RegExp }[] = [
   { name: "forgets to run an invocation", make: nth("RunInvocation", 5, () => []), says: /have no answer|waited for/ },
-  { name: "runs an invocation twice", make: nth("RunInvocation", 5, (run) => [run, run]), says: /started while running/ },
+  {
+    name: "runs an invocation twice",
+    make: nth("RunInvocation", 5, (run) => [run, run]),
+    says: /started while running/,
+  },
   {
     name: "refuses what it runs",
-    make: nth("RunInvocation", 5, (run) => [run, { kind: "RejectInvocation", invocation: run.lease.invocation, code: "NO_CAPACITY" }]),
+    make: nth("RunInvocation", 5, (run) => [
+      run,
+      { kind: "RejectInvocation", invocation: run.lease.invocation, code: "NO_CAPACITY" },
+    ]),
     says: /refused while it runs/,
   },
-  { name: "refuses twice", make: nth("RejectInvocation", 2, (reject) => [reject, reject]), says: /refused (while|after)/ },
-  { name: "forgets to refuse", make: nth("RejectInvocation", 2, () => []), says: /have no answer|waited for|admitted|has \d+ invocations|\d+ invocations wait/ },
+  {
+    name: "refuses twice",
+    make: nth("RejectInvocation", 2, (reject) => [reject, reject]),
+    says: /refused (while|after)/,
+  },
+  {
+    name: "forgets to refuse",
+    make: nth("RejectInvocation", 2, () => []),
+    says: /have no answer|waited for|admitted|has \d+ invocations|\d+ invocations wait/,
+  },
   {
     name: "runs in a container that does not exist",
-    make: nth("RunInvocation", 5, ({ lease }) => [{ kind: "RunInvocation", lease: { ...lease, containerId: "none" as ContainerId } }]),
+    make: nth("RunInvocation", 5, ({ lease }) => [
+      { kind: "RunInvocation", lease: { ...lease, containerId: "none" as ContainerId } },
+    ]),
     says: /there is no container/,
   },
   {
@@ -74,15 +95,27 @@ const SABOTAGES: readonly { readonly name: string; readonly make: () => Sabotage
     make: nth("AssignInstance", 1, (assign) => [{ ...assign, accountId: "other" as AccountId }]),
     says: /of other was told to run/,
   },
-  { name: "assigns an instance twice", make: nth("AssignInstance", 1, (assign) => [assign, assign]), says: /was assigned again/ },
+  {
+    name: "assigns an instance twice",
+    make: nth("AssignInstance", 1, (assign) => [assign, assign]),
+    says: /was assigned again/,
+  },
   { name: "never assigns an instance", make: nth("AssignInstance", 1, () => []), says: /of nobody was told to run/ },
-  { name: "launches an instance twice", make: nth("LaunchInstance", 1, (launch) => [launch, launch]), says: /exists already/ },
+  {
+    name: "launches an instance twice",
+    make: nth("LaunchInstance", 1, (launch) => [launch, launch]),
+    says: /exists already/,
+  },
   {
     name: "launches more than the host has",
     make: nth("LaunchInstance", 1, (launch) => [{ ...launch, shape: { memoryMiB: 2 ** 20, cpuMilli: 1 } }]),
     says: /on a host of/,
   },
-  { name: "creates a container twice", make: nth("CreateContainer", 2, (create) => [create, create]), says: /exists already/ },
+  {
+    name: "creates a container twice",
+    make: nth("CreateContainer", 2, (create) => [create, create]),
+    says: /exists already/,
+  },
   {
     name: "creates a container on an unknown instance",
     make: nth("CreateContainer", 2, (create) => [{ ...create, instanceId: "none" as InstanceId }]),
@@ -98,7 +131,10 @@ const SABOTAGES: readonly { readonly name: string; readonly make: () => Sabotage
   },
   {
     name: "ends an instance that runs something",
-    make: nth("RunInvocation", 5, (run) => [run, { kind: "TerminateInstance", instanceId: run.lease.instanceId, reason: "sabotage" }]),
+    make: nth("RunInvocation", 5, (run) => [
+      run,
+      { kind: "TerminateInstance", instanceId: run.lease.instanceId, reason: "sabotage" },
+    ]),
     says: /told to end/,
   },
 ];
