@@ -26,4 +26,5 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     seed: 3211,
     found: "of the simulator itself: a container that was ending when its agent joined again was counted for ever",
   },
+  { seed: 6890, found: "after two restarts an agent reported more containers than its instance has room for" },
 ];
