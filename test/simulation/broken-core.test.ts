@@ -4,10 +4,18 @@ import type { Settings } from "../../src/control/settings.ts";
 import type { Command, Event } from "../../src/model/event.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../../src/model/ids.ts";
 import { type Core, simulate } from "../../src/simulator/simulation.ts";
-import { drawWorld } from "../../src/simulator/world.ts";
+import { drawWorld, type World } from "../../src/simulator/world.ts";
 
 /** Worlds in which every kind of command occurs. A broken core must be caught in at least one. */
 const SEEDS = Array.from({ length: 20 }, (_, i) => 20_000 + i);
+
+/** Functions are changed often, and their containers are kept long enough to be used by mistake. */
+function worldsOfUpdates(): World[] {
+  return SEEDS.map((seed) => {
+    const world = drawWorld(seed);
+    return { ...world, settings: { ...world.settings, keepAliveMs: 600_000 }, retirementMsMean: 50 };
+  });
+}
 
 type Sabotage = (commands: readonly Command[], event: Event) => readonly Command[];
 
@@ -159,7 +167,7 @@ describe("a broken core is caught", () => {
         brokenInvariant: () => undefined,
       };
     };
-    const found = SEEDS.map((seed) => ({ ...drawWorld(seed), retirementMsMean: 200 })).flatMap((world) => {
+    const found = worldsOfUpdates().flatMap((world) => {
       try {
         simulate(world, { auditEvery: 0, makeCore: deaf });
         return [];
