@@ -1,8 +1,6 @@
 import { runCli } from "./cli/cli.ts";
 import { Terminal } from "./cli/terminal.ts";
-import { runSimulator } from "./simulator/main.ts";
-import { VERSION } from "./up/admin-view.ts";
-import { up } from "./up/up.ts";
+import { VERSION } from "./up/version.ts";
 
 /** The composition root of the command line: the only reader of the process's environment and streams. */
 const terminal = new Terminal(process.stdout, process.stderr);
@@ -12,5 +10,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
   terminal,
   stdin: process.stdin,
   version: VERSION,
-  verbs: { up: (options) => up(options, terminal), simulate: async (args) => runSimulator(args) },
+  // Loaded when called: `hearth list` need not wait for a server's parts.
+  verbs: {
+    up: async (options) => (await import("./up/up.ts")).up(options, terminal),
+    simulate: async (args) => (await import("./simulator/main.ts")).runSimulator(args),
+  },
 });

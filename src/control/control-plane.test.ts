@@ -225,7 +225,7 @@ test("idle containers are kept for a time, then destroyed, then the instance is 
   if (run === undefined) throw new Error("it runs");
   bench.finish(run.lease.id);
   const { instanceId, containerId } = run.lease;
-  expect(bench.only("DestroyContainer", bench.pass(11_000))).toMatchObject([{ containerId }]);
+  expect(bench.only("DestroyContainer", bench.boot(bench.pass(11_000)))).toMatchObject([{ containerId }]);
   bench.feed({ kind: "ContainerGone", instanceId, containerId, reason: "destroyed" });
   expect(bench.only("TerminateInstance", bench.pass(21_000))).toMatchObject([{ instanceId }]);
 });

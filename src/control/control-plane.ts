@@ -8,7 +8,9 @@ import type { PoolCounters, PoolsSnapshot } from "../model/snapshot.ts";
 import { Admission } from "./admission/admission.ts";
 import { WaitQueue } from "./admission/wait-queue.ts";
 import { audit } from "./audit.ts";
+import { Backoff } from "./backoff.ts";
 import { place } from "./placement/place.ts";
+import { instanceFrom } from "./pool/adoption.ts";
 import { Container, Instance } from "./pool/instance.ts";
 import { Inventory } from "./pool/inventory.ts";
 import { isBelowTarget, missingBlanks, surplusIn } from "./pool/refill.ts";
@@ -17,7 +19,6 @@ import type { Settings } from "./settings.ts";
 import { snapshot } from "./snapshot.ts";
 
 const SUB_POOLS: readonly SubPool[] = ["fixed", "variable"];
-const BACKOFF_DOUBLINGS_MAX = 6;
 
 /**
  * The whole control plane: events in, commands out; no I/O, no clock, no randomness, no waiting. The
@@ -41,8 +42,7 @@ export class ControlPlane {
   #mayDrain = false;
   #refillAtMs: number | undefined;
   #sweepAtMs: number | undefined;
-  #launchFailures = 0;
-  #launchNotBeforeMs = 0;
+  readonly #launches: Backoff;
   /** Until the first Tick instances of an earlier server may join; nothing is launched that they could stand for. */
   #isStarted = false;
   #isShuttingDown = false;
@@ -58,6 +58,7 @@ export class ControlPlane {
   constructor(settings: Settings) {
     this.#settings = settings;
     this.#admission = new Admission(settings);
+    this.#launches = new Backoff(settings.launchBackoffMs);
     this.#supply = new Supply(settings, this.#inventory, this.#queue, {
       createContainer: (instance, runtime) => this.#create(instance, runtime),
       destroyContainer: (container, reason) => this.#destroy(container, reason),
@@ -219,7 +220,7 @@ export class ControlPlane {
       waiting = waiting.filter((functionKey) => this.#placeHead(functionKey));
     }
     if (this.#queue.length > 0 && !this.#isShuttingDown) {
-      const launchAllowed = this.#isStarted && this.#nowMs >= this.#launchNotBeforeMs;
+      const launchAllowed = this.#isStarted && this.#launches.allows(this.#nowMs);
       this.#supply.run(subPoolOf, launchAllowed, this.#nowMs);
     }
   }
@@ -265,7 +266,7 @@ export class ControlPlane {
     }
     if (container.state !== "creating") return; // Told to go before it was there.
     instance.enter(container, "blank", this.#nowMs);
-    instance.createFailures = 0;
+    instance.creations.succeeded();
     this.#mayDrain = true;
     this.#wantRefill(this.#nowMs);
   }
@@ -284,10 +285,8 @@ export class ControlPlane {
   }
 
   #backOffCreation(instance: Instance): void {
-    const { createBackoffMs, createFailuresMax } = this.#settings;
-    instance.createFailures++;
-    instance.createNotBeforeMs = this.#nowMs + backoffMs(createBackoffMs, instance.createFailures);
-    const isHopeless = instance.createFailures >= createFailuresMax && instance.runningCount === 0;
+    instance.creations.failed(this.#nowMs);
+    const isHopeless = instance.creations.failures >= this.#settings.createFailuresMax && instance.runningCount === 0;
     if (isHopeless && instance.place !== "draining") this.#terminate(instance, "it cannot make containers");
   }
 
@@ -303,7 +302,7 @@ export class ControlPlane {
   // Instances
 
   #launch(subPool: SubPool, shape: Shape, reason: string): Instance {
-    const instance = new Instance(this.#newId("i") as InstanceId, subPool, shape, this.#nowMs);
+    const instance = new Instance(this.#newId("i") as InstanceId, subPool, shape, this.#settings, this.#nowMs);
     this.#inventory.add(instance);
     this.#counters.launches++;
     this.#commands.push({ kind: "LaunchInstance", instanceId: instance.id, subPool, shape, reason });
@@ -338,36 +337,22 @@ export class ControlPlane {
   }
 
   #launched(instance: Instance): void {
-    this.#launchFailures = 0;
-    this.#launchNotBeforeMs = 0;
+    this.#launches.succeeded();
     this.#inventory.move(instance, "warming", this.#nowMs);
     this.#mayDrain = true;
     this.#wantRefill(this.#nowMs);
   }
 
   /** Takes over an instance of an earlier server with all it holds and runs. */
-  #adopt({ instanceId, subPool, shape, accountId, containers }: InstanceReport): void {
-    const instance = new Instance(instanceId, subPool, shape, this.#nowMs);
-    instance.place = "warming";
+  #adopt(report: InstanceReport): void {
+    const instance = instanceFrom(report, this.#settings, this.#nowMs);
     this.#inventory.add(instance);
-    if (accountId !== undefined) this.#inventory.assign(instance, accountId, this.#nowMs);
-    for (const held of containers) {
-      const memoryMiB = held.state === "blank" ? this.#settings.blankMemoryMiB : held.memoryMiB;
-      const container = new Container(held.containerId, instance, held.runtime, memoryMiB, this.#nowMs);
-      container.state = held.state;
-      if (held.state !== "blank") {
-        container.functionKey = held.functionKey;
-        instance.usedRuntimes.add(held.runtime);
-      }
-      instance.add(container);
-      if (held.state === "idle") this.#inventory.rememberIdle(container);
-      if (held.state === "running" && accountId !== undefined) {
-        const { invocationId: id, functionKey, runtime, leaseId } = held;
-        const invocation: Invocation = { id, accountId, functionKey, runtime, memoryMiB, mode: "asynchronous" };
-        container.lease = { id: leaseId, invocation, instanceId, containerId: container.id, start: "warm" };
-        this.#inventory.leases.set(leaseId, container);
-        this.#admission.adopt(accountId);
-      }
+    if (report.accountId !== undefined) this.#inventory.assign(instance, report.accountId, this.#nowMs);
+    for (const container of instance.containers.values()) {
+      if (container.state === "idle") this.#inventory.rememberIdle(container);
+      if (container.lease === undefined) continue;
+      this.#inventory.leases.set(container.lease.id, container);
+      this.#admission.adopt(container.lease.invocation.accountId);
     }
     this.#mayDrain = true;
     this.#wantRefill(this.#nowMs);
@@ -381,10 +366,9 @@ export class ControlPlane {
   }
 
   #backOffLaunch(): void {
-    this.#launchFailures++;
     this.#counters.launchFailures++;
-    this.#launchNotBeforeMs = this.#nowMs + backoffMs(this.#settings.launchBackoffMs, this.#launchFailures);
-    this.#wantRefill(this.#launchNotBeforeMs);
+    this.#launches.failed(this.#nowMs);
+    this.#wantRefill(this.#launches.notBeforeMs);
   }
 
   #lost(instanceId: InstanceId): void {
@@ -417,7 +401,7 @@ export class ControlPlane {
       for (const instance of this.#inventory.at(place)) this.#refillBlanks(instance);
     }
     if (this.#queue.length > 0 || !this.#isStarted) return;
-    if (this.#nowMs < this.#launchNotBeforeMs) return this.#wantRefill(this.#launchNotBeforeMs);
+    if (!this.#launches.allows(this.#nowMs)) return this.#wantRefill(this.#launches.notBeforeMs);
     for (const subPool of SUB_POOLS) {
       while (isBelowTarget(this.#inventory, subPool, this.#settings)) {
         this.#launch(subPool, this.#settings.defaultShape, "the warming pool is below its target");
@@ -451,7 +435,7 @@ export class ControlPlane {
   }
 
   #refuseOverdue(): void {
-    const code = this.#launchFailures > 0 ? "LAUNCH_FAILED" : "NO_CAPACITY";
+    const code = this.#launches.failures > 0 ? "LAUNCH_FAILED" : "NO_CAPACITY";
     for (const invocation of this.#queue.takeOlderThan(this.#nowMs - this.#settings.waitMsMax)) {
       this.#rejectAdmitted(invocation, code);
     }
@@ -470,7 +454,7 @@ export class ControlPlane {
   #endIdleInstances(): void {
     const { instanceIdleMs } = this.#settings;
     for (const instance of [...this.#inventory.at("active")]) {
-      const isIdle = instance.runningCount === 0 && instance.idleCount === 0;
+      const isIdle = instance.runningCount === 0 && instance.idleCount === 0 && instance.creatingTotal() === 0;
       if (isIdle && this.#nowMs - instance.lastUsedMs >= instanceIdleMs) {
         this.#terminate(instance, "idle for longer than it is kept");
       }
@@ -502,8 +486,4 @@ export class ControlPlane {
 /** Which sub-pool serves an account is the account's setting alone (A7); all are fixed until accounts can say otherwise. */
 function subPoolOf(_invocation: Invocation): SubPool {
   return "fixed";
-}
-
-function backoffMs(baseMs: number, failures: number): number {
-  return baseMs * 2 ** Math.min(failures - 1, BACKOFF_DOUBLINGS_MAX);
 }

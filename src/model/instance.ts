@@ -23,6 +23,7 @@ export type InstanceReport = {
   readonly containers: readonly ContainerReport[];
 };
 
+/** A container as its agent reports it; `running` goes on, whoever waits for it. */
 export type ContainerReport =
   | { readonly state: "blank"; readonly containerId: ContainerId; readonly runtime: RuntimeName }
   | {

@@ -1,6 +1,7 @@
 import type { InstanceId } from "../model/ids.ts";
 import type { Shape, SubPool } from "../model/instance.ts";
 
+/** The kinds of instances that this host can make. */
 export type ProviderKind = "process" | "sandbox";
 
 /** What a launched agent needs to dial the server and to prove which instance it is. */

@@ -6,6 +6,7 @@ export type Clock = {
   nowMs(): number;
 };
 
+/** The host's own clocks. */
 export const systemClock: Clock = {
   monotonicMs: () => performance.timeOrigin + performance.now(),
   nowMs: () => Date.now(),

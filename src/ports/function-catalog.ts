@@ -44,6 +44,7 @@ export type FunctionDescription = FunctionRecord & {
   readonly lastUpdateStatus: "InProgress" | "Successful" | undefined;
 };
 
+/** Why a change of a function was not made. */
 export type CatalogRefusal =
   | "exists"
   | "missing"
@@ -53,6 +54,7 @@ export type CatalogRefusal =
   | "codeStorageExceeded"
   | "tooManyTags";
 
+/** What became of a change. */
 export type CatalogAnswer =
   | { readonly kind: "done"; readonly description: FunctionDescription }
   | { readonly kind: "refused"; readonly why: CatalogRefusal };
@@ -63,6 +65,7 @@ export type UpdateCondition = {
   readonly revisionId: string | undefined;
 };
 
+/** Of one function, as Lambda limits them. */
 export const TAGS_MAX = 50;
 /** Zipped code of one account (75 GB), as Lambda limits it. */
 export const CODE_STORAGE_BYTES_MAX = 80_530_636_800;

@@ -18,6 +18,7 @@ export type InvokeRequest = {
   readonly logTail: boolean;
 };
 
+/** What became of a call: an execution that ended, well or not, or a refusal with its code. */
 export type InvokeAnswer =
   | {
       readonly kind: "finished";

@@ -2,6 +2,7 @@ import type { AccountId } from "../model/ids.ts";
 import type { EventStore } from "./event-store.ts";
 import type { FunctionRecord } from "./function-catalog.ts";
 
+/** An account as it is stored. */
 export type AccountRecord = {
   readonly accountId: AccountId;
   readonly name: string;

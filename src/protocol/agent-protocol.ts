@@ -35,6 +35,7 @@ export const assignmentSchema = z.object({
 });
 export type Assignment = z.infer<typeof assignmentSchema>;
 
+/** What a server orders an agent to do. */
 export const serverMessageSchema = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("welcome"),
@@ -85,6 +86,7 @@ const containerReportSchema = z.discriminatedUnion("state", [
   }),
 ]);
 
+/** `Outcome` of the model, as it crosses the wire. */
 export const outcomeSchema = z.enum([
   "ok",
   "functionError",
@@ -97,6 +99,7 @@ export const outcomeSchema = z.enum([
   "agentFault",
 ]);
 
+/** What an agent tells its server. */
 export const agentMessageSchema = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("hello"),

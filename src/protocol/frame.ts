@@ -9,13 +9,13 @@
  * Frames written in one turn of the event loop leave in one write: under load that saves most
  * of the system calls of the invocation path.
  */
-export type Frame = { readonly header: unknown; readonly payload: Buffer };
 
 /** Lambda's largest response (6,291,556 bytes) and room for the header. */
 export const FRAME_BYTES_MAX = 8 * 1024 * 1024;
 
 const EMPTY = Buffer.alloc(0);
 
+/** One frame, ready to be written. @param header anything that JSON can say. */
 export function encodeFrame(header: object, payload: Buffer = EMPTY): Buffer {
   const text = JSON.stringify(header);
   const headerBytes = Buffer.byteLength(text);

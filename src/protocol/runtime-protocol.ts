@@ -24,6 +24,7 @@ export type RuntimeOrder =
       readonly retries: number;
     };
 
+/** What a managed runtime tells its agent. */
 export type RuntimeMessage =
   /** The runtime has started and waits for `init`. */
   | { readonly kind: "blank" }

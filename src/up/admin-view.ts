@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { Settings } from "../control/settings.ts";
 import { type AccountId, DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
@@ -9,6 +8,7 @@ import { systemClock } from "../ports/clock.ts";
 import type { FunctionCatalog } from "../ports/function-catalog.ts";
 import type { AccountRecord, Store } from "../ports/store.ts";
 import type { AsyncQueue } from "../triggers/async-queue.ts";
+import { VERSION } from "./version.ts";
 
 type Parts = {
   readonly url: string;
@@ -25,10 +25,6 @@ type Parts = {
 
 /** Account ids are drawn upwards from here: twelve digits, and never the default account's. */
 const FIRST_ACCOUNT_NUMBER = 100_000_000_000;
-
-export const VERSION = (
-  JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }
-).version;
 
 /** What the admin API shows and does, out of the server's parts. */
 export function createAdminView(parts: Parts): AdminView {

@@ -183,7 +183,7 @@ export async function startHearth(options: HearthOptions): Promise<Hearth> {
       concurrentExecutionsMax: settings.accountConcurrencyMax,
     });
     const view = createAdminView({ ...options, url, provider, control, settings, catalog, accessKeys, store, queue });
-    addAdminRoutes({
+    const closeAdminRoutes = addAdminRoutes({
       addRoute: (method, path, handler) =>
         http.addRoute(method, path, handler, path === "/healthz" ? { access: "open" } : {}),
       view,
@@ -197,6 +197,7 @@ export async function startHearth(options: HearthOptions): Promise<Hearth> {
     let stopping: Promise<void> | undefined;
     const stop = async (graceMs: number) => {
       queue.close();
+      closeAdminRoutes(); // Those who follow a log would otherwise hold up the end.
       const closed = http.close(graceMs);
       await server.shutdown(graceMs);
       await closed;

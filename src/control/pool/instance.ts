@@ -2,6 +2,8 @@ import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../../mode
 import type { Shape, SubPool } from "../../model/instance.ts";
 import type { Lease } from "../../model/invocation.ts";
 import { RUNTIMES, type RuntimeName } from "../../model/runtime.ts";
+import { Backoff } from "../backoff.ts";
+import type { Settings } from "../settings.ts";
 
 /**
  * A container as the core sees it.
@@ -78,15 +80,16 @@ export class Instance {
   readonly blanks = perRuntime<Container[]>(() => []);
   /** Runtimes its account has started here; an active instance keeps blanks of these only. */
   readonly usedRuntimes = new Set<RuntimeName>();
-  /** Container starts that failed since one succeeded. */
-  createFailures = 0;
-  createNotBeforeMs = 0;
+  /** Of container starts. */
+  readonly creations: Backoff;
   /** Scratch of `Supply`: memory promised to waiting invocations in the pass of this number. */
   plannedMemoryMiB = 0;
+  isPromised = false;
   readonly plannedCreating = perRuntime(() => 0);
   plannedPass = 0;
 
-  constructor(id: InstanceId, subPool: SubPool, shape: Shape, nowMs: number) {
+  constructor(id: InstanceId, subPool: SubPool, shape: Shape, settings: Settings, nowMs: number) {
+    this.creations = new Backoff(settings.createBackoffMs);
     this.id = id;
     this.subPool = subPool;
     this.shape = shape;

@@ -1,4 +1,3 @@
-import type { FunctionKey } from "../../model/ids.ts";
 import type { Shape, SubPool } from "../../model/instance.ts";
 import type { Invocation } from "../../model/invocation.ts";
 import { RUNTIMES } from "../../model/runtime.ts";
@@ -50,24 +49,23 @@ export class Supply {
     this.#pass++;
     this.#nowMs = nowMs;
     let planned = 0;
+    const unsupplied: Invocation[] = [];
     for (const functionKey of [...this.#queue.functionKeys()]) {
-      planned += this.#supply(functionKey, subPoolOf, launchAllowed, PLANNED_MAX - planned);
-      if (planned >= PLANNED_MAX) return;
+      // All entries of one function are alike, so the first one that gets nothing ends its turn.
+      const invocation = this.#queue.head(functionKey);
+      if (invocation === undefined) continue;
+      const waiting = Math.min(this.#queue.lengthOf(functionKey), PLANNED_MAX - planned);
+      const supplied = this.#supply(invocation, waiting, subPoolOf(invocation), launchAllowed);
+      if (supplied < waiting) unsupplied.push(invocation);
+      planned += supplied;
+      if (planned >= PLANNED_MAX) break;
     }
+    // Only now is it known which instances are promised to nobody.
+    if (launchAllowed) for (const invocation of unsupplied) this.#takeOver(invocation);
   }
 
-  /** @returns for how many of the function's waiting invocations something is under way. */
-  #supply(
-    functionKey: FunctionKey,
-    subPoolOf: (invocation: Invocation) => SubPool,
-    launchAllowed: boolean,
-    max: number,
-  ): number {
-    // All entries of one function are alike, so the first one that gets nothing ends its turn.
-    const invocation = this.#queue.head(functionKey);
-    if (invocation === undefined) return 0;
-    const subPool = subPoolOf(invocation);
-    const waiting = Math.min(this.#queue.lengthOf(functionKey), max);
+  /** @returns for how many of the waiting invocations, all like this one, something is under way. */
+  #supply(invocation: Invocation, waiting: number, subPool: SubPool, launchAllowed: boolean): number {
     let supplied = 0;
     while (supplied < waiting && this.#supplyOne(invocation, subPool, launchAllowed)) supplied++;
     return supplied;
@@ -79,8 +77,7 @@ export class Supply {
       this.#onWarming(invocation, subPool) ||
       this.#onLaunching(invocation, subPool) ||
       (launchAllowed && this.#byLaunch(invocation, subPool)) ||
-      this.#byEviction(invocation) ||
-      (launchAllowed && this.#byTakingOver(invocation))
+      this.#byEviction(invocation)
     );
   }
 
@@ -91,14 +88,14 @@ export class Supply {
       this.#beginPlan(instance);
       if (instance.plannedCreating[runtime] > 0 && this.#plannableMiB(instance) >= memoryMiB - this.#blankMiB) {
         instance.plannedCreating[runtime]--;
-        instance.plannedMemoryMiB += memoryMiB - this.#blankMiB;
+        promise(instance, memoryMiB - this.#blankMiB);
         return true;
       }
       if (this.#plannableMiB(instance) < memoryMiB) continue;
       if (best === undefined || isTighter(instance, best)) best = instance;
     }
     if (best === undefined) return false;
-    best.plannedMemoryMiB += memoryMiB;
+    promise(best, memoryMiB);
     if (canCreate(best, this.#settings, this.#nowMs)) {
       this.#actions.createContainer(best, runtime);
       best.plannedMemoryMiB -= this.#blankMiB;
@@ -112,12 +109,11 @@ export class Supply {
       if (instance.subPool !== subPool) continue;
       this.#beginPlan(instance);
       const { runtime, memoryMiB } = invocation;
-      const isUnpromised = instance.plannedMemoryMiB === 0;
-      if (!isUnpromised) continue;
+      if (instance.isPromised) continue;
       if (instance.plannedCreating[runtime] > 0 && this.#plannableMiB(instance) >= memoryMiB - this.#blankMiB) {
         // Its blank is on the way; taking the instance now would not make it come sooner.
         instance.plannedCreating[runtime]--;
-        instance.plannedMemoryMiB += memoryMiB;
+        promise(instance, memoryMiB);
         return true;
       }
       if (this.#plannableMiB(instance) >= memoryMiB) {
@@ -139,7 +135,7 @@ export class Supply {
       if (instance.subPool !== subPool) continue;
       this.#beginPlan(instance);
       if (instance.shape.memoryMiB - instance.plannedMemoryMiB < memoryMiB) continue;
-      instance.plannedMemoryMiB += memoryMiB;
+      promise(instance, memoryMiB);
       return true;
     }
     return false;
@@ -150,7 +146,7 @@ export class Supply {
     if (!this.#fitsCapacity(shape)) return false;
     const instance = this.#actions.launchInstance(subPool, shape, `function ${invocation.functionKey} waits`);
     this.#beginPlan(instance);
-    instance.plannedMemoryMiB += invocation.memoryMiB;
+    promise(instance, invocation.memoryMiB);
     return true;
   }
 
@@ -161,21 +157,20 @@ export class Supply {
       const chosen = evict(instance, runtime, memoryMiB - this.#plannableMiB(instance));
       if (chosen === undefined) continue;
       for (const container of chosen) this.#actions.destroyContainer(container, "its memory is needed");
-      instance.plannedMemoryMiB += memoryMiB;
+      promise(instance, memoryMiB);
       return true;
     }
     return false;
   }
 
-  /** Other accounts' instances give way, and so does a warming one of a shape that does not fit. */
-  #byTakingOver(invocation: Invocation): boolean {
+  /** Idle instances give way, of other accounts or of a shape that does not fit; the launch follows when they are gone. */
+  #takeOver(invocation: Invocation): void {
     const shape = this.#shapeFor(invocation.memoryMiB);
     // Capacity that is already on its way back is waited for, not asked for twice.
     let comingMiB = this.#settings.capacity.memoryMiB - this.#inventory.takenMemoryMiB;
     for (const instance of this.#inventory.at("draining")) comingMiB += instance.shape.memoryMiB;
-    if (comingMiB >= shape.memoryMiB) return false;
     const victims = [...this.#inventory.at("active"), ...this.#inventory.at("warming")]
-      .filter((instance) => instance.runningCount === 0 && !this.#isPromised(instance))
+      .filter((instance) => instance.runningCount === 0 && !this.#isWanted(instance))
       .sort((a, b) => a.lastUsedMs - b.lastUsedMs || (a.id < b.id ? -1 : 1));
     const chosen: Instance[] = [];
     for (const victim of victims) {
@@ -183,13 +178,14 @@ export class Supply {
       comingMiB += victim.shape.memoryMiB;
       chosen.push(victim);
     }
-    if (comingMiB < shape.memoryMiB) return false;
+    if (comingMiB < shape.memoryMiB) return;
     for (const victim of chosen) this.#actions.terminateInstance(victim, "its capacity is needed");
-    return false; // The launch follows when the capacity is back.
   }
 
-  #isPromised(instance: Instance): boolean {
-    return instance.plannedPass === this.#pass && instance.plannedMemoryMiB > 0;
+  /** Promised in this pass, or making a container for somebody who may not have had a turn in it. */
+  #isWanted(instance: Instance): boolean {
+    if (instance.place === "active" && instance.creatingTotal() > 0) return true;
+    return instance.plannedPass === this.#pass && instance.isPromised;
   }
 
   /** The smallest instance for a function: the default shape, or the function's own size with CPU in proportion. */
@@ -217,15 +213,21 @@ export class Supply {
     if (instance.plannedPass === this.#pass) return;
     instance.plannedPass = this.#pass;
     instance.plannedMemoryMiB = 0;
+    instance.isPromised = false;
     for (const runtime of RUNTIMES) instance.plannedCreating[runtime] = instance.creatingCount[runtime];
   }
+}
+
+function promise(instance: Instance, memoryMiB: number): void {
+  instance.plannedMemoryMiB += memoryMiB;
+  instance.isPromised = true;
 }
 
 /** Whether an instance can start one more blank container now. */
 export function canCreate(instance: Instance, settings: Settings, nowMs: number): boolean {
   return (
     instance.freeMemoryMiB >= settings.blankMemoryMiB &&
-    instance.createNotBeforeMs <= nowMs &&
+    instance.creations.allows(nowMs) &&
     instance.creatingTotal() < settings.creationsPerInstanceMax
   );
 }

@@ -1,0 +1,31 @@
+import type { InstanceReport } from "../../model/instance.ts";
+import type { Invocation, Lease } from "../../model/invocation.ts";
+import type { Settings } from "../settings.ts";
+import { Container, Instance } from "./instance.ts";
+
+/**
+ * An instance of an earlier server, rebuilt from what its agent reports: warming, with its containers as they are.
+ * What runs holds a lease again; who waits for it is the shell's business, and by now nobody but the durable queue.
+ */
+export function instanceFrom(report: InstanceReport, settings: Settings, nowMs: number): Instance {
+  const { instanceId, subPool, shape, accountId, containers } = report;
+  const instance = new Instance(instanceId, subPool, shape, settings, nowMs);
+  instance.place = "warming";
+  for (const held of containers) {
+    const memoryMiB = held.state === "blank" ? settings.blankMemoryMiB : held.memoryMiB;
+    const container = new Container(held.containerId, instance, held.runtime, memoryMiB, nowMs);
+    container.state = held.state;
+    if (held.state !== "blank") {
+      container.functionKey = held.functionKey;
+      instance.usedRuntimes.add(held.runtime);
+    }
+    if (held.state === "running" && accountId !== undefined) {
+      const { invocationId: id, functionKey, runtime, leaseId } = held;
+      const invocation: Invocation = { id, accountId, functionKey, runtime, memoryMiB, mode: "asynchronous" };
+      const lease: Lease = { id: leaseId, invocation, instanceId, containerId: container.id, start: "warm" };
+      container.lease = lease;
+    }
+    instance.add(container);
+  }
+  return instance;
+}
