@@ -20,9 +20,7 @@ for (const provider of ["process", "sandbox"] as const) {
       expect((await lambda.invoke("event", { ms: 2000 }, { type: "Event" })).status).toBe(202);
       await eventually(() => hearth.status(), ({ counts }) => counts.runningInvocations === 3, 20_000);
       await eventually(() => hearth.functionLog("event"), (log) => log.includes("BEGAN"), 20_000);
-      const agents = agentsOf(hearth.dataDir);
-      expect(agents).not.toEqual([]);
-      for (const pid of agents) process.kill(pid, "SIGKILL");
+      await killAgents(hearth);
 
       for (const { status, errorType, headers } of await calls) {
         expect([status, errorType, headers["x-hearth-error-code"]]).toEqual([500, "ServiceException", "INSTANCE_LOST"]);
@@ -54,7 +52,7 @@ for (const provider of ["process", "sandbox"] as const) {
       while (kills < 3) {
         const before = answered();
         await eventually(async () => answered(), (count) => count >= before + 20, 30_000);
-        for (const pid of agentsOf(hearth.dataDir)) process.kill(pid, "SIGKILL");
+        await killAgents(hearth);
         kills++;
       }
       const before = answered();
@@ -65,6 +63,14 @@ for (const provider of ["process", "sandbox"] as const) {
       expect(answered()).toBeGreaterThanOrEqual(before + 20);
     });
   });
+}
+
+/** All that have joined; one that is still starting is another story. */
+async function killAgents(hearth: HearthProcess): Promise<void> {
+  await eventually(() => hearth.pools(), ({ instances }) => instances.every(({ state }) => state !== "launching"), 20_000);
+  const agents = agentsOf(hearth.dataDir);
+  expect(agents).not.toEqual([]);
+  for (const pid of agents) process.kill(pid, "SIGKILL");
 }
 
 /** Processes that run the agent's bundle out of this data directory. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +14,8 @@ const READY_MS_MAX = 60_000;
 /** Grace for running invocations (10 s), then the end of every instance. */
 const EXIT_MS_MAX = 40_000;
 const LEFTOVERS_MS_MAX = 10_000;
+/** For whoever looks for the cause of a failure: the logs of all servers under test. */
+const LOG_FILE = process.env["HEARTH_TEST_LOG"];
 const LOG_LENGTH_MAX = 200_000;
 
 export type HearthProcessOptions = {
@@ -88,6 +90,7 @@ export class HearthProcess {
     this.#exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal ?? "")));
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.log = (this.log + text).slice(-LOG_LENGTH_MAX);
+      if (LOG_FILE !== undefined) appendFileSync(LOG_FILE, text);
     });
     this.url = await this.#ready(child);
     this.#needsCleanUp = true;
