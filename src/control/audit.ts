@@ -64,7 +64,7 @@ function brokenInstance(instance: Instance, inventory: Inventory): string | unde
       return `${container.id} is idle, but not listed`;
   }
   if (usedMiB + instance.freeMemoryMiB !== instance.shape.memoryMiB) return "its ledger of memory is wrong";
-  if (instance.freeMemoryMiB < 0) return "its containers take more than its size";
+  if (instance.freeMemoryMiB + instance.leavingMemoryMiB < 0) return "its containers take more than its size";
   const blanks = RUNTIMES.reduce((sum, runtime) => sum + instance.blanks[runtime].length, 0);
   const isCounted =
     counts.running === instance.runningCount &&

@@ -11,6 +11,7 @@ import { audit } from "./audit.ts";
 import { Backoff } from "./backoff.ts";
 import { place } from "./placement/place.ts";
 import { instanceFrom } from "./pool/adoption.ts";
+import { evict } from "./pool/eviction.ts";
 import { Container, Instance } from "./pool/instance.ts";
 import { Inventory } from "./pool/inventory.ts";
 import { isBelowTarget, missingBlanks, surplusIn } from "./pool/refill.ts";
@@ -158,6 +159,8 @@ export class ControlPlane {
       this.#inventory.forgetIdle(container);
     } else {
       this.#counters.coldStarts++;
+      // Only now has a launch led to anything: an instance may join and yet be of no use.
+      this.#launches.succeeded();
       if (instance.place === "warming") this.#assign(instance, invocation.accountId);
       instance.resize(container, invocation.memoryMiB);
       instance.usedRuntimes.add(container.runtime);
@@ -287,7 +290,9 @@ export class ControlPlane {
   #backOffCreation(instance: Instance): void {
     instance.creations.failed(this.#nowMs);
     const isHopeless = instance.creations.failures >= this.#settings.createFailuresMax && instance.runningCount === 0;
-    if (isHopeless && instance.place !== "draining") this.#terminate(instance, "it cannot make containers");
+    if (!isHopeless || instance.place === "draining") return;
+    this.#terminate(instance, "it cannot make containers");
+    this.#backOffLaunch(); // The next one may fare no better.
   }
 
   #retired(functionKey: FunctionKey): void {
@@ -337,7 +342,6 @@ export class ControlPlane {
   }
 
   #launched(instance: Instance): void {
-    this.#launches.succeeded();
     this.#inventory.move(instance, "warming", this.#nowMs);
     this.#mayDrain = true;
     this.#wantRefill(this.#nowMs);
@@ -353,6 +357,10 @@ export class ControlPlane {
       if (container.lease === undefined) continue;
       this.#inventory.leases.set(container.lease.id, container);
       this.#admission.adopt(container.lease.invocation.accountId);
+    }
+    // Two servers in a row may have ordered more than fits, each unaware of what the other had under way.
+    for (const container of evict(instance, undefined, -instance.freeMemoryMiB) ?? []) {
+      this.#destroy(container, "the instance holds more than its size");
     }
     this.#mayDrain = true;
     this.#wantRefill(this.#nowMs);

@@ -5,10 +5,15 @@ import type { Container, Instance } from "./instance.ts";
  * Chooses what an instance gives up to gain memory: blank containers of other runtimes first (they
  * cost a start, not a function's warm state), then the idle container that has been idle longest.
  *
+ * @param runtime whose blank containers are spared; undefined: none.
  * @param neededMiB memory to gain; zero or less asks for nothing.
  * @returns what to give up, or undefined when all of it is not enough.
  */
-export function evict(instance: Instance, runtime: RuntimeName, neededMiB: number): Container[] | undefined {
+export function evict(
+  instance: Instance,
+  runtime: RuntimeName | undefined,
+  neededMiB: number,
+): Container[] | undefined {
   if (neededMiB <= 0) return [];
   const candidates: Container[] = [];
   for (const container of instance.containers.values()) {
