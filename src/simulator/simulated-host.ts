@@ -22,6 +22,8 @@ const BAD_OUTCOMES: readonly Outcome[] = [
 /** Agents without a server dial again after at most this long. */
 const REDIAL_MS_MAX = 2000;
 /** Failing launches and pools that are refilled for hours; thrashing has thousands. */
+/** The core's pauses grow to this many times the first one. */
+const BACKOFF_FACTOR_MAX = 64;
 const LAUNCHES_FREE = 1000;
 const LAUNCHES_PER_INVOCATION_MAX = 10;
 
@@ -196,10 +198,14 @@ export class SimulatedHost {
     if (knownMiB > capacity.memoryMiB) violated(`instances of ${knownMiB} MiB on a host of ${capacity.memoryMiB} MiB`);
   }
 
-  /** More launches than any load explains: the core ends what it has just begun, again and again. */
+  /**
+   * More launches than any load explains: the core ends what it has just begun, again and again. On a host where
+   * nothing works it may go on trying, at the pace of its longest pause.
+   */
   #checkThrift(): void {
     const { launched, arrived } = this.#report;
-    if (launched > LAUNCHES_FREE + LAUNCHES_PER_INVOCATION_MAX * arrived) {
+    const tries = this.#stage.nowMs / (BACKOFF_FACTOR_MAX * this.#world.settings.launchBackoffMs);
+    if (launched > LAUNCHES_FREE + LAUNCHES_PER_INVOCATION_MAX * arrived + tries) {
       violated(`${launched} instances were launched for ${arrived} invocations`);
     }
   }
