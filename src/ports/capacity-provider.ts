@@ -13,6 +13,8 @@ export type LaunchOrder = {
   readonly serverSocketPath: string;
   /** Secret of this instance; the agent shows it in its first message. */
   readonly token: string;
+  /** Called when the agent's process has ended, however it did; only in the server that launched it. */
+  onExit(reason: string): void;
 };
 
 /** Where instances come from. An instance is ready when its agent joins, not when `launch` resolves. */

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import type { AccountId, InstanceId, InvocationId } from "../model/ids.ts";
 import type { InstanceReport } from "../model/instance.ts";
@@ -76,19 +77,22 @@ export class AgentEndpoint {
   readonly #options: AgentEndpointOptions;
   readonly #listener: NetServer;
   readonly #connections = new Map<InstanceId, AgentConnection>();
-  readonly #silenceCheck: NodeJS.Timeout;
+  #silenceCheck: NodeJS.Timeout | undefined;
 
   constructor(options: AgentEndpointOptions) {
     this.#options = options;
     this.#listener = createServer((socket) => this.#accept(socket));
-    this.#silenceCheck = setInterval(() => this.#cutSilent(), Math.ceil(options.silenceMsMax / 4));
   }
 
-  listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async listen(): Promise<void> {
+    const { socketPath, silenceMsMax } = this.#options;
+    // A server that was killed leaves it behind. Nobody listens there: the data directory is locked by us.
+    await rm(socketPath, { force: true });
+    await new Promise<void>((resolve, reject) => {
       this.#listener.once("error", reject);
-      this.#listener.listen(this.#options.socketPath, () => resolve());
+      this.#listener.listen(socketPath, resolve);
     });
+    this.#silenceCheck = setInterval(() => this.#cutSilent(), Math.ceil(silenceMsMax / 4));
   }
 
   /** @returns false when no agent of that instance is joined. */

@@ -279,11 +279,18 @@ export class Server {
     log.info({ instanceId, subPool, ...shape, reason }, "launching an instance");
     this.#launched.add(instanceId);
     try {
-      await provider.launch({ instanceId, subPool, shape, serverSocketPath: socketPath, token: tokenOf(instanceId) });
+      const token = tokenOf(instanceId);
+      const onExit = (why: string) => this.#exited(instanceId, why);
+      await provider.launch({ instanceId, subPool, shape, serverSocketPath: socketPath, token, onExit });
     } catch (error) {
       log.error({ instanceId, error }, "an instance could not be launched");
       this.feed({ kind: "LaunchFailed", instanceId, code: "LAUNCH_FAILED" });
     }
+  }
+
+  /** A joined agent's end is noticed by its connection; before that, this is how a failed start is. */
+  #exited(instanceId: InstanceId, reason: string): void {
+    if (!this.#ending.has(instanceId) && !this.#endpoint.isJoined(instanceId)) this.#lost(instanceId, reason);
   }
 
   #endInstance(instanceId: InstanceId, reason: string): void {

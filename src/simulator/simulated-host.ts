@@ -21,9 +21,9 @@ const BAD_OUTCOMES: readonly Outcome[] = [
 ];
 /** Agents without a server dial again after at most this long. */
 const REDIAL_MS_MAX = 2000;
-/** Failing launches and pools that are refilled for hours; thrashing has thousands. */
 /** The core's pauses grow to this many times the first one. */
 const BACKOFF_FACTOR_MAX = 64;
+/** Failing launches and pools that are refilled for hours; thrashing has thousands. */
 const LAUNCHES_FREE = 1000;
 const LAUNCHES_PER_INVOCATION_MAX = 10;
 

@@ -61,7 +61,7 @@ export type Hearth = {
 const ADOPTION_MS_MAX = 3_000;
 const ADOPTION_POLL_MS = 20;
 /** An idle container keeps its CPU for this long, so that a busy function is not frozen between calls. */
-const FREEZE_AFTER_MS = 10;
+const FREEZE_AFTER_MS = 500;
 const HEARTBEAT_MS = 1_000;
 /** A dead agent's connection closes at once; this is for one that hangs. */
 const SILENCE_MS_MAX = 5_000;
@@ -75,146 +75,149 @@ const SOCKET_PATH_BYTES_MAX = 100;
  * @throws HearthError DATA_IN_USE, STORE_NEWER, STORE_FAILED, PROVIDER_UNAVAILABLE; Error when the port is taken.
  */
 export async function startHearth(options: HearthOptions): Promise<Hearth> {
-  const { dataDir, log, region } = options;
-  await makeDataDir(dataDir);
-  const store = await openSqliteStore(dataDir);
+  const closers: Closer[] = [];
   try {
-    return await startOn(store, options);
+    return await compose(options, closers);
   } catch (error) {
-    log.debug({ error }, "start failed");
-    await store.close();
+    await closeAll(closers, 0);
     throw error;
   }
-  async function startOn(store: Store, { host, port, network, provider: choice }: HearthOptions): Promise<Hearth> {
-    const secret = await serverSecret(store);
-    const accessKeys = await createAccessKeyRing(store);
-    await writeRootKey(dataDir, accessKeys);
-    const codeStore = await createFilesCodeStore(join(dataDir, "code"));
-    const onDamage = (what: string, error: unknown) => log.error({ error }, what);
-    const catalog = await createCatalog({ store, codeStore, clock: systemClock, region, onDamage });
-    const logs = await openFilesLogStore({
-      dir: join(dataDir, "logs"),
-      onLost: (why) => log.error({}, `log lines of functions are being lost: ${why}`),
-    });
-    const imagesDir = join(dataDir, "images");
-    const nodeBinaries = findNodeBinaries();
-    const provider = await chooseProvider(choice, {
-      dataDir,
-      imagesDir,
-      ...(await buildBundles(imagesDir)),
-      nodeBinaries: nodeBinaries.paths,
-      nodePath: process.execPath,
-      network,
-      log,
-    });
-    const settings = settingsFor(provider.capacity, nodeBinaries.missing, options.settings);
-    const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
-    const control = new ControlPlane(settings);
-    const metrics = new Metrics({
-      pools: () => control.snapshot(systemClock.monotonicMs()),
-      eventQueue: () => ({ length: queue.length, oldestAcceptedMs: queue.oldestAcceptedMs }),
-      lostLogBytes: () => logs.lostBytes,
-    });
-    const leftOver = new Set<InstanceId>(await provider.list());
-    const server = new Server({
-      control,
-      provider,
-      socketPath: socketPathIn(dataDir),
-      welcome: {
-        freezeAfterMs: FREEZE_AFTER_MS,
-        heartbeatMs: HEARTBEAT_MS,
-        orphanMs: ORPHAN_MS,
-        blankMemoryMiB: settings.blankMemoryMiB,
-      },
-      silenceMsMax: SILENCE_MS_MAX,
-      tokenOf: (instanceId) => createHmac("sha256", secret).update(`agent ${instanceId}`).digest("hex"),
-      leftOver,
-      codeDir: (sha256Hex) => codeStore.dir(sha256Hex),
-      logs,
-      metrics,
-      region,
-      clock: systemClock,
-      log,
-      onAdopted: (id) => queue.adopt(id),
-      onOrphan: (id, answer, acknowledge) => queue.settle(id, answer, acknowledge),
-    });
-    const queue = new AsyncQueue({
-      events: store.events,
-      resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
-      run: (request, retries, answer) => void server.run(request, "asynchronous", retries, answer),
-      decide: (attempt, nowMs) => decideRetry(attempt, retrySettings, nowMs),
-      runningMax: retrySettings.runningMax,
-      queueLengthMax: retrySettings.queueLengthMax,
-      queueBytesMax: retrySettings.queueBytesMax,
-      clock: systemClock,
-      log,
-    });
-    await queue.load();
-    catalog.onRetired((key) => server.retire(key));
-    await server.start();
-    const http = createHttpServer({
-      host,
-      port,
-      region,
-      accessKeys,
-      clock: systemClock,
-      onError: (error) => log.error({ error }, "a request failed"),
-    });
-    let address: { host: string; port: number };
-    try {
-      address = await http.listen();
-    } catch (error) {
-      await server.shutdown(0); // Nothing was launched yet; instances of an earlier server end.
-      throw error;
-    }
-    const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
-    const invoker: Invoker = {
-      invoke: (request, answer) => server.run(request, "synchronous", 0, answer),
-      enqueue: (request) => queue.accept(request),
-    };
-    addLambdaRoutes(http, {
-      catalog,
-      codeStore,
-      invoker,
-      clock: systemClock,
-      region,
-      url,
-      secret,
-      concurrentExecutionsMax: settings.accountConcurrencyMax,
-    });
-    const view = createAdminView({ ...options, url, provider, control, settings, catalog, accessKeys, store, queue });
-    const closeAdminRoutes = addAdminRoutes({
-      addRoute: (method, path, handler) =>
-        http.addRoute(method, path, handler, path === "/healthz" ? { access: "open" } : {}),
-      view,
-      logs,
-      metrics,
-    });
-    await adopt(server, provider, leftOver, log);
-    server.keepPools();
-    queue.start();
+}
 
-    let stopping: Promise<void> | undefined;
-    const stop = async (graceMs: number) => {
-      queue.close();
-      closeAdminRoutes(); // Those who follow a log would otherwise hold up the end.
-      const closed = http.close(graceMs);
-      await server.shutdown(graceMs);
-      await closed;
-      catalog.close();
-      await logs.close();
-      await store.close();
-    };
-    return {
-      url,
-      provider,
-      missingRuntimes: nodeBinaries.missing,
-      stop: (graceMs) => {
-        stopping ??= stop(graceMs);
-        return stopping;
-      },
-    };
-  }
+/** Ends one part of a server; what runs may take `graceMs` to finish. */
+type Closer = (graceMs: number) => void | Promise<void>;
+
+/** Last opened, first closed. */
+async function closeAll(closers: Closer[], graceMs: number): Promise<void> {
+  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close(graceMs);
+}
+
+async function compose(options: HearthOptions, closers: Closer[]): Promise<Hearth> {
+  const { dataDir, log, region, host, port, network } = options;
+  await makeDataDir(dataDir);
+  const store = await openSqliteStore(dataDir);
+  closers.push(() => store.close());
+  const secret = await serverSecret(store);
+  const accessKeys = await createAccessKeyRing(store);
+  await writeRootKey(dataDir, accessKeys);
+  const codeStore = await createFilesCodeStore(join(dataDir, "code"));
+  const onDamage = (what: string, error: unknown) => log.error({ error }, what);
+  const catalog = await createCatalog({ store, codeStore, clock: systemClock, region, onDamage });
+  closers.push(() => catalog.close());
+  const logs = await openFilesLogStore({
+    dir: join(dataDir, "logs"),
+    onLost: (why) => log.error({}, `log lines of functions are being lost: ${why}`),
+  });
+  closers.push(() => logs.close());
+  const imagesDir = join(dataDir, "images");
+  const nodeBinaries = findNodeBinaries();
+  const provider = await chooseProvider(options.provider, {
+    dataDir,
+    imagesDir,
+    ...(await buildBundles(imagesDir)),
+    nodeBinaries: nodeBinaries.paths,
+    nodePath: process.execPath,
+    network,
+    log,
+  });
+  const settings = settingsFor(provider.capacity, nodeBinaries.missing, options.settings);
+  const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
+  const control = new ControlPlane(settings);
+  const metrics = new Metrics({
+    pools: () => control.snapshot(systemClock.monotonicMs()),
+    eventQueue: () => ({ length: queue.length, oldestAcceptedMs: queue.oldestAcceptedMs }),
+    lostLogBytes: () => logs.lostBytes,
+  });
+  const leftOver = new Set<InstanceId>(await provider.list());
+  const server = new Server({
+    control,
+    provider,
+    socketPath: socketPathIn(dataDir),
+    welcome: {
+      freezeAfterMs: FREEZE_AFTER_MS,
+      heartbeatMs: HEARTBEAT_MS,
+      orphanMs: ORPHAN_MS,
+      blankMemoryMiB: settings.blankMemoryMiB,
+    },
+    silenceMsMax: SILENCE_MS_MAX,
+    tokenOf: (instanceId) => createHmac("sha256", secret).update(`agent ${instanceId}`).digest("hex"),
+    leftOver,
+    codeDir: (sha256Hex) => codeStore.dir(sha256Hex),
+    logs,
+    metrics,
+    region,
+    clock: systemClock,
+    log,
+    onAdopted: (id) => queue.adopt(id),
+    onOrphan: (id, answer, acknowledge) => queue.settle(id, answer, acknowledge),
+  });
+  const queue = new AsyncQueue({
+    events: store.events,
+    resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
+    run: (request, retries, answer) => void server.run(request, "asynchronous", retries, answer),
+    decide: (attempt, nowMs) => decideRetry(attempt, retrySettings, nowMs),
+    runningMax: retrySettings.runningMax,
+    queueLengthMax: retrySettings.queueLengthMax,
+    queueBytesMax: retrySettings.queueBytesMax,
+    clock: systemClock,
+    log,
+  });
+  await queue.load();
+  catalog.onRetired((key) => server.retire(key));
+  await server.start();
+  const http = createHttpServer({
+    host,
+    port,
+    region,
+    accessKeys,
+    clock: systemClock,
+    onError: (error) => log.error({ error }, "a request failed"),
+  });
+  closers.push(async (graceMs) => {
+    queue.close();
+    const closed = http.close(graceMs);
+    await server.shutdown(graceMs);
+    await closed;
+  });
+  const address = await http.listen();
+  const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+  const invoker: Invoker = {
+    invoke: (request, answer) => server.run(request, "synchronous", 0, answer),
+    enqueue: (request) => queue.accept(request),
+  };
+  addLambdaRoutes(http, {
+    catalog,
+    codeStore,
+    invoker,
+    clock: systemClock,
+    region,
+    url,
+    secret,
+    concurrentExecutionsMax: settings.accountConcurrencyMax,
+  });
+  const view = createAdminView({ ...options, url, provider, control, settings, catalog, accessKeys, store, queue });
+  const closeAdminRoutes = addAdminRoutes({
+    addRoute: (method, path, handler) =>
+      http.addRoute(method, path, handler, path === "/healthz" ? { access: "open" } : {}),
+    view,
+    logs,
+    metrics,
+  });
+  closers.push(closeAdminRoutes); // Those who follow a log would otherwise hold up the end.
+  await adopt(server, provider, leftOver, log);
+  server.keepPools();
+  queue.start();
+
+  let stopping: Promise<void> | undefined;
+  return {
+    url,
+    provider,
+    missingRuntimes: nodeBinaries.missing,
+    stop: (graceMs) => {
+      stopping ??= closeAll(closers, graceMs);
+      return stopping;
+    },
+  };
 }
 
 /** Waits until the instances of an earlier server have joined; ends those that do not. */

@@ -79,7 +79,14 @@ export class AgentHarness {
   async launch(): Promise<InstanceId> {
     const instanceId = `i-${randomUUID()}` as InstanceId;
     const shape = { memoryMiB: 1024, cpuMilli: 1000 };
-    const order = { instanceId, subPool: "fixed", shape, serverSocketPath: this.socketPath, token: "secret" } as const;
+    const order = {
+      instanceId,
+      subPool: "fixed",
+      shape,
+      serverSocketPath: this.socketPath,
+      token: "secret",
+      onExit: () => {},
+    } as const;
     await this.provider.launch(order);
     await this.next("hello");
     return instanceId;

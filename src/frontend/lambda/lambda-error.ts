@@ -66,8 +66,10 @@ export function lambdaErrorOf(code: ErrorCode, detail?: string): LambdaError {
   const { public: type, status, fault, says } = ERROR_CODES[code];
   const headers = { [CODE_HEADER]: code };
   if (status === 429) {
-    const message = code === "CONCURRENCY_LIMIT" ? "Rate Exceeded." : says;
-    const members = { Reason: "ConcurrentInvocationLimitExceeded", ...USER };
+    // Lambda's reason only where it is the reason: the account is at its limit.
+    const isLimit = code === "CONCURRENCY_LIMIT";
+    const message = isLimit ? "Rate Exceeded." : says;
+    const members = isLimit ? { Reason: "ConcurrentInvocationLimitExceeded", ...USER } : USER;
     return new LambdaError(type, status, message, members, { ...headers, "Retry-After": RETRY_AFTER_S });
   }
   const members = { Type: fault === "caller" ? "User" : "Service" };

@@ -89,7 +89,7 @@ async function kill(identities: readonly ProcessIdentity[]): Promise<void> {
 /** Detached: it outlives a server that is killed, and is adopted by the next one. */
 async function startAgent(
   { agentBundlePath, runtimesDir, nodeBinaries, nodePath, log }: ProcessProviderOptions,
-  { instanceId, subPool, shape, serverSocketPath, token }: LaunchOrder,
+  { instanceId, subPool, shape, serverSocketPath, token, onExit }: LaunchOrder,
   workDir: string,
 ): Promise<ChildProcess> {
   const config: AgentConfig = {
@@ -110,6 +110,7 @@ async function startAgent(
     stdio: ["ignore", "ignore", "pipe"],
   });
   await once(agent, "spawn");
+  agent.once("exit", (status, signal) => onExit(`its agent's process ended: ${signal ?? `status ${status}`}`));
   const stderr = agent.stderr as Readable & { unref(): void };
   createInterface({ input: stderr }).on("line", (line) => log(instanceId, line));
   // Instances do not keep the server alive.

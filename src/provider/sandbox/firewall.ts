@@ -22,7 +22,7 @@ export function firewallRules(table: string, interfaces: string, range: Network4
       }
       chain forward {
         type filter hook forward priority ${FILTER_PRIORITY}; policy accept;
-        iifname "${interfaces}" ip daddr 169.254.0.0/16 drop
+        iifname "${interfaces}" ip daddr { 169.254.0.0/16, ${network} } drop
         iifname "${interfaces}" ip saddr != ${network} drop
         iifname "${interfaces}" meta nfproto ipv6 drop
         oifname "${interfaces}" ct state established,related accept

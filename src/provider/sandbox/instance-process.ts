@@ -24,6 +24,8 @@ export type InstanceProcess = {
   readonly logPath: string;
   /** Called while the process waits in its network namespace. */
   readonly prepare: (pid: number) => Promise<void>;
+  /** Called when the process has ended after a successful start. */
+  readonly onExit: (reason: string) => void;
 };
 
 /**
@@ -52,6 +54,9 @@ export async function startInstance(instance: InstanceProcess): Promise<void> {
     await Promise.race([once(stdout, "data", { signal: AbortSignal.timeout(READY_TIMEOUT_MS) }), early]);
     await instance.prepare(child.pid as number);
     stdin.end("go\n");
+    child.once("exit", (status, signal) => {
+      instance.onExit(`its agent's process ended: ${signal ?? `status ${status}`}; its log: ${instance.logPath}`);
+    });
   } catch (error) {
     child.kill("SIGKILL");
     throw error;

@@ -90,6 +90,7 @@ class SandboxProvider implements CapacityProvider {
           agentGroup.addProcess(pid);
           await this.#parts.network?.connect(slot, pid);
         },
+        onExit: order.onExit,
       });
       this.#parts.log.info({ instanceId: order.instanceId, slot, shape: order.shape }, "sandbox started");
     } catch (error) {

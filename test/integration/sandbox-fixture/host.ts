@@ -47,7 +47,7 @@ export class SandboxHost {
     const order = { instanceId: name as InstanceId, subPool: "fixed", shape, token: "secret" } as const;
     const { promise: joined, resolve } = Promise.withResolvers<void>();
     this.#joined.set(name, resolve);
-    await this.provider.launch({ ...order, serverSocketPath: this.#socketPath });
+    await this.provider.launch({ ...order, serverSocketPath: this.#socketPath, onExit: () => {} });
     const late = delay(JOIN_TIMEOUT_MS, "late", { ref: false });
     if ((await Promise.race([joined, late])) === "late") throw new Error(`the agent of ${name} did not join`);
     return new TestInstance(this, name);
