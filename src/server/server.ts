@@ -69,6 +69,8 @@ export class Server {
   /** Results that agents of an earlier server announced, by invocation. */
   readonly #announced = new Map<InvocationId, InstanceId>();
   #onIdle: (() => void) | undefined;
+  /** Instances are being ended for good: the core has nothing more to decide about them. */
+  #isClosing = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -128,6 +130,7 @@ export class Server {
   async shutdown(graceMs: number): Promise<void> {
     this.feed({ kind: "ShutdownBegan" });
     await this.#idleWithin(graceMs);
+    this.#isClosing = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#timerAtMs = Number.NEGATIVE_INFINITY;
@@ -301,7 +304,7 @@ export class Server {
       this.#ending.delete(instanceId);
       this.#launched.delete(instanceId);
       this.#forgetAnnounced(instanceId);
-      this.feed({ kind: "InstanceLost", instanceId, reason });
+      if (!this.#isClosing) this.feed({ kind: "InstanceLost", instanceId, reason });
     });
     this.#ending.set(instanceId, ended);
   }
