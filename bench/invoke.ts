@@ -54,6 +54,7 @@ await inWorkspace(async (folder) => {
   try {
     for (const side of withFunction("one")) await checkEcho(side);
     const one = await compare({ callers: 1, sides: withFunction("one") });
+    await growPool(hearth, "many");
     const many = await compare({ callers: MANY, sides: withFunction("many") });
     report(one, many, throttledPeriods(hearth.dataDir));
   } finally {
@@ -66,6 +67,18 @@ async function checkEcho({ name, url, headers }: Side): Promise<void> {
   const answer = await fetch(url, { method: "POST", body: BODY, headers: headers() });
   const text = await answer.text();
   if (text !== BODY.toString()) throw new Error(`${name} answers ${answer.status} ${text} instead of the event`);
+}
+
+/** As many callers as later, until they find all the containers they want: none is made while it is measured. */
+async function growPool(hearth: HearthServer, functionName: string): Promise<void> {
+  const side = hearth.side(HEARTH, functionName);
+  const count = async () => (await hearth.pools()).instances.flatMap(({ containers }) => containers).length;
+  for (let before = -1, now = await count(); now > before; before = now, now = await count()) {
+    await load({ side, body: BODY, callers: MANY, seconds: WARM_UP_SECONDS });
+    await hearth.until(({ instances }) =>
+      instances.every(({ containers }) => !containers.some(({ state }) => state === "creating")),
+    );
+  }
 }
 
 async function compare({ callers, sides }: Load): Promise<Map<string, Figures>> {
