@@ -12,6 +12,7 @@ import {
   type ServerMessage,
 } from "../protocol/agent-protocol.ts";
 import { encodeFrame, FrameDecoder } from "../protocol/frame.ts";
+import { FrameWriter } from "../protocol/frame-writer.ts";
 
 export type AgentEndpointOptions = {
   readonly socketPath: string;
@@ -36,40 +37,34 @@ const HELLO_MS_MAX = 5_000;
 /** An agent that reads so slowly that this much waits to be sent to it counts as lost. */
 const UNSENT_BYTES_MAX = 256 * 1024 * 1024;
 
-/** One joined agent. What is sent in one turn of the event loop leaves in one write. */
+/** One joined agent. */
 class AgentConnection {
   readonly instanceId: InstanceId;
   readonly #socket: Socket;
-  #unsent: Buffer[] = [];
+  readonly #writer: FrameWriter;
   heardMs: number;
 
   constructor(instanceId: InstanceId, socket: Socket, heardMs: number) {
     this.instanceId = instanceId;
     this.#socket = socket;
+    this.#writer = new FrameWriter(socket);
     this.heardMs = heardMs;
   }
 
   send(message: ServerMessage, payload?: Buffer): void {
-    if (this.#unsent.length === 0) setImmediate(this.#flush);
-    this.#unsent.push(encodeFrame(message, payload));
+    if (this.#socket.destroyed) return;
+    this.#writer.send(encodeFrame(message, payload));
+    if (this.#writer.unsentBytes > UNSENT_BYTES_MAX) this.#socket.destroy();
   }
 
   end(): void {
-    this.#flush();
+    this.#writer.flush();
     this.#socket.end();
   }
 
   destroy(): void {
     this.#socket.destroy();
   }
-
-  readonly #flush = (): void => {
-    const frames = this.#unsent;
-    if (frames.length === 0 || this.#socket.destroyed) return;
-    this.#unsent = [];
-    this.#socket.write(frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames));
-    if (this.#socket.writableLength > UNSENT_BYTES_MAX) this.#socket.destroy();
-  };
 }
 
 /** Where agents dial in. It knows who is there and passes messages on; what they mean is the server's. */

@@ -5,6 +5,8 @@ import { invalidRequestContent, lambdaErrorOf, sendError } from "./lambda-error.
 /** Largest response of a function that Lambda passes on (6 MiB and 100 bytes). */
 const RESPONSE_BYTES_MAX = 6_291_556;
 
+const ONE_WRITE_BYTES_MAX = 16 * 1024;
+
 /** Answers a caller that waited for an execution. */
 export function sendInvokeAnswer(response: ServerResponse, request: InvokeRequest, answer: InvokeAnswer): void {
   if (answer.kind === "rejected") return sendError(response, request.id, lambdaErrorOf(answer.code));
@@ -65,7 +67,9 @@ function send(
   if (isFunctionError) headers.push("X-Amz-Function-Error", "Unhandled");
   if (logTail !== undefined) headers.push("X-Amz-Log-Result", logTail.toString("base64"));
   response.writeHead(200, headers);
-  response.end(body);
+  // A short body as a string of its bytes leaves in one write with the head; Node writes a buffer behind it, as a second part.
+  if (body.length <= ONE_WRITE_BYTES_MAX) response.end(body.toString("latin1"), "latin1");
+  else response.end(body);
 }
 
 function errorBody(errorType: string, errorMessage: string): Buffer {
