@@ -5,7 +5,8 @@ import { eventually } from "./server-fixture/eventually.ts";
 import { HearthProcess } from "./server-fixture/hearth-process.ts";
 import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
 
-const SLOW = 'exports.handler = async ({ ms = 0 }) => { console.log("BEGAN"); await new Promise((r) => setTimeout(r, ms)); return "done"; };';
+const SLOW =
+  'exports.handler = async ({ ms = 0 }) => { console.log("BEGAN"); await new Promise((r) => setTimeout(r, ms)); return "done"; };';
 
 for (const provider of ["process", "sandbox"] as const) {
   describe(`kill -9 of an agent, ${provider}`, provider === "sandbox" ? needsSandbox : {}, () => {
@@ -18,15 +19,27 @@ for (const provider of ["process", "sandbox"] as const) {
 
       const calls = Promise.all([lambda.invoke("slow", { ms: 50_000 }), lambda.invoke("slow", { ms: 50_000 })]);
       expect((await lambda.invoke("event", { ms: 2000 }, { type: "Event" })).status).toBe(202);
-      await eventually(() => hearth.status(), ({ counts }) => counts.runningInvocations === 3, 20_000);
-      await eventually(() => hearth.functionLog("event"), (log) => log.includes("BEGAN"), 20_000);
+      await eventually(
+        () => hearth.status(),
+        ({ counts }) => counts.runningInvocations === 3,
+        20_000,
+      );
+      await eventually(
+        () => hearth.functionLog("event"),
+        (log) => log.includes("BEGAN"),
+        20_000,
+      );
       await killAgents(hearth);
 
       for (const { status, errorType, headers } of await calls) {
         expect([status, errorType, headers["x-hearth-error-code"]]).toEqual([500, "ServiceException", "INSTANCE_LOST"]);
       }
       expect((await lambda.invoke("slow")).json).toBe("done");
-      await eventually(() => hearth.status(), ({ counts }) => counts.queuedEvents === 0, 30_000);
+      await eventually(
+        () => hearth.status(),
+        ({ counts }) => counts.queuedEvents === 0,
+        30_000,
+      );
       const log = await hearth.functionLog("event");
       expect(log.match(/^RETRY RequestId: /gm)).toHaveLength(1);
       expect(log.match(/^REPORT /gm)).toHaveLength(1);
@@ -51,12 +64,20 @@ for (const provider of ["process", "sandbox"] as const) {
       const answered = () => outcomes.get("200") ?? 0;
       while (kills < 3) {
         const before = answered();
-        await eventually(async () => answered(), (count) => count >= before + 20, 30_000);
+        await eventually(
+          async () => answered(),
+          (count) => count >= before + 20,
+          30_000,
+        );
         await killAgents(hearth);
         kills++;
       }
       const before = answered();
-      await eventually(async () => answered(), (count) => count >= before + 20, 30_000);
+      await eventually(
+        async () => answered(),
+        (count) => count >= before + 20,
+        30_000,
+      );
       isOver = true;
       await Promise.all(callers);
       expect([...outcomes.keys()].filter((outcome) => !["200", "500 ServiceException"].includes(outcome))).toEqual([]);
@@ -67,7 +88,11 @@ for (const provider of ["process", "sandbox"] as const) {
 
 /** All that have joined; one that is still starting is another story. */
 async function killAgents(hearth: HearthProcess): Promise<void> {
-  await eventually(() => hearth.pools(), ({ instances }) => instances.every(({ state }) => state !== "launching"), 20_000);
+  await eventually(
+    () => hearth.pools(),
+    ({ instances }) => instances.every(({ state }) => state !== "launching"),
+    20_000,
+  );
   const agents = agentsOf(hearth.dataDir);
   expect(agents).not.toEqual([]);
   for (const pid of agents) process.kill(pid, "SIGKILL");

@@ -32,7 +32,9 @@ done
 
 for (const provider of ["process", "sandbox"] as const) {
   describe(`kill -9 of the server, ${provider}`, provider === "sandbox" ? needsSandbox : {}, () => {
-    test("loses no acknowledged function and no accepted event, and marks what runs again", { timeout: TIMEOUT_MS }, async () => {
+    test("loses no acknowledged function and no accepted event, and marks what runs again", {
+      timeout: TIMEOUT_MS,
+    }, async () => {
       await using hearth = await HearthProcess.start({ provider, env: { HEARTH_ASYNC_RETRY_SECONDS: "1,1" } });
       const lambda = new LambdaCaller(() => hearth.url);
       const witnessFile = join(hearth.dataDir, "witness");
@@ -51,7 +53,11 @@ for (const provider of ["process", "sandbox"] as const) {
         await load.end();
         await hearth.start();
       }
-      await eventually(() => hearth.status(), ({ counts }) => counts.queuedEvents === 0, DRAINED_MS_MAX);
+      await eventually(
+        () => hearth.status(),
+        ({ counts }) => counts.queuedEvents === 0,
+        DRAINED_MS_MAX,
+      );
       expect((await hearth.status()).counts.queuedEvents).toBe(0);
 
       for (const [name, description] of acknowledged.functions) {
@@ -64,11 +70,17 @@ for (const provider of ["process", "sandbox"] as const) {
       }
       const seen = provider === "process" ? readFileSync(witnessFile, "utf8") : await hearth.functionLog("witness");
       if (provider === "process") {
-        expect(acknowledged.events.filter((id) => !seen.includes(`ENDED ${id}`)), "lost").toEqual([]);
+        expect(
+          acknowledged.events.filter((id) => !seen.includes(`ENDED ${id}`)),
+          "lost",
+        ).toEqual([]);
       }
-      const unmarked = seen.match(/^BEGAN \S+ 0$/gm) ?? [];
+      const unmarked: string[] = seen.match(/^BEGAN \S+ 0$/gm) ?? [];
       expect(unmarked.length).toBeGreaterThan(0);
-      expect(unmarked.filter((line, i) => unmarked.indexOf(line) !== i), "ran again without being marked").toEqual([]);
+      expect(
+        unmarked.filter((line, i) => unmarked.indexOf(line) !== i),
+        "ran again without being marked",
+      ).toEqual([]);
       expect(await hearth.stop()).toBe(0);
       expect(await hearth.leftovers()).toEqual([]);
     });
@@ -95,10 +107,18 @@ for (const provider of ["process", "sandbox"] as const) {
       };
       await lambda.deploy("slow", { files, timeoutS: 30 });
       expect((await lambda.invoke("slow", {}, { type: "Event" })).status).toBe(202);
-      await eventually(() => hearth.functionLog("slow"), (log) => log.includes("BEGAN"), 20_000);
+      await eventually(
+        () => hearth.functionLog("slow"),
+        (log) => log.includes("BEGAN"),
+        20_000,
+      );
       await hearth.kill();
       await hearth.start();
-      await eventually(() => hearth.status(), ({ counts }) => counts.queuedEvents === 0, 30_000);
+      await eventually(
+        () => hearth.status(),
+        ({ counts }) => counts.queuedEvents === 0,
+        30_000,
+      );
       const log = await hearth.functionLog("slow");
       expect([log.match(/BEGAN/g)?.length, log.match(/ENDED/g)?.length, log.includes("RETRY")]).toEqual([1, 1, false]);
     });

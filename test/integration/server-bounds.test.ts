@@ -20,7 +20,8 @@ describe("a server under pressure", needsSandbox, () => {
     hearth = await HearthProcess.start({ provider: "sandbox" });
     lambda = new LambdaCaller(() => hearth.url);
     const files = {
-      "index.js": "exports.handler = async ({ ms = 0 }) => { await new Promise((r) => setTimeout(r, ms)); return ms; };",
+      "index.js":
+        "exports.handler = async ({ ms = 0 }) => { await new Promise((r) => setTimeout(r, ms)); return ms; };",
     };
     await lambda.deploy("slow", { files, timeoutS: 60 });
   });
@@ -61,7 +62,11 @@ describe("a server under pressure", needsSandbox, () => {
       call.end('{"ms":2000}');
       return call;
     });
-    await eventually(() => hearth.status(), ({ counts }) => counts.runningInvocations > 0, 20_000);
+    await eventually(
+      () => hearth.status(),
+      ({ counts }) => counts.runningInvocations > 0,
+      20_000,
+    );
     for (const call of outgoing) call.destroy();
     expect((await lambda.invoke("slow", { ms: 2 })).json).toBe(2);
     const idle = await eventually(
@@ -111,7 +116,9 @@ describe("a server under pressure", needsSandbox, () => {
     for (let sent = 0; sent < GARBAGE_REQUESTS; sent += 50) {
       const texts = Array.from({ length: 50 }, () => garbage.request());
       const statuses = await Promise.all(texts.map((text) => statusOf(text, hostname, Number(port))));
-      const wrong = texts.filter((_, i) => statuses[i] !== undefined && ((statuses[i] ?? 0) < 200 || (statuses[i] ?? 0) >= 500));
+      const wrong = texts.filter(
+        (_, i) => statuses[i] !== undefined && ((statuses[i] ?? 0) < 200 || (statuses[i] ?? 0) >= 500),
+      );
       for (const status of statuses) seen.add(status);
       expect(wrong, `seed ${seed}`).toEqual([]);
       expect(await isHealthy(), `seed ${seed}`).toBe(true);
@@ -149,14 +156,18 @@ class Garbage {
       "/2016-08-19/account-settings",
       "/_hearth/logs/..%2f..%2fhearth.db",
       "/_hearth/code/0?Expires=1e999&Signature=",
-      `/${this.#bytes(30).toString("latin1").replace(/[\s\0]/g, "_")}`,
+      `/${this.#bytes(30)
+        .toString("latin1")
+        .replace(/[\s\0]/g, "_")}`,
     ]);
     const query = this.#oneOf(["", "?Qualifier=$LATEST", "?MaxItems=-1", "?Marker=%ff", "?tagKeys=", "?%"]);
     const body = this.#oneOf([
       Buffer.alloc(0),
       Buffer.from("{}"),
       Buffer.from('{"FunctionName":{"a":1},"Code":[],"Timeout":"x"}'),
-      Buffer.from(`{"__proto__":{"FunctionName":"p"},"FunctionName":"made-of-garbage","Role":"arn","Code":{"ZipFile":"!"}}`),
+      Buffer.from(
+        `{"__proto__":{"FunctionName":"p"},"FunctionName":"made-of-garbage","Role":"arn","Code":{"ZipFile":"!"}}`,
+      ),
       Buffer.from("[".repeat(20_000)),
       this.#bytes(this.#below(2000)),
     ]);
@@ -166,7 +177,12 @@ class Garbage {
     const headers = [
       `Host: ${this.#below(8) === 0 ? "elsewhere.example" : this.#host}`,
       this.#below(8) === 0 ? "Transfer-Encoding: chunked" : `Content-Length: ${length}`,
-      this.#oneOf(["X-Amz-Invocation-Type: Event", "X-Amz-Log-Type: \u00e4", "X-Amz-Log-Type: Tail", "X-Amz-Client-Context: !!"]),
+      this.#oneOf([
+        "X-Amz-Invocation-Type: Event",
+        "X-Amz-Log-Type: \u00e4",
+        "X-Amz-Log-Type: Tail",
+        "X-Amz-Client-Context: !!",
+      ]),
       this.#oneOf([
         "Authorization: AWS4-HMAC-SHA256 Credential=a/b/c",
         "Authorization: Bearer x",
@@ -175,7 +191,10 @@ class Garbage {
         "Connection: close",
       ]),
     ];
-    return Buffer.concat([Buffer.from(`${method} ${safe}${query} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`, "latin1"), body]);
+    return Buffer.concat([
+      Buffer.from(`${method} ${safe}${query} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`, "latin1"),
+      body,
+    ]);
   }
 
   #oneOf<T>(values: readonly T[]): T {

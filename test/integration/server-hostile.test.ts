@@ -136,8 +136,10 @@ describe("a hostile function", needsSandbox, () => {
     for (const [name, write] of Object.entries({
       bytes: "require('node:crypto').randomBytes(65536)",
       length: "Buffer.from([255, 255, 255, 255, 0, 0, 0, 0])",
-      message: "(() => { const h = Buffer.from('{\"kind\":\"result\",\"requestId\":\"other\",\"cpuUs\":1,\"memoryBytes\":1}'); const b = Buffer.alloc(8); b.writeUInt32LE(4 + h.length, 0); b.writeUInt32LE(h.length, 4); return Buffer.concat([b, h]); })()",
-      proto: "(() => { const h = Buffer.from('{\"__proto__\":{\"kind\":\"x\"},\"kind\":\"containerGone\",\"containerId\":\"c\",\"reason\":1}'); const b = Buffer.alloc(8); b.writeUInt32LE(4 + h.length, 0); b.writeUInt32LE(h.length, 4); return Buffer.concat([b, h]); })()",
+      message:
+        '(() => { const h = Buffer.from(\'{"kind":"result","requestId":"other","cpuUs":1,"memoryBytes":1}\'); const b = Buffer.alloc(8); b.writeUInt32LE(4 + h.length, 0); b.writeUInt32LE(h.length, 4); return Buffer.concat([b, h]); })()',
+      proto:
+        '(() => { const h = Buffer.from(\'{"__proto__":{"kind":"x"},"kind":"containerGone","containerId":"c","reason":1}\'); const b = Buffer.alloc(8); b.writeUInt32LE(4 + h.length, 0); b.writeUInt32LE(h.length, 4); return Buffer.concat([b, h]); })()',
     })) {
       const { status, functionError, json } = await attack(
         `garbage-${name}`,
@@ -277,5 +279,7 @@ async function listen(): Promise<AsyncDisposable & { readonly port: number }> {
 }
 
 function hostAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).filter(({ family }) => family === "IPv4").map(({ address }) => address));
+  return Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).filter(({ family }) => family === "IPv4").map(({ address }) => address),
+  );
 }

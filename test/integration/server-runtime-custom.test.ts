@@ -87,7 +87,10 @@ describe("provided.al2023 in a sandbox", needsSandbox, () => {
   });
 });
 
-describe("a static binary as bootstrap", { ...skipUnless(COMPILER !== undefined, "needs a C compiler"), ...needsSandbox }, () => {
+describe("a static binary as bootstrap", {
+  ...skipUnless(COMPILER !== undefined, "needs a C compiler"),
+  ...needsSandbox,
+}, () => {
   test("runs, without a shell or a library of its own", async () => {
     await lambda.deploy("binary", { ...RUNTIME, files: { bootstrap: compiled(PROGRAM) } });
     for (const payload of [{ echo: [1, "two"] }, { echo: "x".repeat(100_000) }]) {
@@ -145,7 +148,9 @@ function compiled(program: string): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "hearth-bootstrap-"));
   try {
     writeFileSync(join(folder, "bootstrap.c"), program);
-    execFileSync(COMPILER ?? "cc", ["-static", "-O1", "-D_GNU_SOURCE", "-w", "-o", "bootstrap", "bootstrap.c"], { cwd: folder });
+    execFileSync(COMPILER ?? "cc", ["-static", "-O1", "-D_GNU_SOURCE", "-w", "-o", "bootstrap", "bootstrap.c"], {
+      cwd: folder,
+    });
     return readFileSync(join(folder, "bootstrap"));
   } finally {
     rmSync(folder, { recursive: true });

@@ -20,11 +20,16 @@ describe("limits of a function in a sandbox", needsSandbox, () => {
     await lambda.deploy("sleeps", {
       timeoutS: 1,
       files: {
-        "index.js": "let n = 0; exports.handler = async (e) => { n++; if (e.ms) await new Promise((r) => setTimeout(r, e.ms)); return n; };",
+        "index.js":
+          "let n = 0; exports.handler = async (e) => { n++; if (e.ms) await new Promise((r) => setTimeout(r, e.ms)); return n; };",
       },
     });
     expect((await lambda.invoke("sleeps")).json).toBe(1);
-    const { status, functionError, json, requestId, log } = await lambda.invoke("sleeps", { ms: 60_000 }, { tail: true });
+    const { status, functionError, json, requestId, log } = await lambda.invoke(
+      "sleeps",
+      { ms: 60_000 },
+      { tail: true },
+    );
     expect([status, functionError]).toEqual([200, "Unhandled"]);
     expect(json).toEqual({
       errorType: "Sandbox.Timedout",
@@ -39,7 +44,10 @@ describe("limits of a function in a sandbox", needsSandbox, () => {
   });
 
   test("a timeout interrupts a loop that never waits", async () => {
-    await lambda.deploy("spins", { timeoutS: 1, files: { "index.js": "exports.handler = async () => { for (;;); };" } });
+    await lambda.deploy("spins", {
+      timeoutS: 1,
+      files: { "index.js": "exports.handler = async () => { for (;;); };" },
+    });
     expect((await lambda.invoke("spins")).json.errorType).toBe("Sandbox.Timedout");
   });
 
@@ -125,15 +133,20 @@ describe("limits of a function in a sandbox", needsSandbox, () => {
           });`,
       },
     });
-    const codes = (await lambda.invoke("scribbles", ["/var/task", "/", "/usr", "/etc", "/var/runtime", "/var/lang", "/tmp"])).json;
+    const codes = (
+      await lambda.invoke("scribbles", ["/var/task", "/", "/usr", "/etc", "/var/runtime", "/var/lang", "/tmp"])
+    ).json;
     expect(codes.at(-1)).toBe("written");
-    expect(codes.slice(0, -1).filter((code: string) => !["EROFS", "EACCES", "ENOENT", "EPERM"].includes(code))).toEqual([]);
+    expect(codes.slice(0, -1).filter((code: string) => !["EROFS", "EACCES", "ENOENT", "EPERM"].includes(code))).toEqual(
+      [],
+    );
   });
 
   test("work in the background stands still between invocations", async () => {
     await lambda.deploy("ticks", {
       files: {
-        "index.js": "let n = 0; setInterval(() => { n++; }, 5); exports.handler = async () => ({ n, nowMs: Date.now() });",
+        "index.js":
+          "let n = 0; setInterval(() => { n++; }, 5); exports.handler = async () => ({ n, nowMs: Date.now() });",
       },
     });
     const first = (await lambda.invoke("ticks")).json;
@@ -145,7 +158,9 @@ describe("limits of a function in a sandbox", needsSandbox, () => {
 
   test("the tail is the last 4 KB of the log; the log has it all", async () => {
     await lambda.deploy("talks", {
-      files: { "index.js": 'exports.handler = async () => { for (let i = 0; i < 1000; i++) console.log("line " + i); };' },
+      files: {
+        "index.js": 'exports.handler = async () => { for (let i = 0; i < 1000; i++) console.log("line " + i); };',
+      },
     });
     const { log } = await lambda.invoke("talks", {}, { tail: true });
     expect(Buffer.byteLength(log)).toBe(4096);

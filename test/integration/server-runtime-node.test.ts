@@ -132,7 +132,10 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
       expect(log).toMatch(new RegExp(`^\\d{4}-[^\\t]+Z\\t${requestId}\\tERROR\\ttwo$`, "m"));
       expect(lines).toContain("three");
       expect(lines).toContain(`END RequestId: ${requestId}`);
-      const report = /^REPORT RequestId: (\S+)\tDuration: ([\d.]+) ms\tBilled Duration: (\d+) ms\tMemory Size: 128 MB\tMax Memory Used: (\d+) MB\tInit Duration: ([\d.]+) ms\t$/m.exec(log);
+      const report =
+        /^REPORT RequestId: (\S+)\tDuration: ([\d.]+) ms\tBilled Duration: (\d+) ms\tMemory Size: 128 MB\tMax Memory Used: (\d+) MB\tInit Duration: ([\d.]+) ms\t$/m.exec(
+          log,
+        );
       expect(report?.[1]).toBe(requestId);
       expect(Number(report?.[3])).toBe(Math.ceil(Number(report?.[2]) + Number(report?.[5])));
       expect(Number(report?.[4])).toBeGreaterThan(5);
@@ -193,7 +196,8 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
         runtime,
         handler: "lib/main.nested.handler",
         files: {
-          "lib/main.mjs": 'import { two } from "pack"; const three = await two() + 1; export const nested = { handler: async () => three };',
+          "lib/main.mjs":
+            'import { two } from "pack"; const three = await two() + 1; export const nested = { handler: async () => three };',
           "node_modules/pack/package.json": '{"name":"pack","type":"module","exports":"./two.js"}',
           "node_modules/pack/two.js": "export const two = async () => 2;",
         },
@@ -204,4 +208,14 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
 }
 
 /** Set by Lambda as well as by shells; their values are checked elsewhere. */
-const EXPECTED_ON_BOTH = ["PATH", "LANG", "TZ", "PWD", "SHLVL", "NODE_PATH", "LD_LIBRARY_PATH", "AWS_REGION", "AWS_DEFAULT_REGION"];
+const EXPECTED_ON_BOTH = [
+  "PATH",
+  "LANG",
+  "TZ",
+  "PWD",
+  "SHLVL",
+  "NODE_PATH",
+  "LD_LIBRARY_PATH",
+  "AWS_REGION",
+  "AWS_DEFAULT_REGION",
+];

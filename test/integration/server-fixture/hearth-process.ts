@@ -141,7 +141,11 @@ export class HearthProcess {
 
   /** What of it is still on this machine, after the time that the kernel takes to let go; empty: nothing. */
   leftovers(): Promise<string[]> {
-    return eventually(async () => leftoversOf(this.dataDir), (found) => found.length === 0, LEFTOVERS_MS_MAX);
+    return eventually(
+      async () => leftoversOf(this.dataDir),
+      (found) => found.length === 0,
+      LEFTOVERS_MS_MAX,
+    );
   }
 
   async pools(): Promise<PoolsSnapshot> {

@@ -84,7 +84,15 @@ export class LambdaCaller {
   }
 
   create(name: string, options: DeployOptions): Promise<Answer> {
-    const { files, runtime = "nodejs24.x", handler = "index.handler", timeoutS, memoryMiB, tmpMiB, environment } = options;
+    const {
+      files,
+      runtime = "nodejs24.x",
+      handler = "index.handler",
+      timeoutS,
+      memoryMiB,
+      tmpMiB,
+      environment,
+    } = options;
     const input = {
       FunctionName: name,
       Runtime: runtime,
