@@ -29,6 +29,8 @@ export type ContainerUsage = {
 export type ContainerHandle = {
   /** File descriptor 3 of the container's first process. Ends when the container's processes are gone. */
   readonly channel: Duplex;
+  /** The descriptor of `channel`, for writing short frames without a stream's cost. undefined: not known. */
+  readonly channelFd: number | undefined;
   /** Standard output and error of the container, together. */
   readonly output: Readable;
   /** Resolves once, when the first process has ended. */

@@ -31,6 +31,6 @@ export function openBody(handle: ContainerHandle, runtime: RuntimeName, events: 
     events.onExit(exit);
   });
   const isCustom = runtime.startsWith("provided");
-  const driver = isCustom ? new CustomDriver(handle, events) : new ManagedDriver(handle.channel, events);
+  const driver = isCustom ? new CustomDriver(handle, events) : new ManagedDriver(handle, events);
   return { handle, driver, outputEnded: ended(handle.output) };
 }

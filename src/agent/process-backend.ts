@@ -71,6 +71,7 @@ function start(directory: string, runtime: RuntimeName, nodePath: string, runtim
 
 class ProcessContainer implements ContainerHandle {
   readonly channel: Duplex;
+  readonly channelFd = undefined;
   readonly output: Readable;
   readonly exited: Promise<ContainerExit>;
   readonly taskRoot: string;

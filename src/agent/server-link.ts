@@ -2,8 +2,8 @@ import { connect, type Socket } from "node:net";
 import {
   AGENT_PROTOCOL_VERSION,
   type AgentMessage,
+  parseServerMessage,
   type ServerMessage,
-  serverMessageSchema,
 } from "../protocol/agent-protocol.ts";
 import { encodeFrame, FrameDecoder } from "../protocol/frame.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
@@ -159,7 +159,7 @@ export class ServerLink {
     if (socket.destroyed) return;
     try {
       decoder.push(bytes, (header, payload) => {
-        if (!socket.destroyed) this.#handle(serverMessageSchema.parse(header), payload);
+        if (!socket.destroyed) this.#handle(parseServerMessage(header), payload);
       });
     } catch (cause) {
       this.#cut(socket, reasonOf(cause));

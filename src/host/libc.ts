@@ -13,6 +13,7 @@ type Libc = {
   socket(domain: number, type: number, protocol: number): number;
   ioctl(fd: number, request: bigint, argument: Uint8Array): number;
   lseek(fd: number, offset: bigint, whence: number): bigint;
+  sched_setscheduler(pid: number, policy: number, parameter: Uint8Array): number;
   __errno_location(): bigint;
 };
 
@@ -25,6 +26,7 @@ const SIGNATURES = {
   socket: { arguments: ["i32", "i32", "i32"], return: "i32" },
   ioctl: { arguments: ["i32", "u64", "buffer"], return: "i32" },
   lseek: { arguments: ["i32", "i64", "i32"], return: "i64" },
+  sched_setscheduler: { arguments: ["i32", "i32", "buffer"], return: "i32" },
   __errno_location: { arguments: [], return: "pointer" },
 } as const;
 
@@ -67,6 +69,16 @@ export function socketPair(): [number, number] {
 /** @throws LibcError */
 export function makeFifo(path: string, mode: number): void {
   checked(libc().mkfifo(path, mode), () => `mkfifo ${path}`);
+}
+
+/**
+ * This thread, and every process that it starts from now on, no longer takes the processor from whoever wakes it: the
+ * other one finishes its turn first. Shares stay the same. @throws LibcError
+ */
+export function scheduleAsBatch(): void {
+  const SCHED_BATCH = 3;
+  const parameter = Buffer.alloc(4); // struct sched_param: priority 0, the only one of this policy.
+  checked(libc().sched_setscheduler(0, SCHED_BATCH, parameter), () => "sched_setscheduler");
 }
 
 function load(): { libc: Libc; errno: () => number } {

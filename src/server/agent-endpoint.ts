@@ -8,7 +8,7 @@ import type { Log } from "../ports/log.ts";
 import {
   AGENT_PROTOCOL_VERSION,
   type AgentMessage,
-  agentMessageSchema,
+  parseAgentMessage,
   type ServerMessage,
 } from "../protocol/agent-protocol.ts";
 import { encodeFrame, FrameDecoder } from "../protocol/frame.ts";
@@ -126,7 +126,7 @@ export class AgentEndpoint {
     const decoder = new FrameDecoder();
     let connection: AgentConnection | undefined;
     const onFrame = (header: unknown, payload: Buffer): void => {
-      const message = agentMessageSchema.parse(header);
+      const message = parseAgentMessage(header);
       if (connection === undefined) connection = this.#greet(socket, message);
       else {
         if (this.#connections.get(connection.instanceId) !== connection) return; // Dismissed: it is heard no more.

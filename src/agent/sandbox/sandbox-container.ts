@@ -32,6 +32,7 @@ export type ContainerParts = {
 /** A container run by an OCI runtime: one control group, one process tree, one folder of mounts. */
 export class SandboxContainer implements ContainerHandle {
   readonly channel: Duplex;
+  readonly channelFd: number;
   readonly output: Readable;
   readonly exited: Promise<ContainerExit>;
   readonly taskRoot = CONTAINER_PATHS.task;
@@ -48,6 +49,7 @@ export class SandboxContainer implements ContainerHandle {
     this.#parts = parts;
     this.#meter = parts.cgroup.openMeter();
     this.hostUid = parts.hostUid;
+    this.channelFd = parts.channelFd;
     this.channel = new Socket({ fd: parts.channelFd, readable: true, writable: true });
     this.output = new Socket({ fd: parts.outputFd, readable: true, writable: false });
     for (const stream of [this.channel, this.output]) stream.on("error", () => {}); // The end that follows is what counts.

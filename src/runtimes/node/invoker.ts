@@ -3,6 +3,7 @@ import { describeError, describeErrorForLog, RuntimeError } from "./function-err
 import { allowsCallbacks, type Handler } from "./handler.ts";
 import { type Callback, ContextMaker, type InvocationContext, type InvokeOrder } from "./invocation-context.ts";
 import type { LogOutput } from "./log-output.ts";
+import { traceIdVariable } from "./trace-id.ts";
 import type { UsageMeter } from "./usage-meter.ts";
 
 /** Lambda's largest response (AWS documentation, "Lambda quotas": 6 MB and some room for the envelope). */
@@ -26,7 +27,6 @@ export class Invoker {
   readonly #contexts: ContextMaker;
   #running: InvokeOrder | undefined;
   #whenEmpty: (() => void) | undefined;
-  #traceId: string | undefined;
 
   constructor(
     channel: Outlet,
@@ -73,10 +73,7 @@ export class Invoker {
   #begin(order: InvokeOrder): void {
     this.#running = order;
     this.#log.requestId = order.requestId;
-    if (order.traceId !== this.#traceId) {
-      this.#traceId = order.traceId;
-      process.env["_X_AMZN_TRACE_ID"] = order.traceId;
-    }
+    traceIdVariable.value = order.traceId;
     this.#usage.begin();
     this.#channel.unref();
   }

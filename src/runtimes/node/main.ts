@@ -15,6 +15,7 @@ import { loadHandler } from "./handler.ts";
 import { Invoker } from "./invoker.ts";
 import { LogOutput } from "./log-output.ts";
 import { applyNodeOptions } from "./node-options.ts";
+import { traceIdVariable } from "./trace-id.ts";
 import { UsageMeter } from "./usage-meter.ts";
 import { warmUp } from "./warm-up.ts";
 
@@ -53,6 +54,7 @@ async function initialize(order: Extract<RuntimeOrder, { kind: "init" }>): Promi
   state = { kind: "loading" };
   try {
     replaceEnvironment(order.environment);
+    traceIdVariable.install();
     process.chdir(order.taskRoot);
     log.configure(order.environment);
     await applyNodeOptions(order.environment["NODE_OPTIONS"], order.taskRoot);

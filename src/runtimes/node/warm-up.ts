@@ -43,7 +43,6 @@ export async function warmUp(): Promise<void> {
   log.log("INFO", ["rehearsal %s", { of: new Error("rehearsal") }]);
   log.logFailure("rehearsal", describeErrorForLog(new Error("rehearsal")));
   await rehearse(log);
-  delete process.env["_X_AMZN_TRACE_ID"];
   collectGarbage();
 }
 
