@@ -4,7 +4,7 @@ import type { AccessKeys } from "../../ports/access-keys.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { AccessKey } from "../../ports/store.ts";
 import { type AuthRefusal, refusal } from "./auth-refusal.ts";
-import { type Credential, parseCredential } from "./credential.ts";
+import { type Credential, namedAccessKeyId, parseCredential } from "./credential.ts";
 import { SignatureVerifier } from "./signature.ts";
 
 export type AuthenticatorOptions = {
@@ -48,7 +48,11 @@ export class Authenticator {
     if (credential === undefined) {
       return this.#stranger(refusal("MissingAuthenticationTokenException", "Missing Authentication Token"));
     }
-    if ("message" in credential) return this.#stranger(credential);
+    if ("message" in credential) {
+      const accessKeyId = namedAccessKeyId(request.headers, rawQuery);
+      const isKnown = accessKeyId !== undefined && this.#accessKeys.find(accessKeyId) !== undefined;
+      return isKnown ? { kind: "refused", refusal: credential } : this.#stranger(credential);
+    }
     const key = this.#accessKeys.find(credential.accessKeyId);
     if (key === undefined) return this.#stranger(refusal("UnrecognizedClientException", UNKNOWN_KEY));
     const refused = this.#verifier.checkScope(credential, request.headers, this.#clock.nowMs());

@@ -27,6 +27,13 @@ export function parseCredential(headers: Headers, rawQuery: string): Credential 
   return rawQuery.includes("X-Amz-Signature=") ? fromQuery(new URLSearchParams(rawQuery)) : undefined;
 }
 
+/** The access key that an incomplete signature names, if it gets that far. */
+export function namedAccessKeyId(headers: Headers, rawQuery: string): string | undefined {
+  const authorization = headers["authorization"];
+  if (typeof authorization === "string") return /Credential=([^/,\s]+)/.exec(authorization)?.[1];
+  return new URLSearchParams(rawQuery).get("X-Amz-Credential")?.split("/")[0];
+}
+
 function fromHeader(authorization: string, headers: Headers): Credential | AuthRefusal {
   if (!authorization.startsWith(`${ALGORITHM} `)) {
     return refusal("IncompleteSignatureException", `Authorization header requires the algorithm ${ALGORITHM}.`);

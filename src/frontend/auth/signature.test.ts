@@ -213,6 +213,12 @@ describe("refusals", () => {
     expect(await send(localPort, await signed(plainCall))).toMatchObject({ status: 200, body: known.accountId });
   });
 
+  test("a known key with half a signature is not taken for a stranger", async () => {
+    const { headers, ...call } = await signed(plainCall);
+    const { "x-amz-date": _, ...rest } = headers;
+    await refused(localPort, { ...call, headers: rest }, "IncompleteSignatureException");
+  });
+
   test("another region or service", async () => {
     await refused(publicPort, await signed(plainCall, signer({ region: "eu-west-1" })), "InvalidSignatureException");
     await refused(publicPort, await signed(plainCall, signer({ service: "s3" })), "InvalidSignatureException");
