@@ -65,7 +65,14 @@ const connected = new Promise<void>((resolve) => {
 
 const instanceId = `i-${randomUUID()}` as InstanceId;
 const shape = { memoryMiB: 8192, cpuMilli: 2000 };
-await provider.launch({ instanceId, subPool: "fixed", shape, serverSocketPath: socketPath, token: "" });
+await provider.launch({
+  instanceId,
+  subPool: "fixed",
+  shape,
+  serverSocketPath: socketPath,
+  token: "",
+  onExit: (reason) => console.error(`the instance ended: ${reason}`),
+});
 await connected;
 
 const containers: ContainerId[] = [];
