@@ -124,12 +124,17 @@ describe("a hostile function", needsSandbox, () => {
       `exports.handler = async () => {
          const own = require("node:fs").readdirSync("/proc/self/task").map(Number);
          const hit = [];
-         for (let pid = 1; pid < 65536; pid++) { try { process.kill(pid, 9); hit.push(pid); } catch {} }
-         try { process.kill(-1, 9); } catch {}
-         return hit.filter((pid) => !own.includes(pid));
+         for (let pid = 2; pid < 65536; pid++) {
+           if (own.includes(pid)) continue;
+           try { process.kill(pid, 9); hit.push(pid); } catch {}
+         }
+         for (const signal of ["SIGTERM", "SIGKILL"]) process.kill(1, signal);
+         return hit;
        };`,
     );
     expect([status, json]).toEqual([200, []]);
+    const everybody = await attack("suicidal", 'exports.handler = async () => process.kill(-1, "SIGKILL");');
+    expect(everybody.status).toBe(200);
   });
 
   test("writes garbage to the runtime's channel", async () => {
@@ -153,31 +158,6 @@ describe("a hostile function", needsSandbox, () => {
       expect([name, status, functionError]).toEqual([name, 200, "Unhandled"]);
       expect(["Runtime.ExitError", "Sandbox.Timedout"]).toContain(json.errorType);
     }
-  });
-
-  test("takes the invocations of a custom runtime beside it", async () => {
-    const bootstrap = `#!/bin/sh
-api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
-while :; do
-  id=$(curl -sS -D - -o /dev/null "$api/next" | tr -d '\\r' | sed -n 's/^lambda-runtime-aws-request-id: //Ip')
-  curl -sS -o /dev/null -d '"mine"' "$api/$id/response"
-done
-`;
-    await lambda.deploy("victim", { runtime: "provided.al2023", files: { bootstrap } });
-    expect((await lambda.invoke("victim")).json).toBe("mine");
-    const { json } = await attack(
-      "impostor",
-      `const http = require("node:http"), fs = require("node:fs");
-       const ports = fs.readFileSync("/proc/net/tcp", "utf8").split("\\n").slice(1)
-         .map((line) => line.trim().split(/\\s+/)).filter((f) => f[3] === "0A").map((f) => parseInt(f[1].split(":")[1], 16));
-       const get = (port) => new Promise((resolve) => http.get({ port, path: "/2018-06-01/runtime/invocation/next", timeout: 1000 },
-         (res) => { resolve(res.statusCode); res.resume(); }).on("timeout", function () { this.destroy(); resolve("no answer"); }).on("error", (e) => resolve(e.code)));
-       exports.handler = async () => ({ ports, answers: await Promise.all(ports.map(get)) });`,
-    );
-    expect(json.ports).not.toEqual([]);
-    expect(json.answers).toContain("ECONNRESET");
-    expect(json.answers).not.toContain(200);
-    expect((await lambda.invoke("victim")).json).toBe("mine");
   });
 
   test("reads what is not its own", async () => {
@@ -214,7 +194,8 @@ done
        };`,
       { memoryMiB: 1769, timeoutS: 30 },
     );
-    expect(json).toMatchObject({ found: [], processes: 1 });
+    expect(json.found).toEqual([]);
+    expect(json.processes).toBeLessThanOrEqual(2); // Itself, and the init in front of it.
     expect(["ENOENT", "EACCES"]).toContain(json.shadow);
     for (const seen of [json.root, json.home, json.data]) expect(["ENOENT", "EACCES", 0]).toContain(seen);
   });

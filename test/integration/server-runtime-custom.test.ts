@@ -39,6 +39,20 @@ while :; do
 done
 `;
 
+/** Asks whatever listens beside it, in the same instance, for the next invocation. */
+const IMPOSTOR = `
+const http = require("node:http"), fs = require("node:fs");
+const LISTENING = "0A";
+exports.handler = async () => {
+  const rows = fs.readFileSync("/proc/net/tcp", "utf8").split("\\n").slice(1).map((row) => row.trim().split(/\\s+/));
+  const ports = rows.filter((row) => row[3] === LISTENING).map((row) => parseInt(row[1].split(":")[1], 16));
+  const ask = (port) => new Promise((resolve) => {
+    http.get({ port, path: "/2018-06-01/runtime/invocation/next", timeout: 1000 }, (answer) => resolve(answer.statusCode))
+      .on("timeout", () => resolve("no answer")).on("error", (error) => resolve(error.code));
+  });
+  return { ports, answers: await Promise.all(ports.map(ask)) };
+};`;
+
 describe("provided.al2023 in a sandbox", needsSandbox, () => {
   test("runs a shell script as bootstrap", async () => {
     await lambda.deploy("shell", { ...RUNTIME, timeoutS: 2, files: { bootstrap: SHELL } });
@@ -76,6 +90,15 @@ describe("provided.al2023 in a sandbox", needsSandbox, () => {
     const hung = await lambda.invoke("shell", '"hang"');
     expect(hung.json.errorType).toBe("Sandbox.Timedout");
     expect((await lambda.invoke("shell")).json.calls).toBe(1);
+  });
+
+  test("keeps its Runtime API to itself", async () => {
+    await lambda.deploy("impostor", { files: { "index.js": IMPOSTOR } });
+    const { ports, answers } = (await lambda.invoke("impostor")).json;
+    expect(ports).not.toEqual([]);
+    expect(answers).toContain("ECONNRESET");
+    expect(answers).not.toContain(200);
+    expect((await lambda.invoke("shell")).json.handler).toBe("any.thing");
   });
 
   test("says what is wrong with an archive that has no usable bootstrap", async () => {

@@ -150,10 +150,10 @@ describe("limits of a function in a sandbox", needsSandbox, () => {
       },
     });
     const first = (await lambda.invoke("ticks")).json;
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await new Promise((resolve) => setTimeout(resolve, 3000));
     const second = (await lambda.invoke("ticks")).json;
-    expect(second.nowMs - first.nowMs).toBeGreaterThan(1900);
-    expect(second.n - first.n).toBeLessThan(60); // 400 if it were never frozen.
+    expect(second.nowMs - first.nowMs).toBeGreaterThan(2900);
+    expect(second.n - first.n).toBeLessThan(250); // It is frozen after half a second; 600 if it never were.
   });
 
   test("the tail is the last 4 KB of the log; the log has it all", async () => {
