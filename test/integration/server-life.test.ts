@@ -62,9 +62,11 @@ for (const provider of ["process", "sandbox"] as const) {
       while ((await hearth.status()).counts.runningInvocations < 1);
       hearth.signal("SIGTERM");
       while (!hearth.log.includes("finishing what runs")) await new Promise(setImmediate);
+      const signalledMs = performance.now();
       hearth.signal("SIGTERM");
       expect(["ECONNRESET", "ServiceException"]).toContain(await cut);
       expect(await hearth.exited()).toBe(0);
+      expect(performance.now() - signalledMs, "it waited out the grace of 10 s").toBeLessThan(8000);
       expect(await hearth.leftovers()).toEqual([]);
     });
 
