@@ -24,6 +24,8 @@ const BODY_BYTES_HELD_MAX = 2 * 1024 * 1024 * 1024;
 const CONNECTIONS_MAX = 20_000;
 /** Idle connections stay open longer than clients keep them, so that the client is the one who closes. */
 const KEEP_ALIVE_MS = 75_000;
+/** How soon a connection ends after its last answer while the server closes. */
+const CLOSING_SWEEP_MS = 50;
 /** How long a refused request may go on sending what nobody reads, to be sure that it sees the answer. */
 const DISCARD_MS_MAX = 5000;
 /** Longest path parameter: an encoded ARN with a qualifier, with room for Lambda's own refusal of longer ones. */
@@ -148,8 +150,11 @@ class LambdaHttpServer implements HttpServer {
   async close(graceMs: number): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeIdleConnections();
+    // Clients keep a connection open after its last answer; it must not hold us up for the whole grace.
+    const sweep = setInterval(() => this.#server.closeIdleConnections(), CLOSING_SWEEP_MS);
     const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs);
     await closed;
+    clearInterval(sweep);
     clearTimeout(timer);
   }
 

@@ -42,7 +42,10 @@ for (const provider of ["process", "sandbox"] as const) {
       );
       expect(["ServiceException", "ECONNREFUSED", "ECONNRESET"]).toContain(refusal);
       expect((await running).map(({ json }) => json)).toEqual(["waited", "waited"]);
+      const answeredMs = performance.now();
       expect(await hearth.exited()).toBe(0);
+      // Callers that keep their connections open do not make it wait out the grace of 10 s.
+      expect(performance.now() - answeredMs).toBeLessThan(6000);
       expect(await hearth.leftovers()).toEqual([]);
 
       await hearth.start();
