@@ -82,6 +82,8 @@ export type HttpServer = {
   close(graceMs: number): Promise<void>;
 };
 
+type AcceptedIdentity = Exclude<Identity, { readonly kind: "refused" }>;
+
 type Route = {
   readonly handler: RouteHandler;
   readonly isOpen: boolean;
@@ -160,7 +162,12 @@ class LambdaHttpServer implements HttpServer {
 
   #begin(req: IncomingMessage, res: ServerResponse, waitsForContinue: boolean): void {
     const exchange = new Exchange(req, res, waitsForContinue);
-    const refused = this.#admit(exchange);
+    let refused: LambdaError | undefined;
+    try {
+      refused = this.#admit(exchange);
+    } catch (error) {
+      refused = this.#answerTo(error);
+    }
     if (refused !== undefined) this.#refuse(exchange, refused);
   }
 
@@ -199,22 +206,23 @@ class LambdaHttpServer implements HttpServer {
     return undefined;
   }
 
-  #serve(exchange: Exchange, route: Route, identity: Exclude<Identity, { kind: "refused" }> | undefined): void {
-    if (identity !== undefined) {
-      exchange.principal = { accountId: identity.accountId, accessKeyId: undefined };
-      if (identity.kind === "signed") {
-        const { req, path, rawQuery, body } = exchange;
-        const refused = this.#authenticator.verify(identity, req, path, rawQuery, body);
-        if (refused !== undefined) return this.#fail(exchange, new LambdaError(refused.type, 403, refused.message));
-        exchange.principal = { accountId: identity.accountId, accessKeyId: identity.key.accessKeyId };
-      }
-    }
+  #serve(exchange: Exchange, route: Route, identity: AcceptedIdentity | undefined): void {
     try {
+      if (identity !== undefined) exchange.principal = this.#principalOf(exchange, identity);
       const served = route.handler(exchange);
       if (served !== undefined) served.catch((error: unknown) => this.#fail(exchange, error));
     } catch (error) {
       this.#fail(exchange, error);
     }
+  }
+
+  /** @throws LambdaError when the signature does not fit the request. */
+  #principalOf({ req, path, rawQuery, body }: Exchange, identity: AcceptedIdentity): Principal {
+    const { accountId } = identity;
+    if (identity.kind === "trusted") return { accountId, accessKeyId: undefined };
+    const refused = this.#authenticator.verify(identity, req, path, rawQuery, body);
+    if (refused !== undefined) throw new LambdaError(refused.type, 403, refused.message);
+    return { accountId, accessKeyId: identity.key.accessKeyId };
   }
 
   /** Memory of bodies is held until the answer is out or the caller is gone. */
@@ -242,14 +250,16 @@ class LambdaHttpServer implements HttpServer {
   }
 
   #fail(exchange: Exchange, error: unknown): void {
+    const answer = this.#answerTo(error);
+    if (exchange.res.headersSent) return void exchange.res.destroy();
+    sendError(exchange.res, exchange.requestId, answer);
+  }
+
+  /** What the caller is told of an error; the server's own are reported first. */
+  #answerTo(error: unknown): LambdaError {
     const answer = asLambdaError(error);
     if (answer === undefined || answer.status >= 500) this.#options.onError(error);
-    if (exchange.res.headersSent) return void exchange.res.destroy();
-    sendError(
-      exchange.res,
-      exchange.requestId,
-      answer ?? new LambdaError("ServiceException", 500, "Service error.", { Type: "Service" }),
-    );
+    return answer ?? new LambdaError("ServiceException", 500, "Service error.", { Type: "Service" });
   }
 }
 

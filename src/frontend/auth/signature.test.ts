@@ -219,6 +219,20 @@ describe("refusals", () => {
     await refused(localPort, { ...call, headers: rest }, "IncompleteSignatureException");
   });
 
+  test("a header that is signed but not sent, whatever an object has of that name", async () => {
+    const { headers } = await signed(plainCall);
+    const authorization = headers["authorization"] as string;
+    for (const name of ["__proto__", "constructor", "valueof", "valueOf", "x-absent"]) {
+      const changed = authorization.replace(/SignedHeaders=[^,]*/, `$&;${name}`);
+      await refused(
+        localPort,
+        { ...plainCall, headers: { ...headers, authorization: changed } },
+        "InvalidSignatureException",
+      );
+    }
+    expect(await send(localPort, await signed(plainCall))).toMatchObject({ status: 200 });
+  });
+
   test("another region or service", async () => {
     await refused(publicPort, await signed(plainCall, signer({ region: "eu-west-1" })), "InvalidSignatureException");
     await refused(publicPort, await signed(plainCall, signer({ service: "s3" })), "InvalidSignatureException");

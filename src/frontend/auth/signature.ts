@@ -105,11 +105,18 @@ function checkTime(credential: Credential, nowMs: number): AuthRefusal | undefin
   return undefined;
 }
 
-/** A header that changes the meaning of a request must not be addable by someone on the way. */
+/**
+ * A header that changes the meaning of a request must not be addable by someone on the way. A name that
+ * is signed must be a header of the request's own: any other would be looked up in its prototype.
+ */
 function checkSignedHeaders(credential: Credential, headers: SignedRequest["headers"]): AuthRefusal | undefined {
   const { signedHeaders } = credential;
   if (!signedHeaders.includes("host")) {
     return refusal("InvalidSignatureException", "'Host' must be a 'SignedHeader' in the AWS Authorization.");
+  }
+  const unsent = signedHeaders.find((name) => !Object.hasOwn(headers, name));
+  if (unsent !== undefined) {
+    return refusal("InvalidSignatureException", `'${unsent}' is a 'SignedHeader' that the request does not have.`);
   }
   for (const name in headers) {
     if (name.startsWith("x-amz-") && !signedHeaders.includes(name)) {

@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { AccountId } from "../model/ids.ts";
+import type { AccessKey } from "../ports/store.ts";
+import { createHttpServer, type HttpServer } from "./http-server.ts";
+
+const NOW_MS = Date.UTC(2026, 10, 21, 18, 0, 5);
+const broken = new Error("broken");
+const fail = () => {
+  throw broken;
+};
+
+/** Its secret cannot be read, so that checking a signature breaks. */
+const brokenKey: AccessKey = {
+  accessKeyId: "AKIABROKEN",
+  accountId: "111111111111" as AccountId,
+  get secretAccessKey(): string {
+    return fail();
+  },
+};
+
+let server: HttpServer;
+let url: string;
+let errors: unknown[];
+beforeEach(async () => {
+  errors = [];
+  server = createHttpServer({
+    host: "127.0.0.1",
+    port: 0,
+    region: "us-east-1",
+    accessKeys: { find: (id: string) => (id === brokenKey.accessKeyId ? brokenKey : undefined) } as never,
+    clock: { nowMs: () => NOW_MS, monotonicMs: () => NOW_MS },
+    onError: (error) => errors.push(error),
+  });
+  server.addRoute("POST", "/sound", ({ res }) => void res.end("sound"));
+  server.addRoute("POST", "/handler", fail);
+  server.addRoute("POST", "/promise", async () => fail());
+  server.addRoute("POST", "/limit", () => {}, { bodyLimit: fail });
+  const { port } = await server.listen();
+  url = `http://127.0.0.1:${port}`;
+});
+afterEach(() => server.close(0));
+
+describe("a broken part costs its own request an error, never the server", () => {
+  const post = (path: string, headers: Record<string, string> = {}) =>
+    fetch(url + path, { method: "POST", body: "{}", headers });
+  const scope = "20261121/us-east-1/lambda/aws4_request";
+  const authorization = `AWS4-HMAC-SHA256 Credential=AKIABROKEN/${scope}, SignedHeaders=host;x-amz-date, Signature=00`;
+  const signed = { authorization, "x-amz-date": "20261121T180005Z" };
+
+  for (const [what, path, headers] of [
+    ["a handler that throws", "/handler", {}],
+    ["a handler that rejects", "/promise", {}],
+    ["a limit that throws before the body is read", "/limit", {}],
+    ["a signature that cannot be checked", "/sound", signed],
+  ] as const) {
+    test(what, async () => {
+      const answer = await post(path, headers);
+      expect([answer.status, answer.headers.get("x-amzn-errortype")]).toEqual([500, "ServiceException"]);
+      await answer.text();
+      expect(errors).toEqual([broken]);
+      expect(await (await post("/sound")).text()).toBe("sound");
+    });
+  }
+});
