@@ -11,6 +11,7 @@ import { type ServerProcess, startServer } from "./server-process.ts";
 import { NO_HEADERS, type Side } from "./side.ts";
 
 const LAUNCHER = join(import.meta.dirname, "../../bin/hearth.mjs");
+const LOG = "hearth.log";
 const ROLE = "arn:aws:iam::000000000000:role/bench";
 const POLL_MS = 20;
 const POOL_MS_MAX = 60_000;
@@ -28,6 +29,8 @@ export class HearthServer {
   readonly url: string;
   readonly dataDir: string;
   readonly pid: number;
+  /** Its standard error. */
+  readonly logPath: string;
   readonly #process: ServerProcess;
   readonly #client: ServerClient;
   readonly #lambda: LambdaClient;
@@ -41,12 +44,13 @@ export class HearthServer {
       cwd: directory,
       env,
       ready: /ready (http:\S+)/,
-      logPath: join(directory, "hearth.log"),
+      logPath: join(directory, LOG),
     });
-    return new HearthServer(server, dataDir);
+    return new HearthServer(server, directory, dataDir);
   }
 
-  private constructor(server: ServerProcess, dataDir: string) {
+  private constructor(server: ServerProcess, directory: string, dataDir: string) {
+    this.logPath = join(directory, LOG);
     this.#process = server;
     this.url = server.said;
     this.pid = server.pid;
