@@ -10,7 +10,9 @@ import { type BenchmarkResult, describeTarget, RESULTS_DIR } from "./report.ts";
 const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
 
 const targets = readResults()
-  .flatMap(({ name, measuredAt, targets: ofResult }) => ofResult.map((target) => ({ benchmark: name, measuredAt, ...target })))
+  .flatMap(({ name, measuredAt, targets: ofResult }) =>
+    ofResult.map((target) => ({ benchmark: name, measuredAt, ...target })),
+  )
   .sort((a, b) => Number(a.met) - Number(b.met) || (a.id < b.id ? -1 : 1));
 
 if (values.json) {

@@ -3,8 +3,8 @@ import type { Outcome } from "./invocation.ts";
 
 /** An attempt of an asynchronous invocation that has ended. */
 export type Attempt = {
-  /** Executions begun, this one included. */
-  readonly attempts: number;
+  /** Executions that the function failed, this one included if it did. */
+  readonly functionFailures: number;
   /** Failures of the system in a row, this one included if it is one. */
   readonly systemFailures: number;
   readonly acceptedMs: number;

@@ -14,6 +14,8 @@ export type QueuedEvent = {
   readonly acceptedMs: number;
   /** Executions begun so far. More than 0 marks the next one as a retry. */
   readonly attempts: number;
+  /** Executions that the function itself failed: only these count towards its retries. */
+  readonly functionFailures: number;
   readonly nextAttemptMs: number;
 };
 
@@ -24,7 +26,10 @@ export type EventStore = {
   load(): Promise<QueuedEvent[]>;
   /** Recorded before the execution begins, so that an execution after a crash is known to be a retry. */
   beginAttempt(id: InvocationId, attempts: number): Promise<void>;
-  reschedule(id: InvocationId, attempts: number, nextAttemptMs: number): Promise<void>;
+  reschedule(
+    id: InvocationId,
+    next: Pick<QueuedEvent, "attempts" | "functionFailures" | "nextAttemptMs">,
+  ): Promise<void>;
   /** Removes the event; its outcome is final. Idempotent. */
   finish(id: InvocationId): Promise<void>;
 };

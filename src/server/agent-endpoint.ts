@@ -73,6 +73,7 @@ export class AgentEndpoint {
   readonly #listener: NetServer;
   readonly #connections = new Map<InstanceId, AgentConnection>();
   #silenceCheck: NodeJS.Timeout | undefined;
+  #checkedMs = 0;
 
   constructor(options: AgentEndpointOptions) {
     this.#options = options;
@@ -85,8 +86,13 @@ export class AgentEndpoint {
     await rm(socketPath, { force: true });
     await new Promise<void>((resolve, reject) => {
       this.#listener.once("error", reject);
-      this.#listener.listen(socketPath, resolve);
+      this.#listener.listen(socketPath, () => {
+        this.#listener.off("error", reject);
+        resolve();
+      });
     });
+    this.#listener.on("error", (error) => this.#options.log.error({ error }, "an agent could not be accepted"));
+    this.#checkedMs = this.#options.clock.monotonicMs();
     this.#silenceCheck = setInterval(() => this.#cutSilent(), Math.ceil(silenceMsMax / 4));
   }
 
@@ -122,29 +128,25 @@ export class AgentEndpoint {
   }
 
   #accept(socket: Socket): void {
-    const { log, clock } = this.#options;
     const decoder = new FrameDecoder();
     let connection: AgentConnection | undefined;
-    const onFrame = (header: unknown, payload: Buffer): void => {
-      const message = parseAgentMessage(header);
-      if (connection === undefined) connection = this.#greet(socket, message);
-      else {
-        if (this.#connections.get(connection.instanceId) !== connection) return; // Dismissed: it is heard no more.
-        connection.heardMs = clock.monotonicMs();
-        if (message.kind !== "heartbeat") this.#options.onMessage(connection.instanceId, message, payload);
-      }
-    };
-    const helloTimer = setTimeout(() => socket.destroy(), HELLO_MS_MAX);
     let reason = "its agent closed the connection";
+    const helloTimer = setTimeout(() => socket.destroy(), HELLO_MS_MAX);
     socket.on("data", (chunk: Buffer) => {
+      const messages: [AgentMessage, Buffer][] = [];
       try {
-        decoder.push(chunk, onFrame);
-        if (connection !== undefined) clearTimeout(helloTimer);
+        decoder.push(chunk, (header, payload) => messages.push([parseAgentMessage(header), payload]));
+        if (connection === undefined) connection = this.#greet(socket, messages.shift()?.[0]);
       } catch (error) {
         reason = `its agent broke the protocol: ${error instanceof Error ? error.message : error}`;
-        log.error({ instanceId: connection?.instanceId, error }, "agent cut off: PROTOCOL_VIOLATION");
+        this.#options.log.error({ instanceId: connection?.instanceId, error }, "agent cut off: PROTOCOL_VIOLATION");
         socket.destroy();
+        return;
       }
+      if (connection === undefined) return;
+      clearTimeout(helloTimer);
+      // Outside the try: what fails in here is a fault of ours, not of the agent.
+      for (const [message, payload] of messages) this.#hear(connection, message, payload);
     });
     socket.on("error", (error) => {
       reason = `the connection to its agent failed: ${error.message}`;
@@ -155,7 +157,15 @@ export class AgentEndpoint {
     });
   }
 
-  #greet(socket: Socket, message: AgentMessage): AgentConnection {
+  #hear(connection: AgentConnection, message: AgentMessage, payload: Buffer): void {
+    if (this.#connections.get(connection.instanceId) !== connection) return; // Dismissed: it is heard no more.
+    connection.heardMs = this.#options.clock.monotonicMs();
+    if (message.kind !== "heartbeat") this.#options.onMessage(connection.instanceId, message, payload);
+  }
+
+  /** @returns undefined when the first message is not whole yet. @throws Error when it is not an agent's that may join. */
+  #greet(socket: Socket, message: AgentMessage | undefined): AgentConnection | undefined {
+    if (message === undefined) return undefined;
     if (message.kind !== "hello") throw new Error(`${message.kind} before hello`);
     const { instanceId, token, protocolVersion } = message;
     if (protocolVersion !== AGENT_PROTOCOL_VERSION) {
@@ -180,11 +190,17 @@ export class AgentEndpoint {
   }
 
   #cutSilent(): void {
-    const beforeMs = this.#options.clock.monotonicMs() - this.#options.silenceMsMax;
+    const { clock, silenceMsMax } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const wasPaused = nowMs - this.#checkedMs > silenceMsMax / 2;
+    this.#checkedMs = nowMs;
+    // This process stood still (a paused machine, a debugger): the heartbeats wait in the sockets, unread.
+    if (wasPaused) for (const connection of this.#connections.values()) connection.heardMs = nowMs;
+    const beforeMs = nowMs - silenceMsMax;
     for (const connection of [...this.#connections.values()]) {
       if (connection.heardMs >= beforeMs) continue;
       connection.destroy();
-      this.#forget(connection, `its agent was silent for ${this.#options.silenceMsMax} ms`);
+      this.#forget(connection, `its agent was silent for ${silenceMsMax} ms`);
     }
   }
 }

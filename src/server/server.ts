@@ -126,20 +126,30 @@ export class Server {
     return count;
   }
 
-  /** Takes nothing new, waits up to `graceMs` for what runs, then ends every instance. */
-  async shutdown(graceMs: number): Promise<void> {
+  /** Takes nothing new, waits up to `graceMs` or until `hurry` for what runs, then ends every instance. */
+  async shutdown(graceMs: number, hurry: AbortSignal): Promise<void> {
     this.feed({ kind: "ShutdownBegan" });
-    await this.#idleWithin(graceMs);
+    await this.#idleWithin(graceMs, hurry);
     this.#isClosing = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#timerAtMs = Number.NEGATIVE_INFINITY;
+    this.#cutOffPending();
     const { provider, log } = this.#options;
     const instanceIds = new Set([...this.#endpoint.joined(), ...(await provider.list())]);
-    for (const instanceId of instanceIds) this.#endInstance(instanceId, "the server shuts down");
+    for (const instanceId of instanceIds) this.endInstance(instanceId, "the server shuts down");
     await Promise.all(this.#ending.values());
     this.#endpoint.close();
     await provider.close().catch((error: unknown) => log.error({ error }, "the provider could not clean up"));
+  }
+
+  /** Everybody is answered: callers that the server went away, the queue that its execution was cut off. */
+  #cutOffPending(): void {
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { mode, answer } of pending) {
+      answer({ kind: "rejected", code: mode === "synchronous" ? "SHUTTING_DOWN" : "INSTANCE_LOST" }, () => {});
+    }
   }
 
   feed(event: Event): void {
@@ -181,7 +191,7 @@ export class Server {
       case "LaunchInstance":
         return void this.#launch(command);
       case "TerminateInstance":
-        return this.#endInstance(command.instanceId, command.reason);
+        return this.endInstance(command.instanceId, command.reason);
       case "AssignInstance":
         return this.#options.log.info(
           { instanceId: command.instanceId, accountId: command.accountId },
@@ -296,7 +306,8 @@ export class Server {
     if (!this.#ending.has(instanceId) && !this.#endpoint.isJoined(instanceId)) this.#lost(instanceId, reason);
   }
 
-  #endInstance(instanceId: InstanceId, reason: string): void {
+  /** Ends an instance, known to the core or not, and tells the core when it is gone. */
+  endInstance(instanceId: InstanceId, reason: string): void {
     if (this.#ending.has(instanceId)) return;
     this.#options.log.info({ instanceId, reason }, "ending an instance");
     this.#endpoint.dismiss(instanceId, reason);
@@ -399,15 +410,18 @@ export class Server {
     }
   }
 
-  #idleWithin(graceMs: number): Promise<void> {
+  #idleWithin(graceMs: number, hurry: AbortSignal): Promise<void> {
     if (this.runningCount === 0) return Promise.resolve();
     this.#options.log.info({ running: this.runningCount, graceMs }, "waiting for running invocations");
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, graceMs);
-      this.#onIdle = () => {
+      const done = () => {
         clearTimeout(timer);
         resolve();
       };
+      this.#onIdle = done;
+      if (hurry.aborted) done();
+      hurry.addEventListener("abort", done);
     });
   }
 

@@ -1,4 +1,9 @@
-import { DEFAULT_RETRY_SETTINGS, decideRetry, type RetrySettings } from "../control/retry/async-retry.ts";
+import {
+  DEFAULT_RETRY_SETTINGS,
+  decideRetry,
+  isFunctionFailure,
+  type RetrySettings,
+} from "../control/retry/async-retry.ts";
 import type { InvocationId } from "../model/ids.ts";
 import type { Attempt } from "../model/retry.ts";
 import type { Caller } from "./caller.ts";
@@ -14,6 +19,7 @@ export type SimulatedEvent = {
   readonly acceptedMs: number;
   /** Executions begun. */
   attempts: number;
+  functionFailures: number;
   systemFailures: number;
   /**
    * `delayed`: waits for its next attempt. `running`: the core has it. `adopted`: an agent still
@@ -50,6 +56,7 @@ export class EventQueue {
       caller,
       acceptedMs: this.#stage.nowMs,
       attempts: 0,
+      functionFailures: 0,
       systemFailures: 0,
       state: "delayed",
     };
@@ -63,11 +70,12 @@ export class EventQueue {
     if ("rejected" in result && result.rejected === "SHUTTING_DOWN") return;
     const neverRan = "rejected" in result && result.rejected !== "INSTANCE_LOST";
     if (neverRan) event.attempts--;
-    const isSystem = "rejected" in result || result.outcome === "agentFault";
-    event.systemFailures = isSystem ? event.systemFailures + 1 : 0;
-    const { attempts, systemFailures, acceptedMs } = event;
+    const isFunction = isFunctionFailure(result);
+    event.functionFailures += isFunction ? 1 : 0;
+    event.systemFailures = isFunction ? 0 : event.systemFailures + 1;
+    const { functionFailures, systemFailures, acceptedMs } = event;
     const { nowMs } = this.#stage;
-    const decision = decideRetry({ attempts, systemFailures, acceptedMs, result }, this.#settings, nowMs);
+    const decision = decideRetry({ functionFailures, systemFailures, acceptedMs, result }, this.#settings, nowMs);
     if (decision.kind === "retry") return this.#retry(event, decision.atMs - nowMs);
     if (decision.kind === "giveUp") this.#givenUp(event, result);
     event.state = "final";

@@ -6,44 +6,69 @@ import type { Clock } from "../ports/clock.ts";
 import type { EventStore, QueuedEvent } from "../ports/event-store.ts";
 import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
+import { FairLines } from "./fair-lines.ts";
 
+/** The bounds are the control core's settings (`RetrySettings`). */
 export type AsyncQueueOptions = {
   readonly events: EventStore;
-  resolve(accountId: AccountId, name: string, qualifier: string): FunctionVersion | undefined;
+  /** `damaged`: the function is there, its code is not; it may be mended. */
+  resolve(accountId: AccountId, name: string, qualifier: string): FunctionVersion | "missing" | "damaged";
   /** Runs one attempt; `answer` is called once, `acknowledge` releases the result that the agent keeps. */
   run(request: InvokeRequest, retries: number, answer: (answer: InvokeAnswer, acknowledge: () => void) => void): void;
   decide(attempt: Attempt, nowMs: number): RetryDecision;
+  isFunctionFailure(result: Attempt["result"]): boolean;
   readonly runningMax: number;
+  readonly runningPerAccountMax: number;
   readonly queueLengthMax: number;
   readonly queueBytesMax: number;
+  readonly eventAgeMsMax: number;
   readonly clock: Clock;
   readonly log: Log;
 };
 
-type Entry = { event: QueuedEvent; systemFailures: number };
+type State = "writing" | "loaded" | "ready" | "running" | "delayed";
+
+type Entry = {
+  event: QueuedEvent;
+  state: State;
+  /** In a row. */
+  systemFailures: number;
+  /** Exactly while delayed. */
+  timer: NodeJS.Timeout | undefined;
+};
 
 /** setTimeout's longest delay; a longer one would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+/** What an event takes besides its own bytes: objects, map entries, a row's buffers. */
+const EVENT_OVERHEAD_BYTES = 1024;
+/** Pause before something that could not be recorded is tried again, and its longest. */
+const RECORD_PAUSE_MS = 250;
+const RECORD_PAUSE_MS_MAX = 30_000;
 
 /**
  * Asynchronous invocations: durable from their acceptance to their final outcome.
  *
- *     accepted ─▶ ready ─▶ running ─▶ done
- *                   ▲         │
- *                   └ delayed ┴▶ given up
+ *     writing ──▶ ready ──▶ running ──▶ (done, given up)
+ *        │          ▲          │
+ *     loaded ───────┤          ▼
+ *        └──────────┴────── delayed
  *
- * `ready`: waits for a free place among the running ones, oldest first. `running`: its attempt was
- * recorded durably and handed out; after a restart an attempt that an agent still executes, or whose
- * result it kept, is `running` as well (`adopt`). `delayed`: waits for its next attempt. Every way
- * out is written to the store before the agent may forget the result, so a crash at any point
- * either finds the result again or knows that the next attempt is a retry.
+ * - writing: accepted, being written to the store; nothing else may happen to it.
+ * - loaded: found in the store, or written before `start`; waits for it.
+ * - ready: waits for a free place among the running ones; accounts take turns.
+ * - running: its attempt is recorded and handed out; or an agent that outlived an earlier server executes it
+ *   or keeps its result (`adopt`). Left when its outcome is recorded.
+ * - delayed: waits for its next attempt; has a timer.
+ *
+ * Every way out of running is recorded before the agent may forget the result, and recording is tried until it
+ * succeeds. So a crash at any point either finds the result again or knows that the next attempt is a retry.
  */
 export class AsyncQueue {
   readonly #options: AsyncQueueOptions;
   readonly #entries = new Map<InvocationId, Entry>();
-  readonly #running = new Set<InvocationId>();
-  readonly #delayed = new Map<InvocationId, NodeJS.Timeout>();
-  #ready: InvocationId[] = [];
+  readonly #ready = new FairLines<AccountId, Entry>();
+  readonly #runningByAccount = new Map<AccountId, number>();
+  #running = 0;
   #bytes = 0;
   #isStarted = false;
   #isClosed = false;
@@ -63,36 +88,26 @@ export class AsyncQueue {
 
   /** Reads what an earlier server left. Nothing runs before `start`. @throws HearthError STORE_FAILED. */
   async load(): Promise<void> {
-    for (const event of await this.#options.events.load()) this.#add(event);
-  }
-
-  has(id: InvocationId): boolean {
-    return this.#entries.has(id);
+    for (const event of await this.#options.events.load()) this.#add(event, "loaded");
   }
 
   /** An agent executes this invocation, or holds its result: it is not begun anew. `settle` follows. */
   adopt(id: InvocationId): void {
-    if (this.#entries.has(id)) this.#running.add(id);
+    const entry = this.#entries.get(id);
+    if (entry?.state === "loaded") this.#enter(entry, "running");
   }
 
   /** Begins to hand out what is due. */
   start(): void {
     this.#isStarted = true;
-    const nowMs = this.#options.clock.nowMs();
-    for (const [id, { event }] of this.#entries) {
-      if (this.#running.has(id)) continue;
-      if (event.nextAttemptMs > nowMs) this.#delay(id, event.nextAttemptMs - nowMs);
-      else this.#ready.push(id);
-    }
+    for (const entry of this.#entries.values()) if (entry.state === "loaded") this.#schedule(entry);
     this.#pump();
   }
 
-  /** Accepts an invocation. @throws HearthError QUEUE_FULL, STORE_FAILED. */
+  /** Accepts an invocation. @throws HearthError QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN. */
   async accept(request: InvokeRequest): Promise<void> {
     const { queueLengthMax, queueBytesMax, clock, events } = this.#options;
-    if (this.#entries.size >= queueLengthMax || this.#bytes + request.payload.length > queueBytesMax) {
-      throw new HearthError("QUEUE_FULL");
-    }
+    if (this.#isClosed) throw new HearthError("SHUTTING_DOWN");
     const nowMs = clock.nowMs();
     const { id, version, payload, invokedArn, clientContext, traceId } = request;
     const event: QueuedEvent = {
@@ -106,91 +121,114 @@ export class AsyncQueue {
       traceId,
       acceptedMs: nowMs,
       attempts: 0,
+      functionFailures: 0,
       nextAttemptMs: nowMs,
     };
-    this.#add(event); // Counts towards the bounds while it is being written.
+    if (this.#entries.size >= queueLengthMax || this.#bytes + bytesOf(event) > queueBytesMax) {
+      throw new HearthError("QUEUE_FULL");
+    }
+    const entry = this.#add(event, "writing"); // Counts towards the bounds while it is being written.
     try {
       await events.append(event);
     } catch (error) {
-      this.#remove(id);
+      this.#remove(entry);
       throw error;
     }
-    if (!this.#isStarted) return;
-    this.#ready.push(id);
+    this.#enter(entry, this.#isStarted ? "ready" : "loaded");
     this.#pump();
   }
 
   /** The outcome of an adopted attempt, of which no caller of ours waits. */
   settle(id: InvocationId, answer: InvokeAnswer, acknowledge: () => void): void {
     const entry = this.#entries.get(id);
-    if (entry === undefined) acknowledge();
-    else void this.#ended(entry, answer, acknowledge);
+    if (entry?.state === "running") void this.#ended(entry, answer, acknowledge);
+    else acknowledge(); // Recorded before: it was told twice.
   }
 
   /** Nothing more is handed out; what is accepted stays in the store. */
   close(): void {
     this.#isClosed = true;
-    for (const timer of this.#delayed.values()) clearTimeout(timer);
-    this.#delayed.clear();
+    for (const { timer } of this.#entries.values()) clearTimeout(timer);
   }
 
-  #add(event: QueuedEvent): void {
-    this.#entries.set(event.id, { event, systemFailures: 0 });
-    this.#bytes += event.payload.length;
+  #add(event: QueuedEvent, state: State): Entry {
+    const entry: Entry = { event, state, systemFailures: 0, timer: undefined };
+    this.#entries.set(event.id, entry);
+    this.#bytes += bytesOf(event);
+    return entry;
   }
 
-  #remove(id: InvocationId): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    this.#entries.delete(id);
-    this.#bytes -= entry.event.payload.length;
+  #remove(entry: Entry): void {
+    this.#enter(entry, "writing"); // Out of every count.
+    this.#entries.delete(entry.event.id);
+    this.#bytes -= bytesOf(entry.event);
   }
 
-  #delay(id: InvocationId, delayMs: number): void {
+  /** The only place where an entry changes its state. */
+  #enter(entry: Entry, state: State): void {
+    const { accountId } = entry.event;
+    if (entry.state === "running") this.#countRunning(accountId, -1);
+    clearTimeout(entry.timer);
+    entry.timer = undefined;
+    entry.state = state;
+    if (state === "running") this.#countRunning(accountId, 1);
+    if (state === "ready") this.#ready.push(accountId, entry);
+  }
+
+  #countRunning(accountId: AccountId, step: 1 | -1): void {
+    this.#running += step;
+    const count = (this.#runningByAccount.get(accountId) ?? 0) + step;
+    if (count > 0) this.#runningByAccount.set(accountId, count);
+    else this.#runningByAccount.delete(accountId);
+  }
+
+  /** To its next attempt: now, or when it is due. */
+  #schedule(entry: Entry): void {
+    const delayMs = entry.event.nextAttemptMs - this.#options.clock.nowMs();
+    if (delayMs <= 0) return this.#enter(entry, "ready");
+    this.#enter(entry, "delayed");
+    if (this.#isClosed) return;
     const due = () => {
-      this.#delayed.delete(id);
-      this.#ready.push(id);
+      this.#schedule(entry); // Not yet, if it was further away than a timer reaches.
       this.#pump();
     };
-    this.#delayed.set(id, setTimeout(due, Math.min(Math.max(0, delayMs), TIMER_MS_MAX)));
+    entry.timer = setTimeout(due, Math.min(delayMs, TIMER_MS_MAX));
   }
 
   #pump(): void {
     if (!this.#isStarted || this.#isClosed) return;
-    let taken = 0;
-    while (taken < this.#ready.length && this.#running.size < this.#options.runningMax) {
-      const entry = this.#entries.get(this.#ready[taken++] as InvocationId);
-      if (entry === undefined) continue;
-      this.#running.add(entry.event.id);
+    const { runningMax, runningPerAccountMax } = this.#options;
+    const mayRun = (accountId: AccountId) => (this.#runningByAccount.get(accountId) ?? 0) < runningPerAccountMax;
+    while (this.#running < runningMax) {
+      const entry = this.#ready.take(mayRun);
+      if (entry === undefined) return;
+      this.#enter(entry, "running");
       void this.#attempt(entry);
     }
-    if (taken > 0) this.#ready = this.#ready.slice(taken);
   }
 
   async #attempt(entry: Entry): Promise<void> {
-    const { events, resolve, run, log } = this.#options;
+    const { events, resolve, run, log, clock, eventAgeMsMax } = this.#options;
     const { event } = entry;
-    const version = resolve(event.accountId, event.functionName, event.qualifier);
-    if (version === undefined) {
-      log.warn(
-        { invocationId: event.id, functionName: event.functionName },
-        "asynchronous invocation dropped: its function is gone",
-      );
+    const { id, functionName, payload, invokedArn, clientContext, traceId } = event;
+    if (clock.nowMs() - event.acceptedMs > eventAgeMsMax) {
+      log.warn({ invocationId: id, functionName, condition: "EventAgeExceeded" }, "asynchronous invocation given up");
+      return this.#finish(entry, () => {});
+    }
+    const version = resolve(event.accountId, functionName, event.qualifier);
+    if (version === "missing") {
+      log.warn({ invocationId: id, functionName }, "asynchronous invocation dropped: its function is gone");
       return this.#finish(entry, () => {});
     }
     const retries = event.attempts;
     entry.event = { ...event, attempts: retries + 1 };
+    if (version === "damaged") return this.#ended(entry, { kind: "rejected", code: "STORE_FAILED" }, () => {});
     try {
-      await events.beginAttempt(event.id, retries + 1);
+      await events.beginAttempt(id, retries + 1);
     } catch (error) {
-      log.error(
-        { invocationId: event.id, error },
-        "asynchronous invocation delayed: its attempt could not be recorded",
-      );
-      entry.event = event;
+      log.error({ invocationId: id, error }, "asynchronous invocation delayed: its attempt could not be recorded");
       return this.#ended(entry, { kind: "rejected", code: "STORE_FAILED" }, () => {});
     }
-    const { id, payload, invokedArn, clientContext, traceId } = event;
     run(
       { id, version, payload, invokedArn, clientContext, traceId, logTail: false },
       retries,
@@ -201,50 +239,71 @@ export class AsyncQueue {
   }
 
   async #ended(entry: Entry, answer: InvokeAnswer, acknowledge: () => void): Promise<void> {
-    const { decide, clock, log, events } = this.#options;
-    const { id, functionName, acceptedMs } = entry.event;
-    // Shut down before it ended: it stays in the store, and the next server finds it there.
-    if (answer.kind === "rejected" && answer.code === "SHUTTING_DOWN") return;
-    const neverRan = answer.kind === "rejected" && answer.code !== "INSTANCE_LOST";
-    const attempts = entry.event.attempts - (neverRan && entry.event.attempts > 0 ? 1 : 0);
-    const isSystem = answer.kind === "rejected" || answer.outcome === "agentFault";
-    entry.systemFailures = isSystem ? entry.systemFailures + 1 : 0;
+    const { decide, isFunctionFailure, clock, log } = this.#options;
+    const { event } = entry;
+    const { id, functionName, acceptedMs } = event;
     const result = answer.kind === "rejected" ? { rejected: answer.code } : { outcome: answer.outcome };
+    // A refused attempt never ran: it is no reason to mark the next one as a retry.
+    const neverRan = answer.kind === "rejected" && answer.code !== "INSTANCE_LOST";
+    const attempts = neverRan ? Math.max(0, event.attempts - 1) : event.attempts;
+    const isFunction = isFunctionFailure(result);
+    const functionFailures = event.functionFailures + (isFunction ? 1 : 0);
+    entry.systemFailures = isFunction ? 0 : entry.systemFailures + 1;
+    const { systemFailures } = entry;
     const nowMs = clock.nowMs();
-    const decision = decide({ attempts, systemFailures: entry.systemFailures, acceptedMs, result }, nowMs);
-    if (decision.kind !== "retry") {
-      if (decision.kind === "giveUp")
-        log.warn({ invocationId: id, functionName, ...result, ...decision }, "asynchronous invocation given up");
-      return this.#finish(entry, acknowledge);
+    if ("rejected" in result && result.rejected === "SHUTTING_DOWN") {
+      return this.#reschedule(entry, { ...event, attempts, nextAttemptMs: nowMs }, acknowledge);
     }
-    log.info({ invocationId: id, functionName, ...result, ...decision }, "asynchronous invocation will be retried");
-    entry.event = { ...entry.event, attempts, nextAttemptMs: decision.atMs };
-    try {
-      await events.reschedule(id, attempts, decision.atMs);
-      acknowledge();
-    } catch (error) {
-      // In memory it is rescheduled all the same; after a crash the recorded attempt counts as begun.
-      log.error({ invocationId: id, error }, "the retry of an asynchronous invocation could not be recorded");
+    const decision = decide({ functionFailures, systemFailures, acceptedMs, result }, nowMs);
+    const fields = { invocationId: id, functionName, ...result, ...decision };
+    if (decision.kind === "retry") {
+      log.info(fields, "asynchronous invocation will be retried");
+      return this.#reschedule(
+        entry,
+        { ...event, attempts, functionFailures, nextAttemptMs: decision.atMs },
+        acknowledge,
+      );
     }
-    this.#running.delete(id);
-    if (!this.#isClosed) this.#delay(id, decision.atMs - nowMs);
+    if (decision.kind === "giveUp") log.warn(fields, "asynchronous invocation given up");
+    return this.#finish(entry, acknowledge);
+  }
+
+  async #reschedule(entry: Entry, event: QueuedEvent, acknowledge: () => void): Promise<void> {
+    const { attempts, functionFailures, nextAttemptMs } = event;
+    const next = { attempts, functionFailures, nextAttemptMs };
+    if (!(await this.#record(entry, () => this.#options.events.reschedule(event.id, next)))) return;
+    acknowledge();
+    entry.event = event;
+    this.#schedule(entry);
     this.#pump();
   }
 
   async #finish(entry: Entry, acknowledge: () => void): Promise<void> {
-    const { events, log } = this.#options;
-    const { id } = entry.event;
-    try {
-      await events.finish(id);
-      acknowledge();
-    } catch (error) {
-      log.error(
-        { invocationId: id, error },
-        "the end of an asynchronous invocation could not be recorded; it may run again as a retry",
-      );
-    }
-    this.#running.delete(id);
-    this.#remove(id);
+    if (!(await this.#record(entry, () => this.#options.events.finish(entry.event.id)))) return;
+    acknowledge();
+    this.#remove(entry);
     this.#pump();
   }
+
+  /** Tries until it succeeds; meanwhile the entry keeps its place among the running. @returns false: closed before. */
+  async #record(entry: Entry, write: () => Promise<void>): Promise<boolean> {
+    for (let pauseMs = RECORD_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, RECORD_PAUSE_MS_MAX)) {
+      try {
+        await write();
+        return true;
+      } catch (error) {
+        const { id: invocationId } = entry.event;
+        this.#options.log.error(
+          { invocationId, error },
+          "the outcome of an asynchronous attempt could not be recorded",
+        );
+        if (this.#isClosed) return false;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
+  }
+}
+
+function bytesOf({ payload, clientContext, traceId }: QueuedEvent): number {
+  return EVENT_OVERHEAD_BYTES + payload.length + (clientContext?.length ?? 0) + (traceId?.length ?? 0);
 }

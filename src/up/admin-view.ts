@@ -42,9 +42,22 @@ export function createAdminView(parts: Parts): AdminView {
     accessKeyIds: accessKeys.list().flatMap((key) => (key.accountId === accountId ? [key.accessKeyId] : [])),
   });
   let accountCount = 1;
-  void accounts().then(({ length }) => {
-    accountCount = length;
-  });
+  accounts().then(
+    ({ length }) => {
+      accountCount = length;
+    },
+    () => {}, // A count in the status is not worth a failure.
+  );
+  /** Accounts are made one after the other: two at once would draw the same number. */
+  let lastCreation: Promise<unknown> = Promise.resolve();
+  const create = async (name: string): Promise<AccountSummary> => {
+    const taken = (await accounts()).map(({ accountId }) => Number(accountId));
+    const number = Math.max(FIRST_ACCOUNT_NUMBER, ...taken) + 1;
+    const account: AccountRecord = { accountId: String(number) as AccountId, name, createdMs: systemClock.nowMs() };
+    await store.putAccount(account);
+    accountCount++;
+    return summaryOf(account);
+  };
 
   return {
     status() {
@@ -82,13 +95,10 @@ export function createAdminView(parts: Parts): AdminView {
     },
     pools: () => control.snapshot(systemClock.monotonicMs()),
     listAccounts: async () => (await accounts()).map(summaryOf),
-    async createAccount(name) {
-      const taken = (await accounts()).map(({ accountId }) => Number(accountId));
-      const number = Math.max(FIRST_ACCOUNT_NUMBER, ...taken) + 1;
-      const account: AccountRecord = { accountId: String(number) as AccountId, name, createdMs: systemClock.nowMs() };
-      await store.putAccount(account);
-      accountCount++;
-      return summaryOf(account);
+    createAccount(name) {
+      const creation = lastCreation.then(() => create(name));
+      lastCreation = creation.catch(() => {});
+      return creation;
     },
     async createAccessKey(accountId) {
       const isKnown = (await accounts()).some((account) => account.accountId === accountId);

@@ -3,7 +3,12 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ControlPlane } from "../control/control-plane.ts";
-import { DEFAULT_RETRY_SETTINGS, decideRetry, type RetrySettings } from "../control/retry/async-retry.ts";
+import {
+  DEFAULT_RETRY_SETTINGS,
+  decideRetry,
+  isFunctionFailure,
+  type RetrySettings,
+} from "../control/retry/async-retry.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
 import { addAdminRoutes } from "../frontend/admin/admin-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
@@ -42,6 +47,8 @@ export type HearthOptions = {
   readonly network: boolean;
   readonly region: string;
   readonly log: Log;
+  /** The database ended by itself: nothing can be accepted or recorded any more. */
+  onStoreLost(error: Error): void;
   /** Changes to the defaults of the control core. */
   readonly settings?: Partial<Settings>;
   readonly retrySettings?: Partial<RetrySettings>;
@@ -53,7 +60,7 @@ export type Hearth = {
   readonly provider: CapacityProvider;
   /** Managed runtimes that cannot run here, because npm did not install their Node. */
   readonly missingRuntimes: readonly string[];
-  /** Lets running invocations finish for up to `graceMs`, then ends every instance. Idempotent. */
+  /** Lets running invocations finish for up to `graceMs`, then ends every instance. Called again with 0 it hurries. */
   stop(graceMs: number): Promise<void>;
 };
 
@@ -79,23 +86,33 @@ export async function startHearth(options: HearthOptions): Promise<Hearth> {
   try {
     return await compose(options, closers);
   } catch (error) {
-    await closeAll(closers, 0);
+    await closeAll(closers, 0, AbortSignal.abort()).catch((failure: unknown) => {
+      options.log.error({ error: failure }, "a failed start could not be cleaned up");
+    });
     throw error;
   }
 }
 
-/** Ends one part of a server; what runs may take `graceMs` to finish. */
-type Closer = (graceMs: number) => void | Promise<void>;
+/** Ends one part of a server; what runs may take `graceMs` to finish, or until `hurry`. */
+type Closer = (graceMs: number, hurry: AbortSignal) => void | Promise<void>;
 
-/** Last opened, first closed. */
-async function closeAll(closers: Closer[], graceMs: number): Promise<void> {
-  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close(graceMs);
+/** Last opened, first closed; one that fails does not keep the others from being closed. @throws the first failure. */
+async function closeAll(closers: Closer[], graceMs: number, hurry: AbortSignal): Promise<void> {
+  const failures: unknown[] = [];
+  for (let close = closers.pop(); close !== undefined; close = closers.pop()) {
+    try {
+      await close(graceMs, hurry);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function compose(options: HearthOptions, closers: Closer[]): Promise<Hearth> {
   const { dataDir, log, region, host, port, network } = options;
   await makeDataDir(dataDir);
-  const store = await openSqliteStore(dataDir);
+  const store = await openSqliteStore(dataDir, options.onStoreLost);
   closers.push(() => store.close());
   const secret = await serverSecret(store);
   const accessKeys = await createAccessKeyRing(store);
@@ -153,12 +170,12 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   const queue = new AsyncQueue({
     events: store.events,
-    resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
+    resolve: (accountId, name, qualifier) =>
+      catalog.resolve(accountId, name, qualifier) ?? (catalog.isDamaged(accountId, name) ? "damaged" : "missing"),
     run: (request, retries, answer) => void server.run(request, "asynchronous", retries, answer),
     decide: (attempt, nowMs) => decideRetry(attempt, retrySettings, nowMs),
-    runningMax: retrySettings.runningMax,
-    queueLengthMax: retrySettings.queueLengthMax,
-    queueBytesMax: retrySettings.queueBytesMax,
+    isFunctionFailure,
+    ...retrySettings,
     clock: systemClock,
     log,
   });
@@ -173,10 +190,10 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     clock: systemClock,
     onError: (error) => log.error({ error }, "a request failed"),
   });
-  closers.push(async (graceMs) => {
+  closers.push(async (graceMs, hurry) => {
     queue.close();
     const closed = http.close(graceMs);
-    await server.shutdown(graceMs);
+    await server.shutdown(graceMs, hurry);
     await closed;
   });
   const address = await http.listen();
@@ -204,24 +221,26 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     metrics,
   });
   closers.push(closeAdminRoutes); // Those who follow a log would otherwise hold up the end.
-  await adopt(server, provider, leftOver, log);
+  await adopt(server, leftOver);
   server.keepPools();
   queue.start();
 
   let stopping: Promise<void> | undefined;
+  const hurry = new AbortController();
   return {
     url,
     provider,
     missingRuntimes: nodeBinaries.missing,
     stop: (graceMs) => {
-      stopping ??= closeAll(closers, graceMs);
+      if (graceMs === 0) hurry.abort();
+      stopping ??= closeAll(closers, graceMs, hurry.signal);
       return stopping;
     },
   };
 }
 
 /** Waits until the instances of an earlier server have joined; ends those that do not. */
-async function adopt(server: Server, provider: CapacityProvider, leftOver: Set<InstanceId>, log: Log): Promise<void> {
+async function adopt(server: Server, leftOver: Set<InstanceId>): Promise<void> {
   const untilMs = systemClock.monotonicMs() + ADOPTION_MS_MAX;
   const missing = () => [...leftOver].filter((instanceId) => !server.isJoined(instanceId));
   while (missing().length > 0 && systemClock.monotonicMs() < untilMs) {
@@ -229,8 +248,7 @@ async function adopt(server: Server, provider: CapacityProvider, leftOver: Set<I
   }
   for (const instanceId of missing()) {
     leftOver.delete(instanceId);
-    log.warn({ instanceId }, "an instance of an earlier server did not join; it is ended");
-    await provider.terminate(instanceId);
+    server.endInstance(instanceId, "left over by an earlier server, and its agent did not join");
   }
 }
 

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decideRetry, DEFAULT_RETRY_SETTINGS as settings } from "./async-retry.ts";
 
-const failed = (attempts: number) => ({
-  attempts,
+const failed = (functionFailures: number) => ({
+  functionFailures,
   systemFailures: 0,
   acceptedMs: 0,
   result: { outcome: "functionError" } as const,
@@ -21,7 +21,7 @@ test("throttles are retried with growing pauses until the event is too old, and 
       let nowMs = first * 1000;
       for (let systemFailures = 1; systemFailures < 1000; systemFailures++) {
         const result = { rejected: "CONCURRENCY_LIMIT" } as const;
-        const decision = decideRetry({ attempts: 0, systemFailures, acceptedMs: 0, result }, settings, nowMs);
+        const decision = decideRetry({ functionFailures: 0, systemFailures, acceptedMs: 0, result }, settings, nowMs);
         if (decision.kind !== "retry") {
           expect(decision).toEqual({ kind: "giveUp", condition: "EventAgeExceeded" });
           return;

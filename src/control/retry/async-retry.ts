@@ -10,11 +10,12 @@ export type RetrySettings = {
   readonly systemDelayMsMax: number;
   /** An event older than this is given up. */
   readonly eventAgeMsMax: number;
-  /** Executions of asynchronous invocations at the same time, of all accounts. */
+  /** Executions of asynchronous invocations at the same time, of one account and of all. */
+  readonly runningPerAccountMax: number;
   readonly runningMax: number;
   /** Accepted events without a final outcome. */
   readonly queueLengthMax: number;
-  /** Their payloads together, held in memory. */
+  /** What they hold in memory together. */
   readonly queueBytesMax: number;
 };
 
@@ -24,25 +25,30 @@ export const DEFAULT_RETRY_SETTINGS: RetrySettings = {
   systemDelayMs: 1_000,
   systemDelayMsMax: 300_000,
   eventAgeMsMax: 21_600_000,
-  runningMax: 200,
+  runningPerAccountMax: 200,
+  runningMax: 1_000,
   queueLengthMax: 100_000,
-  queueBytesMax: 512 * 1024 * 1024,
+  queueBytesMax: 256 * 1024 * 1024,
 };
 
 /** Decides what becomes of an asynchronous invocation after an attempt. */
 export function decideRetry(attempt: Attempt, settings: RetrySettings, nowMs: number): RetryDecision {
-  const { result, acceptedMs, attempts, systemFailures } = attempt;
+  const { result, acceptedMs, functionFailures, systemFailures } = attempt;
   if ("outcome" in result && result.outcome === "ok") return { kind: "done" };
   if ("rejected" in result && !ERROR_CODES[result.rejected].retryable)
     return { kind: "giveUp", condition: "RetriesExhausted" };
-  const isSystem = "rejected" in result || result.outcome === "agentFault";
-  if (!isSystem) {
-    const delayMs = settings.errorDelaysMs[attempts - 1];
+  if (isFunctionFailure(result)) {
+    const delayMs = settings.errorDelaysMs[functionFailures - 1];
     if (delayMs === undefined) return { kind: "giveUp", condition: "RetriesExhausted" };
     return retryAt(nowMs + delayMs, acceptedMs, settings, "functionFailed");
   }
   const delayMs = Math.min(settings.systemDelayMs * 2 ** Math.min(systemFailures - 1, 30), settings.systemDelayMsMax);
   return retryAt(nowMs + delayMs, acceptedMs, settings, "systemFailed");
+}
+
+/** Whether it was the function that failed, and not the system around it. */
+export function isFunctionFailure(result: Attempt["result"]): boolean {
+  return "outcome" in result && result.outcome !== "ok" && result.outcome !== "agentFault";
 }
 
 function retryAt(

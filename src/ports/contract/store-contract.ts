@@ -76,14 +76,18 @@ export function describeStore(
       const events = Array.from({ length: 20 }, queuedEvent);
       await Promise.all(events.map((event) => store.events.append(event)));
       await store.events.beginAttempt(events[3]?.id as InvocationId, 1);
-      await store.events.reschedule(events[4]?.id as InvocationId, 2, 99);
+      await store.events.reschedule(events[4]?.id as InvocationId, {
+        attempts: 2,
+        functionFailures: 1,
+        nextAttemptMs: 99,
+      });
       await store.events.finish(events[5]?.id as InvocationId);
       await store.events.finish(events[5]?.id as InvocationId);
       await store.events.beginAttempt("never appended" as InvocationId, 1);
       await afterRestart();
       const expected = events.toSpliced(5, 1);
       expected[3] = { ...(events[3] as QueuedEvent), attempts: 1 };
-      expected[4] = { ...(events[4] as QueuedEvent), attempts: 2, nextAttemptMs: 99 };
+      expected[4] = { ...(events[4] as QueuedEvent), attempts: 2, functionFailures: 1, nextAttemptMs: 99 };
       expect(await store.events.load()).toEqual(expected);
     });
 
@@ -143,6 +147,7 @@ export function queuedEvent(): QueuedEvent {
     traceId: undefined,
     acceptedMs,
     attempts: 0,
+    functionFailures: 0,
     nextAttemptMs: acceptedMs,
   };
 }

@@ -37,7 +37,7 @@ function createMemoryEventStore(): EventStore {
     },
     load: async () => [...events.values()],
     beginAttempt: async (id, attempts) => change(id, { attempts }),
-    reschedule: async (id, attempts, nextAttemptMs) => change(id, { attempts, nextAttemptMs }),
+    reschedule: async (id, next) => change(id, next),
     finish: async (id) => void events.delete(id),
   };
 }

@@ -31,6 +31,7 @@ const MIGRATIONS: readonly string[] = [
     trace_id TEXT,
     accepted_ms INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
+    function_failures INTEGER NOT NULL,
     next_attempt_ms INTEGER NOT NULL
   ) STRICT;
   `,

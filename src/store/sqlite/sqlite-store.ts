@@ -15,7 +15,7 @@ export const DATABASE_FILE = "hearth.db";
  * it until `close` or the end of the process.
  * @throws HearthError DATA_IN_USE, STORE_NEWER, STORE_FAILED.
  */
-export async function openSqliteStore(dataDir: string): Promise<Store> {
+export async function openSqliteStore(dataDir: string, onLost: (error: Error) => void = () => {}): Promise<Store> {
   const databasePath = join(dataDir, DATABASE_FILE);
   try {
     mkdirSync(dataDir, { recursive: true });
@@ -24,7 +24,7 @@ export async function openSqliteStore(dataDir: string): Promise<Store> {
   } catch (error) {
     throw new HearthError("STORE_FAILED", (error as Error).message, { cause: error });
   }
-  const worker = await SqliteWorker.open(databasePath);
+  const worker = await SqliteWorker.open(databasePath, onLost);
   return {
     events: eventStoreOf(worker),
     loadFunctions: async () =>
@@ -69,6 +69,7 @@ function eventStoreOf(worker: SqliteWorker): EventStore {
         event.traceId ?? null,
         event.acceptedMs,
         event.attempts,
+        event.functionFailures,
         event.nextAttemptMs,
       );
     },
@@ -76,8 +77,8 @@ function eventStoreOf(worker: SqliteWorker): EventStore {
     beginAttempt: async (id, attempts) => {
       await worker.run("beginAttempt", attempts, id);
     },
-    reschedule: async (id, attempts, nextAttemptMs) => {
-      await worker.run("rescheduleEvent", attempts, nextAttemptMs, id);
+    reschedule: async (id, { attempts, functionFailures, nextAttemptMs }) => {
+      await worker.run("rescheduleEvent", attempts, functionFailures, nextAttemptMs, id);
     },
     finish: async (id) => {
       await worker.run("finishEvent", id);

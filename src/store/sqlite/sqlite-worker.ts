@@ -28,14 +28,18 @@ export class SqliteWorker {
   #waitingBytes = 0;
   #committing: WaitingCall[] = [];
   #isFlushPlanned = false;
+  #isClosing = false;
   #onIdle: (() => void) | undefined;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
   }
 
-  /** @throws HearthError DATA_IN_USE, STORE_NEWER, STORE_FAILED. */
-  static open(databasePath: string): Promise<SqliteWorker> {
+  /**
+   * @param onLost called when the database's thread ends without having been told to, after it was open.
+   * @throws HearthError DATA_IN_USE, STORE_NEWER, STORE_FAILED.
+   */
+  static open(databasePath: string, onLost: (error: Error) => void): Promise<SqliteWorker> {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { databasePath } });
     const sqlite = new SqliteWorker(worker);
     return new Promise((resolve, reject) => {
@@ -46,10 +50,10 @@ export class SqliteWorker {
         resolve(sqlite);
       });
       worker.on("error", (error: Error) => {
-        sqlite.#end(`the database thread failed: ${error.message}`);
+        sqlite.#end(`the database thread failed: ${error.message}`, onLost);
         reject(new HearthError("STORE_FAILED", error.message, { cause: error }));
       });
-      worker.on("exit", () => sqlite.#end("the database is closed"));
+      worker.on("exit", () => sqlite.#end("the database is closed", onLost));
     });
   }
 
@@ -68,6 +72,7 @@ export class SqliteWorker {
 
   async close(): Promise<void> {
     if (this.#state === "ended") return;
+    this.#isClosing = true;
     if (this.#state === "committing" || this.#waiting.length > 0) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve;
@@ -109,12 +114,15 @@ export class SqliteWorker {
     });
   }
 
-  #end(detail: string): void {
+  #end(detail: string, onLost: (error: Error) => void): void {
+    if (this.#state === "ended") return;
+    const isLost = this.#state !== "opening" && !this.#isClosing;
     this.#state = "ended";
     for (const call of [...this.#committing, ...this.#waiting]) call.reject(new HearthError("STORE_FAILED", detail));
     this.#committing = [];
     this.#waiting = [];
     this.#onIdle?.();
+    if (isLost) onLost(new HearthError("STORE_FAILED", detail));
   }
 
   #post(order: WorkerOrder): void {

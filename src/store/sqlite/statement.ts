@@ -15,12 +15,13 @@ export const STATEMENTS = {
   meta: "SELECT value FROM meta WHERE name = ?",
   putMeta: "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
   appendEvent: `INSERT OR IGNORE INTO event (id, account_id, function_name, qualifier, payload, invoked_arn,
-    client_context, trace_id, accepted_ms, attempts, next_attempt_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    client_context, trace_id, accepted_ms, attempts, function_failures, next_attempt_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   loadEvents: `SELECT id, account_id AS accountId, function_name AS functionName, qualifier, payload,
     invoked_arn AS invokedArn, client_context AS clientContext, trace_id AS traceId, accepted_ms AS acceptedMs,
-    attempts, next_attempt_ms AS nextAttemptMs FROM event ORDER BY sequence`,
+    attempts, function_failures AS functionFailures, next_attempt_ms AS nextAttemptMs FROM event ORDER BY sequence`,
   beginAttempt: "UPDATE event SET attempts = ? WHERE id = ?",
-  rescheduleEvent: "UPDATE event SET attempts = ?, next_attempt_ms = ? WHERE id = ?",
+  rescheduleEvent: "UPDATE event SET attempts = ?, function_failures = ?, next_attempt_ms = ? WHERE id = ?",
   finishEvent: "DELETE FROM event WHERE id = ?",
 } as const;
 

@@ -19,6 +19,7 @@ async function append(): Promise<void> {
       traceId: undefined,
       acceptedMs: Date.now(),
       attempts: 0,
+      functionFailures: 0,
       nextAttemptMs: 0,
     });
     process.stdout.write(`${id}\n`);

@@ -1,0 +1,193 @@
+import { expect, test } from "vitest";
+import { DEFAULT_RETRY_SETTINGS, decideRetry, isFunctionFailure } from "../control/retry/async-retry.ts";
+import type { FunctionVersion } from "../model/function-version.ts";
+import type { AccountId, InvocationId } from "../model/ids.ts";
+import type { EventStore, QueuedEvent } from "../ports/event-store.ts";
+import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
+import { createMemoryStore } from "../store/memory/memory-store.ts";
+import { AsyncQueue, type AsyncQueueOptions } from "./async-queue.ts";
+import { FairLines } from "./fair-lines.ts";
+
+const USAGE = { wallUs: 1, cpuUs: undefined, memoryPeakBytes: undefined, initUs: undefined };
+const finished = (outcome: "ok" | "functionError"): InvokeAnswer => ({
+  kind: "finished",
+  outcome,
+  payload: Buffer.alloc(0),
+  exit: undefined,
+  usage: USAGE,
+  logTail: undefined,
+});
+
+type Begun = { readonly id: InvocationId; readonly retries: number; answer(answer: InvokeAnswer): void };
+
+/** A queue on the memory store, with every attempt caught as it begins. */
+function queueOf(events: EventStore, options: Partial<AsyncQueueOptions> = {}) {
+  const begun: Begun[] = [];
+  const settings = { ...DEFAULT_RETRY_SETTINGS, errorDelaysMs: [5, 5], systemDelayMs: 5 };
+  const queue = new AsyncQueue({
+    events,
+    resolve: (accountId, name) => versionOf(accountId, name),
+    run: ({ id }, retries, answer) => begun.push({ id, retries, answer: (a) => answer(a, () => {}) }),
+    decide: (attempt, nowMs) => decideRetry(attempt, settings, nowMs),
+    isFunctionFailure,
+    ...settings,
+    clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    ...options,
+  });
+  return { queue, begun };
+}
+
+function versionOf(accountId: AccountId, name: string): FunctionVersion {
+  return { accountId, name, version: "$LATEST" } as FunctionVersion;
+}
+
+function requestOf(id: string, accountId = "a"): InvokeRequest {
+  return {
+    id: id as InvocationId,
+    version: versionOf(accountId as AccountId, "f"),
+    payload: Buffer.from("{}"),
+    invokedArn: "",
+    clientContext: undefined,
+    traceId: undefined,
+    logTail: false,
+  };
+}
+
+const attemptsOf = (begun: readonly Begun[]) => begun.map(({ id, retries }) => [id, retries]);
+
+test("an event that is being written when the queue starts is begun once", async () => {
+  const events = createMemoryStore().events;
+  const appending = Promise.withResolvers<void>();
+  const slow = { ...events, append: (event: QueuedEvent) => appending.promise.then(() => events.append(event)) };
+  const { queue, begun } = queueOf(slow);
+  const accepted = queue.accept(requestOf("x"));
+  queue.start();
+  appending.resolve();
+  await accepted;
+  await expect.poll(() => begun.length).toBe(1);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(attemptsOf(begun)).toEqual([["x", 0]]);
+});
+
+test("an event whose acceptance fails is never begun", async () => {
+  const events = createMemoryStore().events;
+  const { queue, begun } = queueOf({ ...events, append: () => Promise.reject(new Error("disk full")) });
+  queue.start();
+  await expect(queue.accept(requestOf("x"))).rejects.toThrow("disk full");
+  expect([queue.length, begun.length]).toEqual([0, 0]);
+});
+
+test("a result that is settled before the start leads to one further attempt", async () => {
+  const store = createMemoryStore();
+  const first = queueOf(store.events);
+  first.queue.start();
+  await first.queue.accept(requestOf("y"));
+  await expect.poll(() => first.begun.length).toBe(1);
+  first.queue.close();
+  const second = queueOf(store.events);
+  await second.queue.load();
+  second.queue.adopt("y" as InvocationId);
+  second.queue.settle("y" as InvocationId, finished("functionError"), () => {});
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  second.queue.start();
+  await expect.poll(() => second.begun.length).toBe(1);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect(attemptsOf(second.begun)).toEqual([["y", 1]]);
+});
+
+test("an attempt that could not be recorded does not make the next one look like the first", async () => {
+  const store = createMemoryStore();
+  let isFull = false;
+  const events: EventStore = {
+    ...store.events,
+    beginAttempt: (id, attempts) =>
+      isFull ? Promise.reject(new Error("full")) : store.events.beginAttempt(id, attempts),
+  };
+  const { queue, begun } = queueOf(events);
+  queue.start();
+  await queue.accept(requestOf("z"));
+  await expect.poll(() => begun.length).toBe(1);
+  isFull = true;
+  begun[0]?.answer(finished("functionError"));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  isFull = false;
+  await expect.poll(() => begun.length).toBe(2);
+  expect(attemptsOf(begun)).toEqual([
+    ["z", 0],
+    ["z", 1],
+  ]);
+});
+
+test("faults of the system do not use up the function's two retries", async () => {
+  const { queue, begun } = queueOf(createMemoryStore().events);
+  queue.start();
+  await queue.accept(requestOf("v"));
+  const outcomes: InvokeAnswer[] = [
+    { kind: "rejected", code: "INSTANCE_LOST" },
+    { kind: "rejected", code: "INSTANCE_LOST" },
+    finished("functionError"),
+    finished("functionError"),
+    finished("functionError"),
+  ];
+  for (const [index, outcome] of outcomes.entries()) {
+    await expect.poll(() => begun.length).toBe(index + 1);
+    begun[index]?.answer(outcome);
+  }
+  await expect.poll(() => queue.length).toBe(0);
+  expect(begun.map(({ retries }) => retries)).toEqual([0, 1, 2, 3, 4]);
+});
+
+test("a shutdown before the execution costs nothing: the next server begins it as the first", async () => {
+  const store = createMemoryStore();
+  const { queue, begun } = queueOf(store.events);
+  queue.start();
+  await queue.accept(requestOf("s"));
+  await expect.poll(() => begun.length).toBe(1);
+  queue.close();
+  begun[0]?.answer({ kind: "rejected", code: "SHUTTING_DOWN" });
+  await expect.poll(async () => (await store.events.load())[0]?.attempts).toBe(0);
+});
+
+test("events of a function whose code is damaged wait for its repair", async () => {
+  let isDamaged = true;
+  const { queue, begun } = queueOf(createMemoryStore().events, {
+    resolve: (accountId, name) => (isDamaged ? "damaged" : versionOf(accountId, name)),
+  });
+  queue.start();
+  await queue.accept(requestOf("d"));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(begun).toEqual([]);
+  isDamaged = false;
+  await expect.poll(() => attemptsOf(begun)).toEqual([["d", 0]]);
+});
+
+test("one account's crowd does not hold up another's event", async () => {
+  const { queue, begun } = queueOf(createMemoryStore().events, { runningMax: 3, runningPerAccountMax: 2 });
+  queue.start();
+  for (let i = 0; i < 5; i++) await queue.accept(requestOf(`crowd-${i}`, "a"));
+  await queue.accept(requestOf("single", "b"));
+  await expect.poll(() => begun.map(({ id }) => id)).toEqual(["crowd-0", "crowd-1", "single"]);
+});
+
+test("bounds: events and their bytes", async () => {
+  const small = queueOf(createMemoryStore().events, { queueLengthMax: 1 });
+  await small.queue.accept(requestOf("1"));
+  await expect(small.queue.accept(requestOf("2"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+  const light = queueOf(createMemoryStore().events, { queueBytesMax: 2000 });
+  await light.queue.accept(requestOf("1"));
+  await expect(light.queue.accept(requestOf("2"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+});
+
+test("lines take turns, keep their order, and pass over keys that may not leave", () => {
+  const lines = new FairLines<string, number>();
+  for (let i = 0; i < 3000; i++) lines.push("a", i);
+  for (let i = 0; i < 3; i++) lines.push("b", 10_000 + i);
+  expect([1, 2, 3, 4].map(() => lines.take(() => true))).toEqual([0, 10_000, 1, 10_001]);
+  expect(lines.take((key) => key === "a")).toBe(2);
+  let last = 2;
+  for (let next = lines.take((key) => key === "a"); next !== undefined; next = lines.take((key) => key === "a")) {
+    expect(next).toBe(++last);
+  }
+  expect([last, lines.take(() => true), lines.take(() => true)]).toEqual([2999, 10_002, undefined]);
+});
