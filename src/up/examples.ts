@@ -113,7 +113,7 @@ function print(hearth: Hearth, terminal: Terminal, rows: readonly Row[]): void {
   terminal.print(`
 The API is AWS Lambda's, at ${hearth.url}. With the AWS CLI:
 
-  export AWS_ENDPOINT_URL=${hearth.url} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+  export AWS_ENDPOINT_URL=${hearth.url} AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
   aws lambda invoke --function-name ${rows[0]?.[0] ?? "hello"} --cli-binary-format raw-in-base64-out --payload '{}' /dev/stdout
 
 An older AWS CLI takes --endpoint-url ${hearth.url} instead. \`npx hearth --help\` shows the rest; Ctrl-C ends the server.`);
