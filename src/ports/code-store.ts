@@ -10,8 +10,13 @@ export type StoredCode = {
 export const ZIP_BYTES_MAX = 52_428_800;
 /** Lambda's limit of the unpacked code (250 MB). */
 export const UNZIPPED_BYTES_MAX = 262_144_000;
-/** Files, folders and links of one archive; what a zip archive without extensions can count. */
+/**
+ * Files, folders and links that one archive makes, with the folders that its names only imply; what a
+ * zip archive without extensions can count.
+ */
 export const ZIP_ENTRIES_MAX = 65_535;
+/** Names in one path of an archive. Deep trees of packages have some thirty. */
+export const ZIP_DEPTH_MAX = 128;
 
 /** The code of functions, addressed by its content. */
 export type CodeStore = {

@@ -109,6 +109,8 @@ export type FunctionCatalog = {
    * code is damaged. On the path of every invocation: two look-ups in maps.
    */
   resolve(accountId: AccountId, name: string, qualifier: string | undefined): FunctionVersion | undefined;
+  /** Whether the function is there and cannot run until its code is updated; false: it is not there, or sound. */
+  isDamaged(accountId: AccountId, name: string): boolean;
   /** Count of functions and bytes of zipped code, as GetAccountSettings reports them. */
   usage(accountId: AccountId): { readonly functionCount: number; readonly codeSizeBytes: number };
   /** `listener` hears of each key that serves nobody any more, in the turn in which its successor is visible. */

@@ -146,6 +146,7 @@ export function validateArchitectures(architectures: readonly string[] | undefin
 export function settingsOf(input: SettingsInput): Partial<FunctionSettings> {
   refuseUnsupported(input);
   const { Variables: variables } = input.Environment ?? {};
+  if (input.Handler?.includes("\0")) throw invalidParameter("The handler contains a NUL character.");
   if (variables !== undefined) checkEnvironment(variables);
   return defined({
     runtime: input.Runtime === undefined ? undefined : runtimeOf(input.Runtime),
@@ -185,6 +186,13 @@ function checkEnvironment(variables: Readonly<Record<string, string>>): void {
   if (reserved.length > 0) {
     throw invalidParameter(
       `Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: ${reserved.join(", ")}`,
+    );
+  }
+  // The handler and the variables become a process's environment, which knows no NUL.
+  const withNul = Object.keys(variables).filter((name) => variables[name]?.includes("\0"));
+  if (withNul.length > 0) {
+    throw invalidParameter(
+      `Lambda was unable to configure your environment variables because these contain a NUL character: ${withNul.join(", ")}`,
     );
   }
   const measured = JSON.stringify(variables);

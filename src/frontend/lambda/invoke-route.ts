@@ -17,6 +17,8 @@ const PAYLOAD_BYTES_MAX = 6_291_456;
 const EVENT_PAYLOAD_BYTES_MAX = 1_048_576;
 /** Of its base64 form. */
 const CLIENT_CONTEXT_BYTES_MAX = 3583;
+/** Real ones are about a hundred; an event keeps its own for hours. */
+const TRACE_ID_LENGTH_MAX = 512;
 
 export type InvokeRouteOptions = {
   readonly catalog: FunctionCatalog;
@@ -76,7 +78,7 @@ class InvokeOperation {
       payload: request.body,
       invokedArn: target.qualifier === undefined ? version.arn : `${version.arn}:${target.qualifier}`,
       clientContext: clientContextOf(headers["x-amz-client-context"]),
-      traceId: (headers["x-amzn-trace-id"] as string | undefined) ?? newTraceId(this.#clock.nowMs()),
+      traceId: traceIdOf(headers["x-amzn-trace-id"]) ?? newTraceId(this.#clock.nowMs()),
       logTail: logType === "Tail",
     };
     if (type === "Event") return this.#enqueue(request, invocation);
@@ -95,7 +97,7 @@ class InvokeOperation {
 
   async #enqueue(request: RouteRequest, invocation: InvokeRequest): Promise<void> {
     if (!isJson(request.body)) throw invalidRequestContent(invalidPayloadMessage(request.body));
-    await this.#invoker.enqueue(invocation);
+    await this.#invoker.enqueue({ ...invocation, payload: owned(invocation.payload) });
     sendAccepted(request, 202);
   }
 
@@ -107,7 +109,7 @@ class InvokeOperation {
   #resolve({ principal: { accountId } }: RouteRequest, { name, qualifier }: FunctionTarget): FunctionVersion {
     const version = this.#catalog.resolve(accountId, name, qualifier);
     if (version !== undefined) return version;
-    if (this.#catalog.get(accountId, name)?.state === "Failed") {
+    if (this.#catalog.isDamaged(accountId, name)) {
       throw new LambdaError("InvalidZipFileException", 502, "Lambda could not unzip the deployment package.", {
         Type: "User",
       });
@@ -121,6 +123,19 @@ function checkTypes(type: string, logType: string | undefined): void {
   violations.oneOf(type, "invocationType", ["Event", "RequestResponse", "DryRun"]);
   violations.oneOf(logType, "logType", ["None", "Tail"]);
   violations.check();
+}
+
+/** undefined: the caller sent none that is worth keeping. */
+function traceIdOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === "string" && header.length <= TRACE_ID_LENGTH_MAX ? header : undefined;
+}
+
+/** A queued payload must not keep the pool alive that a small one is a slice of (64 KiB; Buffer.from would take from it again). */
+function owned(payload: Buffer): Buffer {
+  if (payload.length === payload.buffer.byteLength) return payload;
+  const copy = Buffer.allocUnsafeSlow(payload.length);
+  payload.copy(copy);
+  return copy;
 }
 
 /** Decoded, if it is the JSON that clients agree on. @throws LambdaError. */

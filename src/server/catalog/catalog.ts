@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { HearthError } from "../../model/error-code.ts";
 import type { FunctionVersion } from "../../model/function-version.ts";
 import type { AccountId, FunctionKey } from "../../model/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -22,13 +23,15 @@ import { createCodeSweep } from "./code-sweep.ts";
  * clients expect to see the states, and AWS's waiters ask after a second at the earliest.
  */
 const SETTLE_MS = 20;
+/** Archives that are read and hashed at a time; each may hold its 50 MB in memory meanwhile. */
+const VERIFIED_AT_ONCE_MAX = 4;
 
 export type CatalogOptions = {
   readonly store: Store;
   readonly codeStore: CodeStore;
   readonly clock: Clock;
   readonly region: string;
-  /** Told of a function whose code on disk is damaged, and of code that could not be removed. */
+  /** Told of code on disk that is damaged or could not be checked, and of code that could not be removed. */
   readonly onDamage: (what: string, error: unknown) => void;
 };
 
@@ -81,17 +84,30 @@ class Catalog implements FunctionCatalog {
 
   async load(): Promise<void> {
     const records = await this.#store.loadFunctions();
-    const damaged = new Set<string>();
-    for (const sha256Hex of new Set(records.map((record) => record.code.sha256Hex))) {
-      try {
-        await this.#codeStore.verify(sha256Hex);
-      } catch (error) {
-        damaged.add(sha256Hex);
-        this.#onDamage(`code ${sha256Hex}`, error);
-      }
-    }
+    const damaged = await this.#findDamaged(new Set(records.map((record) => record.code.sha256Hex)));
     for (const record of records) this.#show(record, undefined, damaged.has(record.code.sha256Hex));
     this.#sweep.now();
+  }
+
+  /**
+   * Only what is known to be spoiled is damaged: code that a failing disk kept from being checked is
+   * taken to be sound, since it most often is, and events wait for functions that are.
+   */
+  async #findDamaged(hashes: ReadonlySet<string>): Promise<Set<string>> {
+    const damaged = new Set<string>();
+    const unchecked = hashes.values();
+    const verifyRest = async () => {
+      for (const sha256Hex of unchecked) {
+        try {
+          await this.#codeStore.verify(sha256Hex);
+        } catch (error) {
+          if (error instanceof HearthError && error.code === "CODE_CORRUPT") damaged.add(sha256Hex);
+          this.#onDamage(`code ${sha256Hex}`, error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: VERIFIED_AT_ONCE_MAX }, verifyRest));
+    return damaged;
   }
 
   create(
@@ -182,6 +198,10 @@ class Catalog implements FunctionCatalog {
     if (qualifier !== undefined && qualifier !== "$LATEST") return undefined;
     const entry = this.#accounts.get(accountId)?.get(name);
     return entry === undefined || entry.isDamaged ? undefined : entry.version;
+  }
+
+  isDamaged(accountId: AccountId, name: string): boolean {
+    return this.#find(accountId, name)?.isDamaged ?? false;
   }
 
   usage(accountId: AccountId): { readonly functionCount: number; readonly codeSizeBytes: number } {

@@ -3,12 +3,15 @@ import { access, chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 
 import { join } from "node:path";
 import { HearthError } from "../../model/error-code.ts";
 import { type CodeStore, type StoredCode, ZIP_BYTES_MAX } from "../../ports/code-store.ts";
+import { Gate } from "./gate.ts";
 import { checkZip, syncFolder, unzip } from "./unzip.ts";
 
 const TEMPORARY_PREFIX = "tmp-";
 const ZIP_SUFFIX = ".zip";
 /** A marker file beside code that nobody uses; its age is how long that has been so. */
 const UNUSED_SUFFIX = ".unused";
+/** Archives that are inflated at a time, to keep or to check. */
+const INFLATED_AT_ONCE_MAX = 4;
 
 /**
  * Opens the code store in a folder and makes it if there is none. An archive is `<sha256>.zip`, its
@@ -31,7 +34,10 @@ export async function createFilesCodeStore(dir: string): Promise<CodeStore> {
 
 class FilesCodeStore implements CodeStore {
   readonly #dir: string;
-  /** Changes of the folder happen one after another. */
+  readonly #inflating = new Gate(INFLATED_AT_ONCE_MAX);
+  /** Archives on their way in, by hash: the same one twice at once is written once. */
+  readonly #keeping = new Map<string, Promise<void>>();
+  /** Changes of the folder happen one after another; all are short, what takes long is prepared before. */
   #lastChange: Promise<unknown> = Promise.resolve();
 
   constructor(dir: string) {
@@ -40,13 +46,13 @@ class FilesCodeStore implements CodeStore {
 
   async put(zip: Buffer): Promise<StoredCode> {
     const code = await identify(zip);
-    await this.#change(() => this.#keep(code.sha256Hex, zip));
+    await this.#keepOnce(code.sha256Hex, zip);
     return code;
   }
 
   async check(zip: Buffer): Promise<StoredCode> {
     const code = await identify(zip);
-    await checkZip(zip);
+    await this.#inflating.run(() => checkZip(zip));
     return code;
   }
 
@@ -66,9 +72,8 @@ class FilesCodeStore implements CodeStore {
     if (!(await exists(this.#zipPath(sha256Hex))))
       throw new HearthError("CODE_CORRUPT", "the stored archive is missing");
     const zip = await this.read(sha256Hex);
-    const found = await identify(zip);
-    if (found.sha256Hex !== sha256Hex) throw new HearthError("CODE_CORRUPT", "the stored archive was changed");
-    if (!(await exists(this.dir(sha256Hex)))) await this.#change(() => this.#unpack(sha256Hex, zip));
+    if ((await sha256HexOf(zip)) !== sha256Hex) throw new HearthError("CODE_CORRUPT", "the stored archive was changed");
+    if (!(await exists(this.dir(sha256Hex)))) await this.#keepOnce(sha256Hex, zip);
   }
 
   async retain(used: ReadonlySet<string>, graceMs: number): Promise<void> {
@@ -84,42 +89,38 @@ class FilesCodeStore implements CodeStore {
     });
   }
 
+  #keepOnce(sha256Hex: string, zip: Buffer): Promise<void> {
+    const keeping =
+      this.#keeping.get(sha256Hex) ?? this.#keep(sha256Hex, zip).finally(() => this.#keeping.delete(sha256Hex));
+    this.#keeping.set(sha256Hex, keeping);
+    return keeping;
+  }
+
   async #keep(sha256Hex: string, zip: Buffer): Promise<void> {
-    await this.#markUsed(sha256Hex);
-    if (!(await exists(this.dir(sha256Hex)))) await this.#unpack(sha256Hex, zip);
-    if (!(await isWhole(this.#zipPath(sha256Hex), zip))) await this.#write(this.#zipPath(sha256Hex), zip);
-    await syncFolder(this.#dir);
-  }
-
-  async #unpack(sha256Hex: string, zip: Buffer): Promise<void> {
-    const temporary = join(this.#dir, TEMPORARY_PREFIX + randomUUID());
+    // Its time of grace starts again, so that no sweep removes a half that is there already.
+    await this.#change(() => this.#markUsed(sha256Hex));
+    const [archive, folder] = [this.#temporary(), this.#temporary()];
     try {
-      await mkdir(temporary);
-      await chmod(temporary, 0o755);
-      await unzip(zip, temporary);
-      await syncFolder(temporary);
-      await rename(temporary, this.dir(sha256Hex));
+      const isUnpacked = await exists(this.dir(sha256Hex));
+      if (!isUnpacked) await this.#inflating.run(() => unpack(zip, folder));
+      const isWritten = await isWhole(this.#zipPath(sha256Hex), zip);
+      if (!isWritten) await write(zip, archive);
+      await this.#change(async () => {
+        // The archive comes first and goes last: while it is there, the rest is found again.
+        if (!isWritten) await rename(archive, this.#zipPath(sha256Hex));
+        if (!isUnpacked) await rename(folder, this.dir(sha256Hex));
+        await syncFolder(this.#dir);
+      });
     } catch (error) {
-      await rm(temporary, { recursive: true, force: true });
-      throw error;
+      throw asHearthError(error);
+    } finally {
+      await rm(archive, { force: true });
+      await rm(folder, { recursive: true, force: true });
     }
   }
 
-  async #write(path: string, bytes: Buffer): Promise<void> {
-    const temporary = join(this.#dir, TEMPORARY_PREFIX + randomUUID());
-    try {
-      const handle = await open(temporary, "wx", 0o644);
-      try {
-        await handle.writeFile(bytes);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+  #temporary(): string {
+    return join(this.#dir, TEMPORARY_PREFIX + randomUUID());
   }
 
   async #markUsed(sha256Hex: string): Promise<void> {
@@ -131,7 +132,6 @@ class FilesCodeStore implements CodeStore {
     if (marker === undefined) {
       await (await open(this.#unusedPath(sha256Hex), "w")).close();
     } else if (Date.now() - marker.mtimeMs >= graceMs) {
-      // The archive goes last: while it is there, the rest is found again.
       await rm(this.dir(sha256Hex), { recursive: true, force: true });
       await this.#markUsed(sha256Hex);
       await rm(this.#zipPath(sha256Hex), { force: true });
@@ -141,7 +141,7 @@ class FilesCodeStore implements CodeStore {
   /** Changes wait for those before them, whether these succeeded or not. */
   #change<T>(work: () => Promise<T>): Promise<T> {
     const change = this.#lastChange.then(work).catch((error: unknown) => {
-      throw error instanceof HearthError ? error : storeFailed(error);
+      throw asHearthError(error);
     });
     this.#lastChange = change.catch(() => {});
     return change;
@@ -156,11 +156,34 @@ class FilesCodeStore implements CodeStore {
   }
 }
 
-/** Hashes off the event loop. */
 async function identify(zip: Buffer): Promise<StoredCode> {
   if (zip.length > ZIP_BYTES_MAX) throw new HearthError("CODE_TOO_LARGE", `zipped, over ${ZIP_BYTES_MAX} bytes`);
+  return { sha256Hex: await sha256HexOf(zip), codeSizeBytes: zip.length };
+}
+
+/** Hashes off the event loop. */
+async function sha256HexOf(zip: Buffer): Promise<string> {
   const digest = await webcrypto.subtle.digest("SHA-256", zip as Buffer<ArrayBuffer>);
-  return { sha256Hex: Buffer.from(digest).toString("hex"), codeSizeBytes: zip.length };
+  return Buffer.from(digest).toString("hex");
+}
+
+/** Makes the folder `path` of an archive; on disk once resolved, its name apart. */
+async function unpack(zip: Buffer, path: string): Promise<void> {
+  await mkdir(path);
+  await chmod(path, 0o755);
+  await unzip(zip, path);
+  await syncFolder(path);
+}
+
+/** Makes the file `path`; on disk once resolved, its name apart. */
+async function write(bytes: Buffer, path: string): Promise<void> {
+  const handle = await open(path, "wx", 0o644);
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Whether the archive is stored undamaged; a deployment mends what a disk has spoiled. */
@@ -169,11 +192,19 @@ async function isWhole(path: string, zip: Buffer): Promise<boolean> {
   return zip.equals(await readFile(path));
 }
 
+/** @throws HearthError STORE_FAILED when that cannot be told. */
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
-    () => false,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return false;
+      throw storeFailed(error);
+    },
   );
+}
+
+function asHearthError(error: unknown): HearthError {
+  return error instanceof HearthError ? error : storeFailed(error);
 }
 
 function storeFailed(error: unknown): HearthError {

@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
 import { type Entry, fromBuffer, type ZipFile } from "yauzl";
 import { HearthError } from "../../model/error-code.ts";
-import { UNZIPPED_BYTES_MAX, ZIP_ENTRIES_MAX } from "../../ports/code-store.ts";
+import { UNZIPPED_BYTES_MAX, ZIP_DEPTH_MAX, ZIP_ENTRIES_MAX } from "../../ports/code-store.ts";
 
 /** A link's target is a path: nothing on Linux follows a longer one. */
 const LINK_BYTES_MAX = 4096;
@@ -14,6 +14,7 @@ const ENCRYPTED_BIT = 1;
 
 /** Where the parts of an archive go: to a folder, or nowhere when it is only checked. */
 type Sink = {
+  /** Those above it have been made; each is made once. */
   folder(path: string): Promise<void>;
   file(path: string, isExecutable: boolean): Promise<{ write(chunk: Buffer): Promise<void>; close(): Promise<void> }>;
   link(path: string, target: string): Promise<void>;
@@ -39,8 +40,7 @@ export function checkZip(zip: Buffer): Promise<void> {
 async function readArchive(zip: Buffer, sink: Sink): Promise<void> {
   try {
     const archive = await openArchive(zip);
-    if (archive.entryCount > ZIP_ENTRIES_MAX)
-      throw new HearthError("CODE_TOO_LARGE", `over ${ZIP_ENTRIES_MAX} entries`);
+    if (archive.entryCount > ZIP_ENTRIES_MAX) throw tooManyEntries();
     const reader = new EntryReader(archive, sink);
     await new Promise<void>((resolve, reject) => {
       archive.on("error", reject);
@@ -54,6 +54,10 @@ async function readArchive(zip: Buffer, sink: Sink): Promise<void> {
   } catch (error) {
     throw asHearthError(error);
   }
+}
+
+function tooManyEntries(): HearthError {
+  return new HearthError("CODE_TOO_LARGE", `over ${ZIP_ENTRIES_MAX} files, folders and links`);
 }
 
 /** System errors that a hostile or odd archive causes, and no disk: two entries of one name, a file as a folder … */
@@ -79,6 +83,10 @@ class EntryReader {
   readonly #archive: ZipFile;
   readonly #sink: Sink;
   readonly #paths = new Set<string>();
+  /** Named by an entry of their own or implied by the name of another. */
+  readonly #folders = new Set<string>();
+  /** Files, folders and links so far. */
+  #madeCount = 0;
   #inflatedBytes = 0;
 
   constructor(archive: ZipFile, sink: Sink) {
@@ -94,7 +102,9 @@ class EntryReader {
       throw new HearthError("CODE_CORRUPT", `${path} is encrypted`);
     const mode = entry.versionMadeBy >>> 8 === UNIX ? entry.externalFileAttributes >>> 16 : 0;
     const kind = mode & constants.S_IFMT;
-    if (entry.fileName.endsWith("/")) return this.#sink.folder(path);
+    if (entry.fileName.endsWith("/")) return this.#makeFolders(path);
+    await this.#makeFolders(posix.dirname(path));
+    this.#count(1);
     if (kind === constants.S_IFLNK) return this.#readLink(entry, path);
     if (kind !== 0 && kind !== constants.S_IFREG) throw new HearthError("CODE_CORRUPT", `${path} is a special file`);
     const file = await this.#sink.file(path, (mode & 0o111) !== 0);
@@ -103,6 +113,24 @@ class EntryReader {
     } finally {
       await file.close();
     }
+  }
+
+  /** Makes a folder and those above it, as far as they are missing: names imply them. */
+  async #makeFolders(path: string): Promise<void> {
+    const missing: string[] = [];
+    for (let folder = path; isBelowRoot(folder) && !this.#folders.has(folder); folder = posix.dirname(folder)) {
+      missing.push(folder);
+    }
+    this.#count(missing.length);
+    for (const folder of missing.reverse()) {
+      this.#folders.add(folder);
+      await this.#sink.folder(folder);
+    }
+  }
+
+  #count(made: number): void {
+    this.#madeCount += made;
+    if (this.#madeCount > ZIP_ENTRIES_MAX) throw tooManyEntries();
   }
 
   async #readLink(entry: Entry, path: string): Promise<void> {
@@ -149,7 +177,12 @@ function pathOf(entry: Entry): string {
   if (isNameless || segments.includes("..") || path.includes("\0") || entry.fileName.startsWith("/")) {
     throw new HearthError("CODE_CORRUPT", `invalid name ${JSON.stringify(entry.fileName)}`);
   }
+  if (segments.length > ZIP_DEPTH_MAX) throw new HearthError("CODE_CORRUPT", `a path deeper than ${ZIP_DEPTH_MAX}`);
   return path;
+}
+
+function isBelowRoot(folder: string): boolean {
+  return folder !== "" && folder !== ".";
 }
 
 function leavesRoot(path: string, target: string): boolean {
@@ -161,7 +194,7 @@ function leavesRoot(path: string, target: string): boolean {
 /** Links are made last: no file can be written through one. */
 class FolderSink implements Sink {
   readonly #dir: string;
-  readonly #folders = new Set<string>();
+  readonly #folders: string[] = [];
   readonly #links: { readonly path: string; readonly target: string }[] = [];
 
   constructor(dir: string) {
@@ -169,23 +202,12 @@ class FolderSink implements Sink {
   }
 
   async folder(path: string): Promise<void> {
-    const missing: string[] = [];
-    for (
-      let folder = path;
-      folder !== "" && folder !== "." && !this.#folders.has(folder);
-      folder = posix.dirname(folder)
-    ) {
-      missing.push(folder);
-    }
-    for (const folder of missing.reverse()) {
-      await mkdir(join(this.#dir, folder));
-      await chmod(join(this.#dir, folder), 0o755);
-      this.#folders.add(folder);
-    }
+    await mkdir(join(this.#dir, path));
+    await chmod(join(this.#dir, path), 0o755);
+    this.#folders.push(path);
   }
 
   async file(path: string, isExecutable: boolean) {
-    await this.folder(posix.dirname(path));
     const handle: FileHandle = await open(join(this.#dir, path), "wx");
     await handle.chmod(isExecutable ? 0o755 : 0o644);
     return {
@@ -207,10 +229,7 @@ class FolderSink implements Sink {
   }
 
   async finish(): Promise<void> {
-    for (const { path, target } of this.#links) {
-      await this.folder(posix.dirname(path));
-      await symlink(target, join(this.#dir, path));
-    }
+    for (const { path, target } of this.#links) await symlink(target, join(this.#dir, path));
     const root = await realpath(this.#dir);
     for (const { path } of this.#links) await refuseEscape(root, join(root, path));
     for (const folder of this.#folders) await syncFolder(join(this.#dir, folder));
