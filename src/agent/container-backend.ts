@@ -33,7 +33,7 @@ export type ContainerHandle = {
   readonly channelFd: number | undefined;
   /** Standard output and error of the container, together. */
   readonly output: Readable;
-  /** Resolves once, when the first process has ended. */
+  /** Resolves once, when the first process has ended. Rejects when it does not end although it was killed. */
   readonly exited: Promise<ContainerExit>;
   /** Where the container sees the code after `assign`: `/var/task`, or the folder itself without isolation. */
   readonly taskRoot: string;
@@ -52,7 +52,10 @@ export type ContainerHandle = {
   /** Starts counting CPU and the memory peak anew. */
   beginUsage(): void;
   readUsage(): ContainerUsage;
-  /** Kills everything in the container and frees what it held; resolves when nothing is left. Idempotent. */
+  /**
+   * Kills everything in the container and frees what it held; resolves when nothing is left. Idempotent.
+   * @throws Error when something of it does not end; what that still uses is not given to another container.
+   */
   destroy(): Promise<void>;
 };
 

@@ -17,6 +17,8 @@ export type BodyEvents = RuntimeEvents & {
   onOutput(text: Buffer): void;
   /** The first process ended, and what it said before was heard. */
   onExit(exit: ContainerExit): void;
+  /** The first process does not end, or how it ended cannot be told. */
+  onExitUnknown(cause: unknown): void;
 };
 
 /** Listens to a container that was started. No event comes before this returns. */
@@ -26,10 +28,10 @@ export function openBody(handle: ContainerHandle, runtime: RuntimeName, events: 
   handle.output.on("error", () => {});
   handle.channel.on("error", () => {});
   const channelEnded = ended(handle.channel);
-  void handle.exited.then(async (exit) => {
+  handle.exited.then(async (exit) => {
     await soon(channelEnded);
     events.onExit(exit);
-  });
+  }, events.onExitUnknown);
   const isCustom = runtime.startsWith("provided");
   const driver = isCustom ? new CustomDriver(handle, events) : new ManagedDriver(handle, events);
   return { handle, driver, outputEnded: ended(handle.output) };

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { ContainerId } from "../model/ids.ts";
 import type { ContainerReport } from "../model/instance.ts";
 import type { Outcome } from "../model/invocation.ts";
+import { RESPONSE_BYTES_MAX } from "../model/response-limit.ts";
 import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 import { type AgentLog, reasonOf } from "./agent-log.ts";
@@ -18,8 +19,6 @@ import { soon } from "./stream-end.ts";
 export const INIT_MS_MAX = 10_000;
 /** From the order to make a container until its runtime waits for a function. */
 const CREATE_MS_MAX = 60_000;
-/** Lambda's largest response. */
-const RESPONSE_BYTES_MAX = 6_291_556;
 const EMPTY = Buffer.alloc(0);
 
 /** What a container needs of the agent around it. */
@@ -37,7 +36,8 @@ export type ContainerWorld = {
 /** One execution. `beganMs` is on the monotonic clock; undefined: the function's own time has not begun. */
 type Run = {
   readonly order: RunOrder;
-  readonly payload: Buffer;
+  /** Until the runtime was given it: while the function runs, nobody needs it any more. */
+  payload: Buffer;
   beganMs: number | undefined;
   initUs: number | undefined;
   /** It is known, and waits for the log that belongs before it. */
@@ -189,6 +189,7 @@ export class Container {
       onViolation: (reason) => isCurrent() && this.#onViolation(reason),
       onOutput: (text) => this.#log.write(text, handle.output),
       onExit: (exit) => isCurrent() && this.#onExit(exit),
+      onExitUnknown: (cause) => isCurrent() && this.#fault("exit", cause),
     });
     return body;
   }
@@ -261,7 +262,9 @@ export class Container {
     const state = this.#state;
     if (state.name === "initialising") state.run.initUs = microsecondsSince(state.beganMs);
     const isInit = state.name === "initialising" || state.name === "repeating";
-    if (isInit) this.#finishAndEnd("initError", "the function's init failed", payload);
+    const isTooLarge = payload.length > RESPONSE_BYTES_MAX;
+    const outcome = isTooLarge ? "responseTooLarge" : "initError";
+    if (isInit) this.#finishAndEnd(outcome, "the function's init failed", isTooLarge ? EMPTY : payload);
     else this.#onViolation("initError outside init");
   }
 
@@ -292,6 +295,7 @@ export class Container {
       if (isFrozen) handle.thaw();
       handle.beginUsage();
       driver.invoke(this.#invokeOrder(run), run.payload);
+      run.payload = EMPTY;
     } catch (cause) {
       this.#fault("invoke", cause);
     }
@@ -448,7 +452,8 @@ export class Container {
     this.#enter({ name: "gone" });
     answer();
     try {
-      await destroyed;
+      // One that is still being made is destroyed when it is there.
+      await (body === undefined ? this.#starting : destroyed);
     } catch (cause) {
       this.#world.log("error", "container not destroyed", { containerId: this.id, reason: reasonOf(cause) });
     }

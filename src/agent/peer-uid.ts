@@ -5,12 +5,12 @@ import type { Socket } from "node:net";
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 
 /**
- * Whether the process at the other end of a loopback connection runs under one of `uidCount` uids
- * from `uidFirst` on, by the kernel's own table of connections (proc(5), /proc/net/tcp).
+ * Whether the process at the other end of a loopback connection runs as this host uid, by the
+ * kernel's own table of connections (proc(5), /proc/net/tcp). A container's processes have one uid
+ * and cannot take another: they have no capabilities, and what is set-uid does not work for them.
  */
-export function isPeerInUidRange(socket: Socket, uidFirst: number, uidCount: number): boolean {
-  const uid = uidOfPeer(socket);
-  return uid !== undefined && uid >= uidFirst && uid < uidFirst + uidCount;
+export function isPeerOf(socket: Socket, hostUid: number): boolean {
+  return uidOfPeer(socket) === hostUid;
 }
 
 /** undefined: the peer is already gone, or not of this network namespace. */

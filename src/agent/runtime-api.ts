@@ -1,15 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { isPeerInUidRange } from "./peer-uid.ts";
+import { RESPONSE_BYTES_MAX, RESPONSE_TOO_LARGE } from "../model/response-limit.ts";
+import { isPeerOf } from "./peer-uid.ts";
 
-/** Lambda's largest response (6,291,556 bytes); larger ones end the invocation with Lambda's own error. */
-const BODY_BYTES_MAX = 6_291_556;
 /** Clients may send up to 64 KiB of `Lambda-Runtime-Function-XRay-Error-Cause`. */
 const HEADER_BYTES_MAX = 128 * 1024;
 /** A bootstrap needs one or two; more than these are refused. */
 const CONNECTIONS_MAX = 32;
-/** A container's uids: its first host uid and as many as a user namespace has. */
-const UIDS_PER_CONTAINER = 65_536;
 
 const PREFIX = "/2018-06-01/runtime/";
 const INVOCATION_ANSWER = /^\/2018-06-01\/runtime\/invocation\/([^/]+)\/(response|error)$/;
@@ -26,7 +23,7 @@ export type OfferedInvocation = {
 };
 
 export type RuntimeApiOptions = {
-  /** First host uid of the container: only its processes may connect. undefined: any local process may. */
+  /** Host uid of the container's processes: only they may connect. undefined: any local process may. */
   readonly hostUid: number | undefined;
   /** Called once, when the bootstrap asks for its first invocation. */
   readonly onReady: () => void;
@@ -58,7 +55,7 @@ export async function createRuntimeApi(options: RuntimeApiOptions): Promise<Runt
   server.maxConnections = CONNECTIONS_MAX;
   server.on("connection", (socket: Socket) => {
     const { hostUid } = options;
-    if (hostUid !== undefined && !isPeerInUidRange(socket, hostUid, UIDS_PER_CONTAINER)) socket.destroy();
+    if (hostUid !== undefined && !isPeerOf(socket, hostUid)) socket.destroy();
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -84,7 +81,7 @@ export async function createRuntimeApi(options: RuntimeApiOptions): Promise<Runt
  * - `running`: it has an invocation and owes the answer. Its answer moves it to `between`.
  * - `between`: it answered and has not asked again.
  *
- * An offer that comes while `starting` or `between` is kept until `next`.
+ * An offer that comes while `starting` or `between`, or whose `next` has just lost its connection, is kept until `next`.
  */
 type State =
   | { readonly kind: "starting" | "between" }
@@ -105,7 +102,9 @@ class RuntimeSession {
     if (this.#offered !== undefined || this.#state.kind === "running") {
       throw new Error("an invocation is already offered or running");
     }
-    if (this.#state.kind === "waiting") this.#deliver(this.#state.response, invocation);
+    // Of a connection that was lost, `close` is told later than the socket knows.
+    const response = this.#state.kind === "waiting" ? this.#state.response : undefined;
+    if (response?.socket?.destroyed === false) this.#deliver(response, invocation);
     else this.#offered = invocation;
   }
 
@@ -169,7 +168,7 @@ class RuntimeSession {
         this.#state = { kind: "between" };
         if (body === undefined) {
           refuseTooLarge(response);
-          this.#options.onError(requestId, RESPONSE_TOO_LARGE, "Function.ResponseSizeTooLarge");
+          this.#options.onError(requestId, TOO_LARGE_BODY, RESPONSE_TOO_LARGE.errorType);
         } else {
           accept(response);
           if (isError) this.#options.onError(requestId, body, errorTypeOf(request));
@@ -207,22 +206,17 @@ class RuntimeSession {
     let bytes = 0;
     request.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
+      if (bytes <= RESPONSE_BYTES_MAX) chunks.push(chunk);
       else chunks = [];
     });
-    request.on("end", () => onBody(bytes <= BODY_BYTES_MAX ? Buffer.concat(chunks) : undefined));
+    request.on("end", () => onBody(bytes <= RESPONSE_BYTES_MAX ? Buffer.concat(chunks) : undefined));
     request.on("close", () => {
       this.#isReceiving = false;
     });
   }
 }
 
-const RESPONSE_TOO_LARGE = Buffer.from(
-  JSON.stringify({
-    errorMessage: `Response payload size exceeded maximum allowed payload size (${BODY_BYTES_MAX} bytes).`,
-    errorType: "Function.ResponseSizeTooLarge",
-  }),
-);
+const TOO_LARGE_BODY = Buffer.from(JSON.stringify(RESPONSE_TOO_LARGE));
 
 function errorTypeOf(request: IncomingMessage): string | undefined {
   const errorType = request.headers["lambda-runtime-function-error-type"];
@@ -241,7 +235,12 @@ function accept(response: ServerResponse): void {
 }
 
 function refuseTooLarge(response: ServerResponse): void {
-  refuse(response, 413, "RequestEntityTooLarge", `Exceeded maximum allowed payload size (${BODY_BYTES_MAX} bytes).`);
+  refuse(
+    response,
+    413,
+    "RequestEntityTooLarge",
+    `Exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`,
+  );
 }
 
 function refuseTransition(response: ServerResponse, from: string, operation: string): void {

@@ -2,6 +2,9 @@ import { z } from "zod";
 import type { InstanceId } from "../model/ids.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 
+/** An instance's host uids and the records of its containers are laid out for so many. */
+export const CONTAINERS_PER_INSTANCE_MAX = 1024;
+
 /**
  * What a provider tells the agent that it starts: JSON in the environment variable
  * `HEARTH_AGENT_CONFIG` (not in arguments, which every user of the host can read).

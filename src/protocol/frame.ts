@@ -1,3 +1,5 @@
+import { RESPONSE_BYTES_MAX } from "../model/response-limit.ts";
+
 /**
  * The wire format on every link (server and agent, agent and container): a frame is
  *
@@ -10,8 +12,13 @@
  * of the system calls of the invocation path.
  */
 
-/** Lambda's largest response (6,291,556 bytes) and room for the header. */
+/** Of a frame between server and agent: the largest payload and room for the header. */
 export const FRAME_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * Of a frame that a container sends. Smaller than the agent's own, so that whatever a container says still fits when
+ * the agent passes it on below a longer header.
+ */
+export const CONTAINER_FRAME_BYTES_MAX = RESPONSE_BYTES_MAX + 64 * 1024;
 
 const EMPTY = Buffer.alloc(0);
 
@@ -27,16 +34,22 @@ export function encodeFrame(header: object, payload: Buffer = EMPTY): Buffer {
   return frame;
 }
 
+const LENGTH_BYTES = 4;
+
+type OnFrame = (header: unknown, payload: Buffer) => void;
+
 /**
- * Cuts a stream of bytes into frames. Chunks may be reused by their owner after `push` returns:
- * payloads are copies.
+ * Cuts a stream of bytes into frames. Chunks may be reused by their owner after `push` returns: payloads are copies.
+ * A frame that comes in pieces is put together in one buffer, made when its length is known; its payload is a part of
+ * that buffer, so that a large payload is held once.
  */
 export class FrameDecoder {
   readonly #frameBytesMax: number;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
-  /** Size of the frame that `#pending` is a part of, 0 if not yet known. */
-  #wantedBytes = 0;
+  readonly #length = Buffer.alloc(LENGTH_BYTES);
+  #lengthFilled = 0;
+  /** What follows the length, of a frame that comes in pieces. */
+  #body: Buffer | undefined;
+  #bodyFilled = 0;
 
   constructor(frameBytesMax = FRAME_BYTES_MAX) {
     this.#frameBytesMax = frameBytesMax;
@@ -46,38 +59,55 @@ export class FrameDecoder {
    * @param onFrame called for each whole frame, in order.
    * @throws Error when the bytes are no frames (too large, header beyond the frame, header not JSON).
    */
-  push(chunk: Buffer, onFrame: (header: unknown, payload: Buffer) => void): void {
-    let bytes = chunk;
-    if (this.#pendingBytes > 0) {
-      this.#pending.push(Buffer.from(chunk));
-      this.#pendingBytes += chunk.length;
-      if (this.#pendingBytes < Math.max(4, this.#wantedBytes)) return;
-      bytes = Buffer.concat(this.#pending);
-      this.#pending = [];
-      this.#pendingBytes = 0;
-    }
+  push(chunk: Buffer, onFrame: OnFrame): void {
     let offset = 0;
-    this.#wantedBytes = 0;
-    while (bytes.length - offset >= 4) {
-      const bodyBytes = bytes.readUInt32LE(offset);
-      if (bodyBytes < 4 || bodyBytes > this.#frameBytesMax) throw new Error(`frame of ${bodyBytes} bytes`);
-      if (bytes.length - offset < 4 + bodyBytes) {
-        this.#wantedBytes = 4 + bodyBytes;
-        break;
+    while (offset < chunk.length) {
+      const isAtStart = this.#lengthFilled === 0 && chunk.length - offset >= LENGTH_BYTES;
+      const bodyStart = offset + LENGTH_BYTES;
+      const bodyEnd = isAtStart ? bodyStart + this.#bodyBytes(chunk, offset) : Number.POSITIVE_INFINITY;
+      if (bodyEnd <= chunk.length) {
+        deliver(chunk, bodyStart, bodyEnd, true, onFrame);
+        offset = bodyEnd;
+      } else {
+        offset = this.#gather(chunk, offset, onFrame);
       }
-      const headerBytes = bytes.readUInt32LE(offset + 4);
-      if (headerBytes > bodyBytes - 4) throw new Error("frame header beyond the frame");
-      const headerStart = offset + 8;
-      const header: unknown = JSON.parse(bytes.toString("utf8", headerStart, headerStart + headerBytes));
-      const payloadBytes = bodyBytes - 4 - headerBytes;
-      const payload =
-        payloadBytes === 0 ? EMPTY : Buffer.from(bytes.subarray(headerStart + headerBytes, offset + 4 + bodyBytes));
-      offset += 4 + bodyBytes;
-      onFrame(header, payload);
-    }
-    if (offset < bytes.length) {
-      this.#pending = [Buffer.from(bytes.subarray(offset))];
-      this.#pendingBytes = bytes.length - offset;
     }
   }
+
+  /** Takes the next piece of a frame. @returns where it ends in the chunk. */
+  #gather(chunk: Buffer, start: number, onFrame: OnFrame): number {
+    let offset = start;
+    if (this.#body === undefined) {
+      const taken = chunk.copy(this.#length, this.#lengthFilled, offset);
+      this.#lengthFilled += taken;
+      offset += taken;
+      if (this.#lengthFilled < LENGTH_BYTES) return offset;
+      this.#body = Buffer.allocUnsafe(this.#bodyBytes(this.#length, 0));
+      this.#bodyFilled = 0;
+    }
+    const body = this.#body;
+    const taken = chunk.copy(body, this.#bodyFilled, offset);
+    this.#bodyFilled += taken;
+    if (this.#bodyFilled === body.length) {
+      this.#body = undefined;
+      this.#lengthFilled = 0;
+      deliver(body, 0, body.length, false, onFrame);
+    }
+    return offset + taken;
+  }
+
+  #bodyBytes(bytes: Buffer, offset: number): number {
+    const bodyBytes = bytes.readUInt32LE(offset);
+    if (bodyBytes < 4 || bodyBytes > this.#frameBytesMax) throw new Error(`frame of ${bodyBytes} bytes`);
+    return bodyBytes;
+  }
+}
+
+function deliver(bytes: Buffer, start: number, end: number, isBorrowed: boolean, onFrame: OnFrame): void {
+  const headerStart = start + 4;
+  const payloadStart = headerStart + bytes.readUInt32LE(start);
+  if (payloadStart > end) throw new Error("frame header beyond the frame");
+  const header: unknown = JSON.parse(bytes.toString("utf8", headerStart, payloadStart));
+  const payload = payloadStart === end ? EMPTY : bytes.subarray(payloadStart, end);
+  onFrame(header, isBorrowed && payload !== EMPTY ? Buffer.from(payload) : payload);
 }

@@ -8,7 +8,7 @@ import { buildBundles } from "../../src/images/bundle.ts";
 import { findNodeBinaries } from "../../src/images/node-binaries.ts";
 import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "../../src/model/ids.ts";
 import type { RuntimeName } from "../../src/model/runtime.ts";
-import type { CapacityProvider } from "../../src/ports/capacity-provider.ts";
+import type { CapacityProvider, ProviderKind } from "../../src/ports/capacity-provider.ts";
 import {
   AGENT_PROTOCOL_VERSION,
   type AgentMessage,
@@ -18,6 +18,7 @@ import {
 } from "../../src/protocol/agent-protocol.ts";
 import { encodeFrame, FrameDecoder } from "../../src/protocol/frame.ts";
 import { createProcessProvider } from "../../src/provider/process/process-provider.ts";
+import { createSandboxProvider } from "../../src/provider/sandbox/sandbox-provider.ts";
 
 type Kind = AgentMessage["kind"];
 type MessageOf<K extends Kind> = Extract<AgentMessage, { kind: K }>;
@@ -46,16 +47,24 @@ export class AgentHarness {
   #socket: Socket | undefined;
   #waiting: (() => void)[] = [];
 
-  static async start(): Promise<AgentHarness> {
+  static async start(kind: ProviderKind = "process"): Promise<AgentHarness> {
     const harness = new AgentHarness();
     const bundles = await buildBundles(join(harness.directory, "images"));
-    harness.provider = createProcessProvider({
+    const options = {
       dataDir: harness.directory,
       ...bundles,
       nodeBinaries: findNodeBinaries().paths,
       nodePath: process.execPath,
-      log: (_, line) => harness.agentLog.push(line),
-    });
+    };
+    harness.provider =
+      kind === "process"
+        ? createProcessProvider({ ...options, log: (_, line) => harness.agentLog.push(line) })
+        : await createSandboxProvider({
+            ...options,
+            imagesDir: join(harness.directory, "images"),
+            network: false,
+            log: { info() {}, warn() {} },
+          });
     await harness.listen();
     return harness;
   }
@@ -76,9 +85,9 @@ export class AgentHarness {
     await closed;
   }
 
-  async launch(): Promise<InstanceId> {
+  async launch(memoryMiB = 1024): Promise<InstanceId> {
     const instanceId = `i-${randomUUID()}` as InstanceId;
-    const shape = { memoryMiB: 1024, cpuMilli: 1000 };
+    const shape = { memoryMiB, cpuMilli: 2000 };
     const order = {
       instanceId,
       subPool: "fixed",

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ContainerId } from "../../src/model/ids.ts";
+import { RESPONSE_BYTES_MAX, RESPONSE_TOO_LARGE } from "../../src/model/response-limit.ts";
 import { AgentHarness, type FunctionSource } from "./agent-harness.ts";
 
 let harness: AgentHarness;
@@ -68,6 +69,31 @@ describe.each(["nodejs22.x", "nodejs24.x"] as const)("%s", (runtime) => {
     expect(JSON.parse(result.payload)).toMatchObject({ errorType: "RangeError", errorMessage: "at init" });
     await broken.gone();
   });
+});
+
+test("an init error over the limit of a response is told as such, and no larger frame passes", async () => {
+  const raw = (bytes: number) =>
+    javascript(`
+      import { writeSync } from "node:fs";
+      const header = Buffer.from('{"kind":"initError"}');
+      const frame = Buffer.alloc(8 + header.length + ${bytes}, "x");
+      frame.writeUInt32LE(frame.length - 4, 0);
+      frame.writeUInt32LE(header.length, 4);
+      header.copy(frame, 8);
+      for (let at = 0; at < frame.length; ) {
+        try { at += writeSync(3, frame, at); } catch (error) { if (error.code !== "EAGAIN") break; }
+      }
+      await new Promise(() => {});`);
+  const thrower = await harness.deploy(javascript(`throw new Error("x".repeat(7_000_000));`));
+  const thrown = await thrower.run();
+  expect(thrown.outcome).toBe("initError");
+  expect(JSON.parse(thrown.payload)).toEqual(RESPONSE_TOO_LARGE);
+  const large = await harness.deploy(raw(RESPONSE_BYTES_MAX + 1));
+  expect(await large.run()).toMatchObject({ outcome: "responseTooLarge", containerUsable: false, payload: "" });
+  // The largest that would fit into a frame to the server, were its header not longer.
+  const hostile = await harness.deploy(raw(8_388_584));
+  expect(await hostile.run()).toMatchObject({ outcome: "exit", containerUsable: false, payload: "" });
+  for (const ended of [thrower, large, hostile]) await ended.gone();
 });
 
 test("timeout kills and reports at least the function's timeout", async () => {

@@ -1,6 +1,6 @@
 import { writeSync } from "node:fs";
 import type { Duplex } from "node:stream";
-import { encodeFrame, FrameDecoder } from "../../protocol/frame.ts";
+import { CONTAINER_FRAME_BYTES_MAX, encodeFrame, FrameDecoder } from "../../protocol/frame.ts";
 import { parseRuntimeMessage, type RuntimeOrder } from "../../protocol/runtime-protocol.ts";
 import { reasonOf } from "../agent-log.ts";
 import type { ContainerHandle } from "../container-backend.ts";
@@ -16,7 +16,7 @@ export class ManagedDriver implements RuntimeDriver {
   readonly #channel: Duplex;
   readonly #fd: number | undefined;
   readonly #events: RuntimeEvents;
-  readonly #decoder = new FrameDecoder();
+  readonly #decoder = new FrameDecoder(CONTAINER_FRAME_BYTES_MAX);
   #isClosed = false;
 
   constructor({ channel, channelFd }: Pick<ContainerHandle, "channel" | "channelFd">, events: RuntimeEvents) {

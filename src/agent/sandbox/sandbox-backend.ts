@@ -7,7 +7,7 @@ import { bringLoopbackUp } from "../../host/loopback.ts";
 import { hostUidOf, ociConfig, UIDS_PER_CONTAINER } from "../../host/oci/oci-config.ts";
 import type { ContainerId } from "../../model/ids.ts";
 import type { RuntimeName } from "../../model/runtime.ts";
-import type { AgentConfig } from "../../protocol/agent-config.ts";
+import { type AgentConfig, CONTAINERS_PER_INSTANCE_MAX } from "../../protocol/agent-config.ts";
 import type { ContainerBackend, ContainerHandle } from "../container-backend.ts";
 import { runtimeCommand } from "../runtime-command.ts";
 import { withInit } from "./container-init.ts";
@@ -19,8 +19,6 @@ import { ParallelLimit } from "./parallel-limit.ts";
 import { removeEmptied, SandboxContainer } from "./sandbox-container.ts";
 import { diskTmpVolumes, memoryTmpVolumes } from "./tmp-volume.ts";
 
-/** What fits into the uids that the provider gives an instance. */
-const CONTAINERS_MAX = 1024;
 /** Each start takes some 20 MiB of the agent's own memory, and more at once are no faster on few CPUs. */
 const STARTS_MAX = 2;
 /** Threads count too; as many as Lambda gives. */
@@ -53,7 +51,7 @@ class SandboxBackend implements ContainerBackend {
   readonly #mounts: InstanceMounts;
   readonly #ociRuntime: OciRuntime;
   readonly #covered: CoveredHierarchy;
-  readonly #starts = new ParallelLimit(STARTS_MAX, CONTAINERS_MAX);
+  readonly #starts = new ParallelLimit(STARTS_MAX, CONTAINERS_PER_INSTANCE_MAX);
   /** Numbers of the containers that exist; each has a range of uids. */
   readonly #slots = new Set<number>();
   readonly #stopReaper = startOrphanReaper();
@@ -107,8 +105,7 @@ class SandboxBackend implements ContainerBackend {
     try {
       const fds = { outputFd: output.writeFd, channelFd: containerChannelFd };
       const pid = await this.#ociRuntime.start({ containerId, bundleDir, ...fds });
-      openFds.length = 0;
-      return new SandboxContainer({
+      const container = new SandboxContainer({
         containerId,
         pid,
         channelFd,
@@ -120,6 +117,8 @@ class SandboxBackend implements ContainerBackend {
         cpuMilliMax: this.#cpuMilliMax,
         onDestroyed: () => this.#giveBack(slot, cgroup),
       });
+      openFds.length = 0; // They are the container's now.
+      return container;
     } finally {
       for (const fd of [output.writeFd, containerChannelFd, ...openFds]) closeSync(fd);
     }
@@ -146,12 +145,12 @@ class SandboxBackend implements ContainerBackend {
   }
 
   #takeSlot(): number {
-    for (let slot = 0; slot < CONTAINERS_MAX; slot += 1) {
+    for (let slot = 0; slot < CONTAINERS_PER_INSTANCE_MAX; slot += 1) {
       if (this.#slots.has(slot)) continue;
       this.#slots.add(slot);
       return slot;
     }
-    throw new Error(`an instance holds at most ${CONTAINERS_MAX} containers`);
+    throw new Error(`an instance holds at most ${CONTAINERS_PER_INSTANCE_MAX} containers`);
   }
 }
 

@@ -93,10 +93,13 @@ export class SandboxContainer implements ContainerHandle {
     const { cgroup, mounts, containerId, onDestroyed } = this.#parts;
     cgroup.killAll();
     this.channel.destroy();
-    await this.exited;
-    await removeEmptied(cgroup);
-    this.#meter.close();
-    this.output.destroy();
+    try {
+      await this.exited;
+      await removeEmptied(cgroup);
+    } finally {
+      this.#meter.close();
+      this.output.destroy();
+    }
     mounts.close(containerId);
     onDestroyed();
   }

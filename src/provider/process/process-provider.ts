@@ -45,6 +45,16 @@ export function createProcessProvider(options: ProcessProviderOptions): Capacity
     records.remove(instanceId);
   }
 
+  /** What an agent that died has left is ended on this occasion; an instance that resists is still there. */
+  async function isThere(instanceId: InstanceId): Promise<boolean> {
+    const agent = records.agentOf(instanceId);
+    if (agent !== undefined && isAlive(agent)) return true;
+    return terminate(instanceId).then(
+      () => false,
+      () => true,
+    );
+  }
+
   return {
     kind: "process",
     isolation: PROCESS_ISOLATION,
@@ -66,24 +76,23 @@ export function createProcessProvider(options: ProcessProviderOptions): Capacity
     terminate,
 
     async list() {
-      const [alive, dead] = partition(records.list(), (instanceId) => {
-        const agent = records.agentOf(instanceId);
-        return agent !== undefined && isAlive(agent);
-      });
-      await Promise.all(dead.map(terminate));
-      return alive;
+      const instanceIds = records.list();
+      const areThere = await Promise.all(instanceIds.map(isThere));
+      return instanceIds.filter((_, at) => areThere[at]);
     },
 
     async close() {},
   };
 }
 
-/** Resolves when they are dead. */
+/** Resolves when they are dead. @throws Error when they are not after `KILL_MS_MAX`. */
 async function kill(identities: readonly ProcessIdentity[]): Promise<void> {
   for (const identity of identities) killGroup(identity);
   for (let waitedMs = 0; identities.some(isAlive) && waitedMs < KILL_MS_MAX; waitedMs += KILL_LOOK_MS) {
     await delay(KILL_LOOK_MS);
   }
+  const left = identities.filter(isAlive).map(({ pid }) => pid);
+  if (left.length > 0) throw new Error(`processes ${left.join(", ")} do not end after SIGKILL`);
 }
 
 /** Detached: it outlives a server that is killed, and is adopted by the next one. */
@@ -117,8 +126,4 @@ async function startAgent(
   stderr.unref();
   agent.unref();
   return agent;
-}
-
-function partition<T>(items: readonly T[], belongs: (item: T) => boolean): [T[], T[]] {
-  return [items.filter(belongs), items.filter((item) => !belongs(item))];
 }

@@ -1,11 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { UIDS_PER_CONTAINER } from "../../host/oci/oci-config.ts";
+import { CONTAINERS_PER_INSTANCE_MAX } from "../../protocol/agent-config.ts";
 import { SLOTS_MAX } from "./address-range.ts";
 
 /** Above the ranges that distributions give to users and to systemd's own containers. */
 export const UID_BASE = 0x40000000;
-/** 1024 containers of 1024 uids each. */
-const UIDS_PER_INSTANCE = 1024 * 1024;
+const UIDS_PER_INSTANCE = CONTAINERS_PER_INSTANCE_MAX * UIDS_PER_CONTAINER;
 
 /**
  * First host uid of an instance.

@@ -9,7 +9,7 @@ import { HearthError } from "../../model/error-code.ts";
 import type { InstanceId } from "../../model/ids.ts";
 import type { Shape } from "../../model/instance.ts";
 import type { CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
-import type { AgentConfig } from "../../protocol/agent-config.ts";
+import { type AgentConfig, CONTAINERS_PER_INSTANCE_MAX } from "../../protocol/agent-config.ts";
 import { dataIdOf, mountDirOf, seedOf } from "./data-id.ts";
 import { detectSandbox, type SandboxFinding } from "./detect-sandbox.ts";
 import { startInstance } from "./instance-process.ts";
@@ -19,8 +19,12 @@ import type { SandboxOptions } from "./sandbox-options.ts";
 
 /** What instances may take of the memory that the host has to spare. */
 const CAPACITY_SHARE = 0.8;
-/** The agent itself and the OCI runtimes that it starts, beside the shape that containers are offered. */
+/** The agent itself, the OCI runtimes that it starts and the results that it keeps, beside the shape that containers are offered. */
 const AGENT_MEMORY_MIB = 256;
+/** What passes through the agent for one container at once: a payload and a response, each read and to be written. */
+const AGENT_MEMORY_MIB_PER_CONTAINER = 24;
+/** Lambda's smallest function. */
+const CONTAINER_MEMORY_MIB_MIN = 128;
 const TERMINATE_TIMEOUT_MS = 15_000;
 const TERMINATE_POLL_MS = 5;
 const MEBIBYTE = 1024 * 1024;
@@ -145,7 +149,7 @@ class SandboxProvider implements CapacityProvider {
     containers.setLimits(shape);
     const agent = this.#parts.cgroups.group(join(this.#groupOf(instanceId).path, "agent"));
     agent.create();
-    agent.setLimits({ memoryMiB: AGENT_MEMORY_MIB });
+    agent.setLimits({ memoryMiB: agentMemoryMiB(shape) });
     return agent;
   }
 
@@ -175,6 +179,12 @@ class SandboxProvider implements CapacityProvider {
   #groupOf(instanceId: InstanceId): Cgroup {
     return this.#parts.cgroups.group(join(this.#group.path, instanceId));
   }
+}
+
+/** A limit and not a reservation: an agent that carries small payloads stays below 100 MiB. */
+function agentMemoryMiB({ memoryMiB }: Shape): number {
+  const containersMax = Math.min(Math.floor(memoryMiB / CONTAINER_MEMORY_MIB_MIN), CONTAINERS_PER_INSTANCE_MAX);
+  return AGENT_MEMORY_MIB + Math.max(0, containersMax) * AGENT_MEMORY_MIB_PER_CONTAINER;
 }
 
 function containersPath(instance: Cgroup): string {

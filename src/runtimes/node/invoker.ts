@@ -1,3 +1,4 @@
+import { RESPONSE_BYTES_MAX } from "../../model/response-limit.ts";
 import type { Outlet } from "./channel.ts";
 import { describeError, describeErrorForLog, RuntimeError } from "./function-error.ts";
 import { allowsCallbacks, type Handler } from "./handler.ts";
@@ -5,9 +6,6 @@ import { type Callback, ContextMaker, type InvocationContext, type InvokeOrder }
 import type { LogOutput } from "./log-output.ts";
 import { traceIdVariable } from "./trace-id.ts";
 import type { UsageMeter } from "./usage-meter.ts";
-
-/** Lambda's largest response (AWS documentation, "Lambda quotas": 6 MB and some room for the envelope). */
-const RESPONSE_BYTES_MAX = 6_291_556;
 
 const { setImmediate } = globalThis;
 
@@ -175,7 +173,8 @@ function unserializable(): Error {
   return allowsCallbacks ? new Error(message) : new RuntimeError("Runtime.JSONStringifyError", message);
 }
 
-function isTooLarge(text: string): boolean {
+/** Whether it is larger than a function may answer. */
+export function isTooLarge(text: string): boolean {
   // A unit of a string takes at most three bytes: most responses need no counting.
   return text.length * 3 > RESPONSE_BYTES_MAX && Buffer.byteLength(text) > RESPONSE_BYTES_MAX;
 }

@@ -6,13 +6,14 @@
  * `ready`); it then runs invocations until the agent closes the channel, or the function ends it.
  */
 import { writeSync } from "node:fs";
+import { RESPONSE_TOO_LARGE } from "../../model/response-limit.ts";
 import type { RuntimeOrder } from "../../protocol/runtime-protocol.ts";
 import { Channel } from "./channel.ts";
 import { replaceEnvironment } from "./environment.ts";
 import { describeError, describeErrorForLog, RuntimeError } from "./function-error.ts";
 import { fitGarbageCollection } from "./garbage-collection.ts";
 import { loadHandler } from "./handler.ts";
-import { Invoker } from "./invoker.ts";
+import { Invoker, isTooLarge } from "./invoker.ts";
 import { LogOutput } from "./log-output.ts";
 import { applyNodeOptions } from "./node-options.ts";
 import { traceIdVariable } from "./trace-id.ts";
@@ -71,9 +72,14 @@ async function initialize(order: Extract<RuntimeOrder, { kind: "init" }>): Promi
 function die(title: string, error: unknown, status: number): never {
   log.logFailure(title, describeErrorForLog(error));
   log.endLine();
-  if (state.kind === "loading") channel.send('{"kind":"initError"}', JSON.stringify(describeError(error)));
+  if (state.kind === "loading") channel.send('{"kind":"initError"}', initErrorText(error));
   else if (state.kind === "ready") state.invoker.failFatally(error);
   return exit(status);
+}
+
+function initErrorText(error: unknown): string {
+  const text = JSON.stringify(describeError(error));
+  return isTooLarge(text) ? JSON.stringify(RESPONSE_TOO_LARGE) : text;
 }
 
 function channelEnded(violation?: Error): void {
