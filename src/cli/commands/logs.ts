@@ -5,7 +5,7 @@ import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { LambdaClient } from "../lambda-client.ts";
 
-type LogsFlags = ServerFlags & { readonly follow?: boolean };
+type LogsFlags = ServerFlags & { readonly follow?: boolean; readonly account?: string };
 
 export function addLogsCommand(program: Command, context: CliContext): void {
   const { terminal } = context;
@@ -14,12 +14,16 @@ export function addLogsCommand(program: Command, context: CliContext): void {
     .description("show what a function wrote, and its START, END and REPORT lines")
     .argument("NAME", "function name")
     .option("-f, --follow", "go on with what it writes from now on, until Ctrl-C")
+    .option("--account <ID>", "of another account's function (for the operator)")
     .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", 'print one object {"line": …} per line')
     .addHelpText("after", "\nExamples:\n  $ hearth logs hello\n  $ hearth logs hello --follow | grep REPORT")
     .action(async (name: string, flags: LogsFlags) => {
       const server = serverOf(context, flags);
-      const path = `/_hearth/logs/${encodeURIComponent(name)}${flags.follow ? "?follow=1" : ""}`;
+      const query = new URLSearchParams();
+      if (flags.follow) query.set("follow", "1");
+      if (flags.account !== undefined) query.set("account", flags.account);
+      const path = `/_hearth/logs/${encodeURIComponent(name)}${query.size > 0 ? `?${query}` : ""}`;
       const answer = await server.open({ method: "GET", path });
       let lineCount = 0;
       for await (const line of linesOf(answer)) {
@@ -27,6 +31,8 @@ export function addLogsCommand(program: Command, context: CliContext): void {
         terminal.print(flags.json ? JSON.stringify({ line }) : line);
       }
       if (flags.follow) terminal.note("the server ended the log");
+      else if (lineCount === 0 && flags.account !== undefined)
+        terminal.note(`no log of ${name} in account ${flags.account}`);
       else if (lineCount === 0) await explainSilence(new LambdaClient(server), name, context);
     });
 }

@@ -84,7 +84,13 @@ describe("admin API", () => {
 
   test("refuses every other account, except for health", async () => {
     accountId = stranger;
-    for (const path of ["/_hearth/status", "/_hearth/pools", "/metrics", "/_hearth/logs/f", "/_hearth/accounts"]) {
+    for (const path of [
+      "/_hearth/status",
+      "/_hearth/pools",
+      "/metrics",
+      "/_hearth/logs/f?account=000000000000",
+      "/_hearth/accounts",
+    ]) {
       const response = await fetch(url + path);
       expect(response.status).toBe(403);
       expect(response.headers.get("x-amzn-errortype")).toBe("AccessDeniedException");

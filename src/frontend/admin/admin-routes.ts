@@ -16,7 +16,7 @@ const ACCOUNT_NAME = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/;
 
 /**
  * Registers health, metrics and everything under `/_hearth/`: what an operator sees and does.
- * All but `/healthz` answer only the default account, which is the operator's.
+ * All answer only the default account, which is the operator's, but `/healthz` (anybody) and logs (each account its own).
  *
  * @returns close: ends the answers that follow a log, which would keep the HTTP server from closing.
  */
@@ -38,7 +38,7 @@ export function addAdminRoutes(options: {
   forOperator("GET", "/metrics", async ({ res }) => sendText(res, 200, metrics.contentType, await metrics.scrape()));
   forOperator("GET", "/_hearth/status", ({ res }) => sendJson(res, 200, view.status()));
   forOperator("GET", "/_hearth/pools", ({ res }) => sendJson(res, 200, view.pools()));
-  forOperator("GET", "/_hearth/logs/:name", (request) => logRoute.handle(request));
+  addRoute("GET", "/_hearth/logs/:name", (request) => answering(request, (own) => logRoute.handle(own)));
   forOperator("GET", "/_hearth/accounts", async ({ res }) =>
     sendJson(res, 200, { accounts: await view.listAccounts() }),
   );
@@ -72,14 +72,20 @@ async function createAccessKey(view: AdminView, { res, params }: AdminRequest): 
   sendError(res, 404, "ResourceNotFoundException", `There is no account ${accountId}.`);
 }
 
-/** Admits the operator only. A failure of the world becomes an answer: a request is never left hanging. */
+/** Admits the operator only. */
 async function forOperatorOnly(
   request: AdminRequest,
   handler: (request: AdminRequest) => void | Promise<void>,
 ): Promise<void> {
-  if (request.principal.accountId !== DEFAULT_ACCOUNT_ID) {
-    return sendError(request.res, 403, "AccessDeniedException", "Only the operator's account may use the admin API.");
-  }
+  if (request.principal.accountId === DEFAULT_ACCOUNT_ID) return answering(request, handler);
+  sendError(request.res, 403, "AccessDeniedException", "Only the operator's account may use the admin API.");
+}
+
+/** A failure of the world becomes an answer: a request is never left hanging. */
+async function answering(
+  request: AdminRequest,
+  handler: (request: AdminRequest) => void | Promise<void>,
+): Promise<void> {
   try {
     await handler(request);
   } catch (error) {

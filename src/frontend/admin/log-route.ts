@@ -12,7 +12,8 @@ const FOLLOWERS_MAX = 100;
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
 /**
- * `GET /_hearth/logs/NAME?follow=1&bytes=N&account=ID`: a function's log as text, oldest line first.
+ * `GET /_hearth/logs/NAME?follow=1&bytes=N&account=ID`: a function's log as text, oldest line first. The account is the
+ * caller's own unless the operator names another.
  * With `follow` the answer goes on until the caller hangs up.
  */
 export class LogRoute {
@@ -25,7 +26,16 @@ export class LogRoute {
 
   async handle(request: AdminRequest): Promise<void> {
     const { searchParams } = new URL(request.req.url ?? "/", "http://server");
-    const accountId = (searchParams.get("account") ?? DEFAULT_ACCOUNT_ID) as AccountId;
+    const caller = request.principal.accountId;
+    const accountId = (searchParams.get("account") ?? caller) as AccountId;
+    if (accountId !== caller && caller !== DEFAULT_ACCOUNT_ID) {
+      return sendError(
+        request.res,
+        403,
+        "AccessDeniedException",
+        "Only the operator reads the logs of other accounts.",
+      );
+    }
     const bytes = Number(searchParams.get("bytes") ?? TAIL_BYTES_MAX);
     if (!Number.isInteger(bytes) || bytes < 0 || bytes > TAIL_BYTES_MAX || !/^\d{12}$/.test(accountId)) {
       const says = `bytes must be a number up to ${TAIL_BYTES_MAX}, account twelve digits.`;
