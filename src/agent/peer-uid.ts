@@ -1,26 +1,38 @@
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 
-/** IPv6 sockets reach an IPv4 listener too, and stand in a table of their own. */
-const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
+const LOOPBACK = "127.0.0.1";
+/**
+ * The kernel's tables of connections (proc(5), /proc/net/tcp), and 127.0.0.1 as they print it: a
+ * number of this (little-endian) machine. An IPv6 socket reaches an IPv4 listener too, as
+ * ::ffff:127.0.0.1, and stands in a table of its own.
+ */
+const TABLES = [
+  { path: "/proc/net/tcp", loopback: "0100007F" },
+  { path: "/proc/net/tcp6", loopback: "0000000000000000FFFF00000100007F" },
+];
 
 /**
- * Whether the process at the other end of a loopback connection runs as this host uid, by the
- * kernel's own table of connections (proc(5), /proc/net/tcp). A container's processes have one uid
- * and cannot take another: they have no capabilities, and what is set-uid does not work for them.
+ * Whether the process at the other end of a connection runs as this host uid. A container's
+ * processes have one uid and cannot take another: they have no capabilities, and what is set-uid
+ * does not work for them. Peers that do not come from 127.0.0.1 are refused: from another loopback
+ * address anybody can use the port number of somebody else's connection.
  */
 export function isPeerOf(socket: Socket, hostUid: number): boolean {
   return uidOfPeer(socket) === hostUid;
 }
 
-/** undefined: the peer is already gone, or not of this network namespace. */
-function uidOfPeer({ remotePort, localPort }: Socket): number | undefined {
+/** undefined: the peer is already gone, not on 127.0.0.1, or not of this network namespace. */
+function uidOfPeer({ remoteAddress, remotePort, localAddress, localPort }: Socket): number | undefined {
+  if (remoteAddress !== LOOPBACK || localAddress !== LOOPBACK) return undefined;
   if (remotePort === undefined || localPort === undefined) return undefined;
-  for (const table of TABLES) {
-    for (const row of readTable(table).split("\n").slice(1)) {
-      // `sl local_address rem_address st tx:rx tr:tm retrnsmt uid …`, addresses as HEX:PORT.
+  for (const { path, loopback } of TABLES) {
+    const peer = `${loopback}:${portText(remotePort)}`;
+    const ours = `${loopback}:${portText(localPort)}`;
+    for (const row of readTable(path).split("\n").slice(1)) {
+      // `sl local_address rem_address st tx:rx tr:tm retrnsmt uid …`: the row that the peer's end has.
       const columns = row.trim().split(/\s+/);
-      if (portOf(columns[1]) === remotePort && portOf(columns[2]) === localPort) return Number(columns[7]);
+      if (columns[1] === peer && columns[2] === ours) return Number(columns[7]);
     }
   }
   return undefined;
@@ -35,6 +47,6 @@ function readTable(path: string): string {
   }
 }
 
-function portOf(address: string | undefined): number {
-  return Number.parseInt(address?.slice(address.indexOf(":") + 1) ?? "", 16);
+function portText(port: number): string {
+  return port.toString(16).toUpperCase().padStart(4, "0");
 }

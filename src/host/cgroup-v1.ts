@@ -21,6 +21,14 @@ const FROZEN = Buffer.from("FROZEN");
 const THAWED = Buffer.from("THAWED");
 const MEBIBYTE = 1024 * 1024;
 
+/**
+ * Version 1 counts buffers of TCP sockets apart from memory, and only in groups that limit them. A
+ * sixteenth: all groups together then stay below what the kernel gives TCP on the whole host
+ * (tcp_mem, an eleventh of memory). The least is what keeps transfers of some MB fast.
+ */
+const TCP_MEMORY_SHARE = 1 / 16;
+const TCP_MEMORY_BYTES_MIN = 16 * MEBIBYTE;
+
 /** A group of cgroup version 1: a folder of the same path in several hierarchies. */
 export class CgroupV1 implements Cgroup {
   readonly path: string;
@@ -36,7 +44,10 @@ export class CgroupV1 implements Cgroup {
   }
 
   setLimits(limits: CgroupLimits): void {
-    if (limits.memoryMiB !== undefined) this.#limitMemory(limits.memoryMiB * MEBIBYTE);
+    if (limits.memoryMiB !== undefined) {
+      this.#limitMemory(limits.memoryMiB * MEBIBYTE);
+      this.#limitTcpMemory(limits.memoryMiB * MEBIBYTE);
+    }
     if (limits.cpuMilli !== undefined) {
       this.#write("cpu", "cpu.cfs_period_us", CPU_PERIOD_US);
       this.#write("cpu", "cpu.cfs_quota_us", cpuQuotaUs(limits.cpuMilli));
@@ -82,6 +93,12 @@ export class CgroupV1 implements Cgroup {
     if (isLarger) writeFileSync(withSwap, String(bytes));
     this.#write("memory", "memory.limit_in_bytes", bytes);
     if (countsSwap && !isLarger) writeFileSync(withSwap, String(bytes));
+  }
+
+  #limitTcpMemory(memoryBytes: number): void {
+    const limit = join(this.#directory("memory"), "memory.kmem.tcp.limit_in_bytes");
+    const bytes = Math.max(TCP_MEMORY_BYTES_MIN, Math.floor(memoryBytes * TCP_MEMORY_SHARE));
+    if (existsSync(limit)) writeFileSync(limit, String(bytes)); // Not every kernel is built with it.
   }
 
   #thawBelow(directory: string): void {

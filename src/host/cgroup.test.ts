@@ -119,6 +119,16 @@ describe.each([
     expect(read(flavour.cpuLimit[0])).toBe(flavour.cpuLimit[1]);
   });
 
+  test("holds buffers of TCP within memory, where they are counted apart", () => {
+    if (version === 2) return;
+    group.setLimits({ memoryMiB: 128 }); // A kernel without the file.
+    write("memory/memory.kmem.tcp.limit_in_bytes", "9223372036854771712\n");
+    group.setLimits({ memoryMiB: 128 });
+    expect(read("memory/memory.kmem.tcp.limit_in_bytes")).toBe(String(16 * MEBIBYTE));
+    group.setLimits({ memoryMiB: 4096 });
+    expect(read("memory/memory.kmem.tcp.limit_in_bytes")).toBe(String(256 * MEBIBYTE));
+  });
+
   test("never asks for less CPU than the kernel takes", () => {
     group.setLimits({ cpuMilli: 1 });
     expect(read(flavour.cpuLimit[0])).toMatch(/^1000\b/);

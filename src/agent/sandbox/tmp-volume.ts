@@ -1,5 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, closeSync, ftruncateSync, openSync, readSync, rmdirSync, rmSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { SYSTEM_PATH } from "../../host/command.ts";
 import { checked, ERRNO, LibcError, libc } from "../../host/libc.ts";
@@ -24,6 +34,12 @@ const MKFS_TIMEOUT_MS = 30_000;
 /** Different sizes remembered; an empty file system is below 100 KiB without its zeros. */
 const TEMPLATES_MAX = 32;
 
+/**
+ * Volumes are sparse files, and their sizes together may be more than the disk has. Below this much
+ * no more are made, so that what is written to those there are leaves room for databases and logs.
+ */
+const FREE_DISK_MIB_MIN = 1024;
+
 const EXT4_OPTIONS = "noinit_itable,barrier=0,errors=continue";
 
 /** Volumes in memory: counted as the container's memory, which Lambda's /tmp is not. */
@@ -42,6 +58,7 @@ export function diskTmpVolumes(directory: string): TmpVolumes {
   let made = 0;
 
   function mount(target: string, sizeMiB: number): void {
+    requireFreeDisk(directory);
     made += 1;
     const path = join(directory, `tmp-${made}`);
     const fd = openSync(path, "wx+", 0o600);
@@ -73,6 +90,13 @@ export function diskTmpVolumes(directory: string): TmpVolumes {
   }
 
   return { mount };
+}
+
+function requireFreeDisk(directory: string): void {
+  const { bavail, bsize } = statfsSync(directory);
+  const freeMiB = Math.floor((bavail * bsize) / MEBIBYTE);
+  if (freeMiB >= FREE_DISK_MIB_MIN) return;
+  throw new Error(`no /tmp: the disk of ${directory} has ${freeMiB} MiB free, of which ${FREE_DISK_MIB_MIN} are kept`);
 }
 
 /** What of a file is not zero. */

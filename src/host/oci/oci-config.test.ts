@@ -87,6 +87,16 @@ describe("the bundle's configuration", () => {
     expect(JSON.stringify(config)).not.toContain("uidMappings");
   });
 
+  test("what is charged to root of the host is limited too", () => {
+    const { process } = ociConfig(CONTAINER) as { process: { rlimits: { type: string }[] } };
+    const types = process.rlimits.map(({ type }) => type);
+    expect(types).toEqual(expect.arrayContaining(["RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE", "RLIMIT_MEMLOCK"]));
+    expect(seccompProfile("x64").syscalls.find(({ names }) => names.includes("inotify_init1"))).toMatchObject({
+      action: "SCMP_ACT_ERRNO",
+      errnoRet: 24,
+    });
+  });
+
   test("binds are read-only, save those that follow later mounts", () => {
     const { mounts } = ociConfig(CONTAINER) as { mounts: { destination: string; options: string[] }[] };
     const options = (target: string) => mounts.find(({ destination }) => destination === target)?.options;

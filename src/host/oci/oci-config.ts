@@ -13,6 +13,14 @@ export const UIDS_PER_CONTAINER = 1024;
 /** As many as Lambda gives. */
 const OPEN_FILES_MAX = 1024;
 const CORE_BYTES_MAX = 0;
+/**
+ * The kernel charges these to the one who made the user namespace too, root of the whole host, so
+ * containers must leave most of root's share: queued signals (timers count), POSIX message queues
+ * (Lambda's functions have no use for them), locked memory.
+ */
+const PENDING_SIGNALS_MAX = 256;
+const MESSAGE_QUEUE_BYTES_MAX = 0;
+const LOCKED_BYTES_MAX = 64 * 1024;
 /** Under memory pressure on the host a function goes before anything else. */
 const OOM_SCORE_ADJUSTMENT = 800;
 
@@ -53,7 +61,7 @@ export function ociConfig(container: OciContainer): object {
       env: Object.entries(container.environment).map(([name, value]) => `${name}=${value}`),
       cwd: "/",
       capabilities,
-      rlimits: [limit("RLIMIT_NOFILE", OPEN_FILES_MAX), limit("RLIMIT_CORE", CORE_BYTES_MAX)],
+      rlimits: RLIMITS,
       noNewPrivileges: true,
       oomScoreAdj: OOM_SCORE_ADJUSTMENT,
     },
@@ -91,6 +99,14 @@ function idMappings(uidBase: number): object {
 function limit(type: string, value: number): object {
   return { type, hard: value, soft: value };
 }
+
+const RLIMITS = [
+  limit("RLIMIT_NOFILE", OPEN_FILES_MAX),
+  limit("RLIMIT_CORE", CORE_BYTES_MAX),
+  limit("RLIMIT_SIGPENDING", PENDING_SIGNALS_MAX),
+  limit("RLIMIT_MSGQUEUE", MESSAGE_QUEUE_BYTES_MAX),
+  limit("RLIMIT_MEMLOCK", LOCKED_BYTES_MAX),
+];
 
 function bindOf(bind: OciBind): object {
   const options = bind.isPropagated ? ["rbind", "rslave", "nosuid", "nodev"] : ["bind", "ro", "nosuid", "nodev"];

@@ -14,6 +14,7 @@ type SeccompRule = {
 };
 
 const EPERM = 1;
+const EMFILE = 24;
 const ENOSYS = 38;
 
 /** CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET */
@@ -29,7 +30,9 @@ const PERSONALITIES = [0, 0xffffffff];
  * What a function may ask of the kernel: files, memory, threads, processes, sockets, time. All
  * else is refused with EPERM: mounts, namespaces, other processes' memory, modules, keys, BPF,
  * io_uring, performance counters, userfaultfd, clocks, reboot. `clone3` hides its flags from the
- * filter, so it does not exist here and libraries fall back to `clone`.
+ * filter, so it does not exist here and libraries fall back to `clone`. `inotify_init` says that
+ * there are too many watchers: the kernel charges them, user namespace or not, to root of the whole
+ * host, which has 128 by default; programs know the answer and poll instead.
  */
 export function seccompProfile(architecture: NodeJS.Architecture = process.arch): SeccompProfile {
   return {
@@ -44,6 +47,7 @@ export function seccompProfile(architecture: NodeJS.Architecture = process.arch)
         args: [{ index: 0, value: CLONE_NAMESPACES, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }],
       },
       { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: ENOSYS },
+      { names: ["inotify_init", "inotify_init1"], action: "SCMP_ACT_ERRNO", errnoRet: EMFILE },
       ...SOCKET_DOMAINS.map((domain) => allowFirstArgument("socket", domain)),
       ...PERSONALITIES.map((personality) => allowFirstArgument("personality", personality)),
     ],
@@ -56,8 +60,7 @@ function allowFirstArgument(name: string, value: number): SeccompRule {
 
 const FILES = `access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2
   fadvise64 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync fgetxattr flistxattr flock
-  fremovexattr fsetxattr fstat fstatfs fsync ftruncate futimesat getcwd getdents getdents64 getxattr inotify_add_watch
-  inotify_init inotify_init1 inotify_rm_watch ioctl lchown lgetxattr link linkat listxattr llistxattr lremovexattr lseek
+  fremovexattr fsetxattr fstat fstatfs fsync ftruncate futimesat getcwd getdents getdents64 getxattr ioctl lchown lgetxattr link linkat listxattr llistxattr lremovexattr lseek
   lsetxattr lstat mkdir mkdirat mknod mknodat newfstatat open openat openat2 pread64 preadv preadv2 pwrite64 pwritev
   pwritev2 read readahead readlink readlinkat readv removexattr rename renameat renameat2 rmdir sendfile setxattr splice
   stat statfs statx symlink symlinkat sync sync_file_range syncfs tee truncate umask unlink unlinkat utime utimensat
