@@ -1,12 +1,19 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { identifyProcess, isAlive, killGroup, type ProcessIdentity } from "../../src/host/process-identity.ts";
 import type { ContainerId } from "../../src/model/ids.ts";
 import { encodeFrame } from "../../src/protocol/frame.ts";
+import { skipUnless } from "../skip.ts";
 import { AgentHarness, DeployedFunction } from "./agent-harness.ts";
+
+const FREEZER = "/sys/fs/cgroup/freezer";
+const canFreeze = skipUnless(
+  existsSync(join(FREEZER, "cgroup.procs")) && process.getuid?.() === 0,
+  "needs root and the freezer of control groups version 1",
+);
 
 let harness: AgentHarness;
 
@@ -115,6 +122,27 @@ test.each(["terminate", "list after the agent died"])("%s ends agent and contain
   expect([agent, ...inside].filter(isAlive)).toEqual([]);
   expect(readdirSync(join(harness.directory, "run/process"))).toEqual([]);
   await harness.provider.terminate(instanceId);
+});
+
+test("an instance that cannot be killed is an error and stays on the list", canFreeze, async () => {
+  const instanceId = await harness.launch();
+  const agent = JSON.parse(readFileSync(join(harness.directory, "run/process", `${instanceId}.json`), "utf8"));
+  // In version 1 of control groups SIGKILL takes effect only after the thaw.
+  const group = join(FREEZER, `hearth-test-${instanceId}`);
+  mkdirSync(group);
+  writeFileSync(join(group, "cgroup.procs"), String(agent.pid));
+  writeFileSync(join(group, "freezer.state"), "FROZEN");
+  await expect.poll(() => readFileSync(join(group, "freezer.state"), "utf8")).toBe("FROZEN\n");
+  try {
+    await expect(harness.provider.terminate(instanceId)).rejects.toThrow(`${agent.pid} do not end after SIGKILL`);
+    expect(await harness.provider.list()).toEqual([instanceId]);
+  } finally {
+    writeFileSync(join(group, "freezer.state"), "THAWED");
+  }
+  await harness.provider.terminate(instanceId);
+  expect(await harness.provider.list()).toEqual([]);
+  await expect.poll(() => readFileSync(join(group, "cgroup.procs"), "utf8")).toBe("");
+  rmdirSync(group);
 });
 
 test("a process that took over a recorded id is left alone", async () => {
