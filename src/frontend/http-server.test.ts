@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { request } from "node:http";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { AccountId } from "../model/ids.ts";
 import type { AccessKey } from "../ports/store.ts";
-import { createHttpServer, type HttpServer } from "./http-server.ts";
+import { createHttpServer, type HttpServer, type RouteRequest } from "./http-server.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 21, 18, 0, 5);
 const broken = new Error("broken");
@@ -61,4 +62,29 @@ describe("a broken part costs its own request an error, never the server", () =>
       expect(await (await post("/sound")).text()).toBe("sound");
     });
   }
+});
+
+test("a body counts until its handler has ended, though the caller is gone", async () => {
+  const gibibyte = 1024 ** 3;
+  const ends: (() => void)[] = [];
+  const bodyLimit = () => ({ bytesMax: gibibyte, error: () => fail() });
+  const serve = ({ res }: RouteRequest) => {
+    left.push(new Promise((resolve) => res.on("close", resolve)));
+    return new Promise<void>((end) => ends.push(end));
+  };
+  server.addRoute("POST", "/large", serve, { bodyLimit });
+  const left: Promise<unknown>[] = [];
+  const callers = [1, 2].map(() => {
+    const caller = request(`${url}/large`, { method: "POST", headers: { "transfer-encoding": "chunked" } });
+    caller.on("error", () => {});
+    caller.end("{}");
+    return caller;
+  });
+  await vi.waitFor(() => expect(ends).toHaveLength(2));
+  for (const caller of callers) caller.destroy();
+  await Promise.all(left);
+  const post = () => fetch(`${url}/sound`, { method: "POST", body: "{}" }).then(({ status }) => status);
+  expect(await post()).toBe(429);
+  for (const end of ends) end();
+  expect(await post()).toBe(200);
 });

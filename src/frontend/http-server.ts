@@ -194,7 +194,7 @@ class LambdaHttpServer implements HttpServer {
     if (declaredBytes > bytesMax) return error();
     const heldBytes = isChunked ? bytesMax : declaredBytes;
     if (this.#bodyBytesHeld + heldBytes > BODY_BYTES_HELD_MAX) return bodiesHeld();
-    this.#hold(heldBytes, res);
+    this.#hold(exchange, heldBytes);
 
     if (exchange.isBodyHeldBack) res.writeContinue();
     exchange.isBodyHeldBack = false;
@@ -210,9 +210,21 @@ class LambdaHttpServer implements HttpServer {
     try {
       if (identity !== undefined) exchange.principal = this.#principalOf(exchange, identity);
       const served = route.handler(exchange);
-      if (served !== undefined) served.catch((error: unknown) => this.#fail(exchange, error));
+      if (served !== undefined) void this.#follow(exchange, served);
     } catch (error) {
       this.#fail(exchange, error);
+    }
+  }
+
+  async #follow(exchange: Exchange, served: Promise<void>): Promise<void> {
+    exchange.isServing = true;
+    try {
+      await served;
+    } catch (error) {
+      this.#fail(exchange, error);
+    } finally {
+      exchange.isServing = false;
+      this.#release(exchange);
     }
   }
 
@@ -225,13 +237,18 @@ class LambdaHttpServer implements HttpServer {
     return { accountId, accessKeyId: identity.key.accessKeyId };
   }
 
-  /** Memory of bodies is held until the answer is out or the caller is gone. */
-  #hold(bytes: number, res: ServerResponse): void {
+  #hold(exchange: Exchange, bytes: number): void {
     if (bytes === 0) return;
     this.#bodyBytesHeld += bytes;
-    res.on("close", () => {
-      this.#bodyBytesHeld -= bytes;
-    });
+    exchange.bodyBytesHeld = bytes;
+    exchange.res.on("close", () => this.#release(exchange));
+  }
+
+  /** A body's memory is free when the answer is out or the caller gone, and its handler has ended: some go on alone. */
+  #release(exchange: Exchange): void {
+    if (exchange.isServing || !exchange.res.closed) return;
+    this.#bodyBytesHeld -= exchange.bodyBytesHeld;
+    exchange.bodyBytesHeld = 0;
   }
 
   /**
@@ -284,6 +301,9 @@ class Exchange implements RouteRequest {
   isBodyHeldBack: boolean;
   params: Readonly<Record<string, string | undefined>> = {};
   body: Buffer = EMPTY;
+  bodyBytesHeld = 0;
+  /** Its handler's promise is not settled. */
+  isServing = false;
   /** NOBODY on open routes. */
   principal: Principal = NOBODY;
   #query: URLSearchParams | undefined;

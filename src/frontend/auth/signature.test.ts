@@ -141,7 +141,8 @@ const arbitraryCall: fc.Arbitrary<Call> = fc.record({
     )
     .map((segments) => `/${segments.map(encodeURIComponent).join("/")}`),
   query: fc.dictionary(
-    fc.string({ minLength: 1, unit: "grapheme" }).filter((name) => !/^x-amz-/i.test(name)),
+    // The SDK's signer keeps the query in a plain object, which loses a parameter named __proto__.
+    fc.string({ minLength: 1, unit: "grapheme" }).filter((name) => !/^x-amz-|^__proto__$/i.test(name)),
     fc.oneof(fc.string(), fc.array(fc.string(), { minLength: 1, maxLength: 3 })),
     { maxKeys: 4, noNullPrototype: true },
   ),

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -386,6 +388,18 @@ describe("what is refused when a function is made", () => {
       /Reserved keys used in this request: AWS_REGION$/,
     ],
     [
+      "a variable with a NUL",
+      { Environment: { Variables: { FINE: "x", CUT: "a\0b" } } },
+      "InvalidParameterValueException",
+      /contain a NUL character: CUT$/,
+    ],
+    [
+      "a handler with a NUL",
+      { Handler: "index\0.handler" },
+      "InvalidParameterValueException",
+      "The handler contains a NUL character.",
+    ],
+    [
       "layers",
       { Layers: ["arn:aws:lambda:us-east-1:1:layer:l:1"] },
       "InvalidParameterValueException",
@@ -580,6 +594,26 @@ describe("Invoke", () => {
     );
     answerOf = () => ({ kind: "rejected", code: "QUEUE_FULL" });
     await expect(invoke({ InvocationType: "Event" })).rejects.toEqual(failure("TooManyRequestsException", /.+/, 429));
+  });
+
+  test("an event that is queued pins no more memory than it shows", async () => {
+    // Chunks are joined in Node's pool of buffers, 64 KiB for a payload of 5 bytes.
+    const outgoing = request(url + invokePath("f"), { method: "POST", headers: { "x-amz-invocation-type": "Event" } });
+    outgoing.write("[1,");
+    await vi.waitFor(() => expect(outgoing.socket?.bytesWritten).toBeGreaterThan(0));
+    await new Promise((resolve) => setImmediate(resolve));
+    outgoing.end("2]");
+    const [answer] = await once(outgoing, "response");
+    expect((answer as IncomingMessage).statusCode).toBe(202);
+    answer.resume();
+    expect(requests[0]?.payload.toString()).toBe("[1,2]");
+    expect(requests[0]?.payload.buffer.byteLength).toBe(5);
+    const traceId = `Root=${"1".repeat(507)}`;
+    for (const sent of [traceId, `${traceId}1`]) {
+      await call("POST", invokePath("f"), "1", { "x-amz-invocation-type": "Event", "x-amzn-trace-id": sent });
+    }
+    expect(requests[1]?.traceId).toBe(traceId);
+    expect(requests[2]?.traceId).toMatch(/^Root=1-[0-9a-f]{8}-/);
   });
 
   test("a dry run runs nothing", async () => {

@@ -87,8 +87,40 @@ test("damaged code is reported, cannot be invoked, and is mended by an update", 
   expect(damage).toEqual([`code ${sha256Hex}`]);
   expect(catalog.get(accountA, "f")?.state).toBe("Failed");
   expect(catalog.resolve(accountA, "f", undefined)).toBeUndefined();
+  expect([catalog.isDamaged(accountA, "f"), catalog.isDamaged(accountA, "absent")]).toEqual([true, false]);
   await catalog.updateCode(accountA, "f", zip("1"), anyRevision);
   expect(catalog.resolve(accountA, "f", undefined)?.codeSha256Hex).toBe(sha256Hex);
+});
+
+test("code that could not be checked is reported and not taken for damaged", async () => {
+  await catalog.create(accountA, "f", settings, zip("1"), {});
+  catalog.close();
+  const unreadable = async () => {
+    throw new HearthError("STORE_FAILED", "EMFILE");
+  };
+  codeStore = Object.assign(codeStore, { verify: unreadable });
+  catalog = await open();
+  expect(damage).toHaveLength(1);
+  expect([catalog.get(accountA, "f")?.state, catalog.isDamaged(accountA, "f")]).toEqual(["Active", false]);
+  expect(catalog.resolve(accountA, "f", undefined)).toBeDefined();
+});
+
+test("archives are verified a few at a time, each once", async () => {
+  for (let index = 0; index < 10; index++) await catalog.create(accountA, `f${index}`, settings, zip(`${index}`), {});
+  await catalog.create(accountB, "same", settings, zip("0"), {});
+  catalog.close();
+  const verified: string[] = [];
+  let runningCount = 0;
+  let runningCountMax = 0;
+  const verify = async (sha256Hex: string) => {
+    verified.push(sha256Hex);
+    runningCountMax = Math.max(runningCountMax, ++runningCount);
+    await new Promise((resolve) => setImmediate(resolve));
+    runningCount--;
+  };
+  codeStore = Object.assign(codeStore, { verify });
+  catalog = await open();
+  expect([verified.length, new Set(verified).size, runningCountMax]).toEqual([10, 10, 4]);
 });
 
 test("every key that stops serving is retired once, and no other, whatever happens", async () => {

@@ -86,6 +86,7 @@ describe("archives that are refused, leaving nothing behind", () => {
       { name: "b", data: "a", mode: LINK },
     ],
     "a name too long for the disk": [{ name: "a".repeat(300), data: "x" }],
+    "folders too deep": [{ name: `${"a/".repeat(128)}file`, data: "x" }],
   };
   for (const [what, entries] of Object.entries(corrupt)) {
     test(what, async () => {
@@ -102,6 +103,40 @@ describe("archives that are refused, leaving nothing behind", () => {
     await expect(codeStore.put(liar)).rejects.toMatchObject({ code: "CODE_CORRUPT" });
     expect(readdirSync(dir)).toEqual([]);
   });
+});
+
+describe("the count of what an archive makes", () => {
+  test("includes the folders that names only imply", async () => {
+    const folders = "d/".repeat(120);
+    const entries = Array.from({ length: 550 }, (_, index) => ({ name: `${index}/${folders}file` }));
+    await expect(codeStore.check(zipOfEntries(entries))).rejects.toMatchObject({ code: "CODE_TOO_LARGE" });
+    await codeStore.check(zipOfEntries(entries.slice(0, 537)));
+  });
+
+  test("takes a folder once, named or implied", async () => {
+    const entries = Array.from({ length: 22_000 }, (_, index) => [
+      { name: `${index}/a`, stored: true },
+      { name: `${index}/`, stored: true },
+    ]);
+    await codeStore.check(zipOfEntries(entries.flat()));
+  });
+});
+
+test("a deployment does not wait for another's long unpacking", async () => {
+  const done: string[] = [];
+  const many = Array.from({ length: 500 }, (_, index) => ({ name: `d${index}/file`, data: "x" }));
+  const large = codeStore.put(zipOfEntries(many)).then(() => done.push("large"));
+  const small = codeStore.put(zipOfEntries([{ name: "a", data: "x" }])).then(() => done.push("small"));
+  await Promise.all([large, small]);
+  expect(done).toEqual(["small", "large"]);
+  expect(readdirSync(dir)).toHaveLength(4);
+});
+
+test("a store that cannot be read is a failure of the disk, not damaged code", async () => {
+  const { sha256Hex } = await codeStore.put(zipOfEntries([{ name: "a", data: "x" }]));
+  rmSync(dir, { recursive: true });
+  writeFileSync(dir, "no folder");
+  await expect(codeStore.verify(sha256Hex)).rejects.toMatchObject({ code: "STORE_FAILED" });
 });
 
 test("whatever bytes are changed, the answer is a code or the same files", { timeout: 30_000 }, async () => {
