@@ -37,6 +37,13 @@ describe("instances", needsSandbox, () => {
     await host.open({ network: true });
   });
 
+  test("hold no more processes together than a part of what the host can", async () => {
+    await host.open();
+    await host.launch("i-1");
+    expect(pidsMaxOf(`/hearth-${dataId}/i-1/containers`)).toBe(8192);
+    expect(pidsMaxOf(`/hearth-${dataId}/i-1/agent`)).toBe(512);
+  });
+
   test("end as a whole when their agent is killed", async () => {
     await host.open();
     const instance = await host.launch("i-1");
@@ -126,14 +133,19 @@ async function interfacesOf(dataId: string): Promise<string[]> {
   return readdirSync("/sys/class/net").filter((name) => name.startsWith(`h${dataId}-`));
 }
 
+const PIDS_GROUPS = existsSync("/sys/fs/cgroup/pids") ? "/sys/fs/cgroup/pids" : "/sys/fs/cgroup";
+
+function pidsMaxOf(path: string): number {
+  return Number(readFileSync(join(PIDS_GROUPS, path, "pids.max"), "utf8"));
+}
+
 /** Process ids in a control group and below. */
 function processesIn(path: string): number[] {
-  const root = existsSync("/sys/fs/cgroup/pids") ? "/sys/fs/cgroup/pids" : "/sys/fs/cgroup";
   const below = (directory: string): number[] => {
     if (!existsSync(directory)) return [];
     const own = readFileSync(join(directory, "cgroup.procs"), "utf8").split("\n").filter(Boolean).map(Number);
     const folders = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     return [...own, ...folders.flatMap((entry) => below(join(directory, entry.name)))];
   };
-  return below(join(root, path));
+  return below(join(PIDS_GROUPS, path));
 }

@@ -5,6 +5,7 @@ import { type CgroupHost, detectCgroups } from "../../host/cgroup-host.ts";
 import { findProgram } from "../../host/command.ts";
 import { ensureBaseImage } from "./base-image.ts";
 import { dataIdOf, mountDirOf } from "./data-id.ts";
+import { hostNameservers } from "./host-addresses.ts";
 import { missingNetworkPrograms } from "./sandbox-network.ts";
 import type { SandboxOptions } from "./sandbox-options.ts";
 import { canMountDisk, type Trial, tryContainer } from "./sandbox-trial.ts";
@@ -110,7 +111,10 @@ async function describe(finding: SandboxFinding, cgroups: CgroupHost, network: b
 async function describeNetwork(network: boolean): Promise<string> {
   if (!network) return "no network, as configured";
   const missing = await missingNetworkPrograms();
-  return missing.length > 0 ? `no network (${missing.join(", ")} missing)` : "network by NAT";
+  if (missing.length > 0) return `no network (${missing.join(", ")} missing)`;
+  return hostNameservers().length > 0
+    ? "network by NAT"
+    : "network by NAT without names (the host has no nameserver but on itself)";
 }
 
 async function readFinding(stateDir: string, key: string): Promise<SandboxFinding | undefined> {

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { findProgram, runCommand } from "../../host/command.ts";
-import { addressesOf, chooseRange, type Network4, parseRoutes } from "./address-range.ts";
+import { addressesOf, chooseRange, parseRoutes } from "./address-range.ts";
 import { seedOf } from "./data-id.ts";
-import { firewallRules, noFirewallRules } from "./firewall.ts";
+import { type Firewall, hostRules, instanceRules, noHostRules } from "./firewall.ts";
+import { hostAddresses, hostNameservers } from "./host-addresses.ts";
 
 const IP_FORWARD = "/proc/sys/net/ipv4/ip_forward";
 /** Says that forwarding was off before the first server; like the setting itself, it does not outlive a reboot. */
@@ -25,14 +26,17 @@ export async function missingNetworkPrograms(): Promise<string[]> {
  * instance's network namespace; `close` takes back the rest.
  */
 export class SandboxNetwork {
+  /** Whether the firewall holds each instance to a number of tracked connections. Not every kernel can count them. */
+  readonly boundsConnections: boolean;
   readonly #dataId: string;
-  readonly #range: Network4;
+  readonly #firewall: Firewall;
   readonly #programs: Programs;
 
-  private constructor(dataId: string, range: Network4, programs: Programs) {
+  private constructor(dataId: string, firewall: Firewall, programs: Programs, boundsConnections: boolean) {
     this.#dataId = dataId;
-    this.#range = range;
+    this.#firewall = firewall;
     this.#programs = programs;
+    this.boundsConnections = boundsConnections;
   }
 
   /**
@@ -47,17 +51,23 @@ export class SandboxNetwork {
     const routes = parseRoutes(readFileSync("/proc/net/route", "utf8"), interfacePrefix(dataId));
     const range = chooseRange(seedOf(dataId), routes);
     if (range === undefined) throw new Error("routes of the host cover all of 10.0.0.0/8");
-    const network = new SandboxNetwork(dataId, range, { ip, nft, nsenter });
-    await runCommand(nft, ["-f", "-"], { input: firewallRules(tableOf(dataId), `${interfacePrefix(dataId)}*`, range) });
+    const interfaces = `${interfacePrefix(dataId)}*`;
+    const firewall: Firewall = { table: tableOf(dataId), interfaces, range, nameservers: hostNameservers() };
+    const boundsConnections = await setHostRules(nft, firewall);
+    const network = new SandboxNetwork(dataId, firewall, { ip, nft, nsenter }, boundsConnections);
     network.#switchForwardingOn();
     return network;
   }
 
+  get nameservers(): readonly string[] {
+    return this.#firewall.nameservers;
+  }
+
   /** Gives the network namespace of process `pid` its interface, address and default route. */
   async connect(slot: number, pid: number): Promise<void> {
-    const { ip, nsenter } = this.#programs;
+    const { ip, nft, nsenter } = this.#programs;
     const name = this.#interfaceOf(slot);
-    const { host, instance } = addressesOf(this.#range, slot);
+    const { host, instance } = addressesOf(this.#firewall.range, slot);
     const mtu = hostMtu();
     await this.disconnect(slot);
     const outside = [
@@ -72,7 +82,10 @@ export class SandboxNetwork {
       `link set ${INTERFACE_INSIDE} up`,
       `route add default via ${host}`,
     ];
-    await runCommand(nsenter, [`--net=/proc/${pid}/ns/net`, ip, "-batch", "-"], { input: lines(inside) });
+    const enter = `--net=/proc/${pid}/ns/net`;
+    const rules = instanceRules(this.#firewall, [host, ...hostAddresses(interfacePrefix(this.#dataId))]);
+    await runCommand(nsenter, [enter, nft, "-f", "-"], { input: rules });
+    await runCommand(nsenter, [enter, ip, "-batch", "-"], { input: lines(inside) });
   }
 
   /** Idempotent. The kernel removes the interface by itself, but only some time after the namespace's last process. */
@@ -85,7 +98,7 @@ export class SandboxNetwork {
   }
 
   async close(): Promise<void> {
-    await runCommand(this.#programs.nft, ["-f", "-"], { input: noFirewallRules(tableOf(this.#dataId)) });
+    await runCommand(this.#programs.nft, ["-f", "-"], { input: noHostRules(tableOf(this.#dataId)) });
     await this.#switchForwardingBack();
   }
 
@@ -113,21 +126,15 @@ export class SandboxNetwork {
   }
 }
 
-/** Where a host with systemd's local cache keeps the nameservers that the cache asks. */
-const RESOLV_CONFS = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
-
-/** Nameservers of the host that an instance can reach too; none if the host has none but its own cache. */
-export function hostNameservers(): string[] {
-  const found = RESOLV_CONFS.filter((path) => existsSync(path)).map((path) =>
-    parseNameservers(readFileSync(path, "utf8")),
-  );
-  return found.find((servers) => servers.length > 0) ?? [];
-}
-
-/** Those on loopback are left out: an instance cannot talk to the host itself. */
-function parseNameservers(resolvConf: string): string[] {
-  const servers = [...resolvConf.matchAll(/^nameserver\s+(\S+)/gm)].map((match) => match[1] as string);
-  return servers.filter((server) => !server.startsWith("127.") && !server.includes(":"));
+/** All rules or none are taken. @returns whether connections are bounded. */
+async function setHostRules(nft: string, firewall: Firewall): Promise<boolean> {
+  try {
+    await runCommand(nft, ["-f", "-"], { input: hostRules(firewall, true) });
+    return true;
+  } catch {
+    await runCommand(nft, ["-f", "-"], { input: hostRules(firewall, false) });
+    return false;
+  }
 }
 
 const TABLE_PREFIX = "hearth_";

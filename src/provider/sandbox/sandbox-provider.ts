@@ -14,7 +14,7 @@ import { dataIdOf, mountDirOf, seedOf } from "./data-id.ts";
 import { detectSandbox, type SandboxFinding } from "./detect-sandbox.ts";
 import { startInstance } from "./instance-process.ts";
 import { InstanceSlots, uidBaseOf } from "./instance-slots.ts";
-import { hostNameservers, missingNetworkPrograms, SandboxNetwork } from "./sandbox-network.ts";
+import { missingNetworkPrograms, SandboxNetwork } from "./sandbox-network.ts";
 import type { SandboxOptions } from "./sandbox-options.ts";
 
 /** What instances may take of the memory that the host has to spare. */
@@ -25,6 +25,10 @@ const AGENT_MEMORY_MIB = 256;
 const AGENT_MEMORY_MIB_PER_CONTAINER = 24;
 /** Lambda's smallest function. */
 const CONTAINER_MEMORY_MIB_MIN = 128;
+/** Threads of an instance: a quarter of the process ids that a small host has (32,768). */
+const CONTAINERS_PIDS_MAX = 8192;
+/** Node's threads, and those of the OCI runtimes that it starts. */
+const AGENT_PIDS_MAX = 512;
 const TERMINATE_TIMEOUT_MS = 15_000;
 const TERMINATE_POLL_MS = 5;
 const MEBIBYTE = 1024 * 1024;
@@ -48,9 +52,16 @@ export async function createSandboxProvider(options: SandboxOptions): Promise<Ca
 
 async function openNetwork(dataId: string, log: SandboxOptions["log"]) {
   const missing = await missingNetworkPrograms();
-  if (missing.length === 0) return SandboxNetwork.open(dataId);
-  log.warn({ missing }, "functions have no network: install iproute2, nftables and util-linux");
-  return undefined;
+  if (missing.length > 0) {
+    log.warn({ missing }, "functions have no network: install iproute2, nftables and util-linux");
+    return undefined;
+  }
+  const network = await SandboxNetwork.open(dataId);
+  if (!network.boundsConnections)
+    log.warn({}, "an instance can fill the host's connection tracking: the kernel lacks nft_connlimit");
+  if (network.nameservers.length === 0)
+    log.warn({}, "functions cannot look up names: the host has no nameserver but on itself");
+  return network;
 }
 
 type Parts = Omit<SandboxOptions, "network"> & {
@@ -69,7 +80,6 @@ class SandboxProvider implements CapacityProvider {
   readonly capacity: Shape;
   readonly #parts: Parts;
   readonly #slots: InstanceSlots;
-  readonly #nameservers: readonly string[];
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -77,7 +87,6 @@ class SandboxProvider implements CapacityProvider {
     this.#slots = new InstanceSlots(join(parts.stateDir, "instances"), (instanceId) =>
       this.#group.children().includes(instanceId),
     );
-    this.#nameservers = parts.network === undefined ? [] : hostNameservers();
     this.capacity = capacityOf(this.#group);
   }
 
@@ -146,15 +155,15 @@ class SandboxProvider implements CapacityProvider {
   #makeGroups({ instanceId, shape }: LaunchOrder): Cgroup {
     const containers = this.#parts.cgroups.group(containersPath(this.#groupOf(instanceId)));
     containers.create();
-    containers.setLimits(shape);
+    containers.setLimits({ ...shape, pidsMax: CONTAINERS_PIDS_MAX });
     const agent = this.#parts.cgroups.group(join(this.#groupOf(instanceId).path, "agent"));
     agent.create();
-    agent.setLimits({ memoryMiB: agentMemoryMiB(shape) });
+    agent.setLimits({ memoryMiB: agentMemoryMiB(shape), pidsMax: AGENT_PIDS_MAX });
     return agent;
   }
 
   #configOf(order: LaunchOrder, slot: number): AgentConfig {
-    const { finding, runtimesDir, nodeBinaries, dataId } = this.#parts;
+    const { finding, runtimesDir, nodeBinaries, dataId, network } = this.#parts;
     return {
       ...order,
       isolation: this.isolation,
@@ -165,7 +174,7 @@ class SandboxProvider implements CapacityProvider {
         ...finding,
         cgroupPath: containersPath(this.#groupOf(order.instanceId)),
         uidBase: uidBaseOf(seedOf(dataId), slot),
-        nameservers: [...this.#nameservers],
+        nameservers: [...(network?.nameservers ?? [])],
         workDir: this.#slots.directoryOf(order.instanceId),
         mountDir: mountDirOf(dataId),
       },
