@@ -17,6 +17,8 @@ import { soon } from "./stream-end.ts";
 
 /** Lambda's limit of the init phase; an init over it is repeated as part of the invocation. */
 export const INIT_MS_MAX = 10_000;
+/** After init the first execution has the instance's processors for this long: its code is cold too, see docs/design/0006-cpu.md. */
+const FIRST_RUN_BOOST_MS = 100;
 /** From the order to make a container until its runtime waits for a function. */
 const CREATE_MS_MAX = 60_000;
 const EMPTY = Buffer.alloc(0);
@@ -96,6 +98,7 @@ export class Container {
   /** Re-armed for each execution; what it means when it fires depends on the state. */
   #deadlineTimer: NodeJS.Timeout | undefined;
   #freezeTimer: NodeJS.Timeout | undefined;
+  #boostTimer: NodeJS.Timeout | undefined;
   #end: Promise<void> | undefined;
 
   constructor(id: ContainerId, runtime: RuntimeName, log: FunctionLog, world: ContainerWorld) {
@@ -252,10 +255,19 @@ export class Container {
     }
   }
 
-  /** From here on the container has the CPU share of its size: only init may use more, as on Lambda. */
+  /** A little later the container is held to the CPU share of its size. */
   #invokeFirst(run: Run): void {
-    this.#guarded(run, "limit CPU", () => this.#body?.handle.limitCpu());
-    if (!this.#isOver()) this.#invoke(run);
+    this.#boostTimer = setTimeout(() => this.#limitCpu(), FIRST_RUN_BOOST_MS);
+    this.#invoke(run);
+  }
+
+  #limitCpu(): void {
+    if (this.#isOver()) return;
+    try {
+      this.#body?.handle.limitCpu();
+    } catch (cause) {
+      this.#fault("limit CPU", cause);
+    }
   }
 
   #onInitError(payload: Buffer): void {
@@ -444,6 +456,7 @@ export class Container {
     clearTimeout(this.#startTimer);
     clearTimeout(this.#deadlineTimer);
     clearTimeout(this.#freezeTimer);
+    clearTimeout(this.#boostTimer);
     this.#enter({ name: "ending", run: runOf(this.#state) });
     body?.driver.close();
     const destroyed = body?.handle.destroy();

@@ -5,6 +5,7 @@ import type { AccessKey } from "../ports/store.ts";
 import { createHttpServer, type HttpServer, type RouteRequest } from "./http-server.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 21, 18, 0, 5);
+const BODY_BYTES_HELD_MAX = 100;
 const broken = new Error("broken");
 const fail = () => {
   throw broken;
@@ -30,6 +31,7 @@ beforeEach(async () => {
     region: "us-east-1",
     accessKeys: { find: (id: string) => (id === brokenKey.accessKeyId ? brokenKey : undefined) } as never,
     clock: { nowMs: () => NOW_MS, monotonicMs: () => NOW_MS },
+    bodyBytesHeldMax: BODY_BYTES_HELD_MAX,
     onError: (error) => errors.push(error),
   });
   server.addRoute("POST", "/sound", ({ res }) => void res.end("sound"));
@@ -64,27 +66,35 @@ describe("a broken part costs its own request an error, never the server", () =>
   }
 });
 
-test("a body counts until its handler has ended, though the caller is gone", async () => {
-  const gibibyte = 1024 ** 3;
-  const ends: (() => void)[] = [];
-  const bodyLimit = () => ({ bytesMax: gibibyte, error: () => fail() });
-  const serve = ({ res }: RouteRequest) => {
-    left.push(new Promise((resolve) => res.on("close", resolve)));
-    return new Promise<void>((end) => ends.push(end));
-  };
-  server.addRoute("POST", "/large", serve, { bodyLimit });
-  const left: Promise<unknown>[] = [];
-  const callers = [1, 2].map(() => {
-    const caller = request(`${url}/large`, { method: "POST", headers: { "transfer-encoding": "chunked" } });
+describe("bodies that are held count together", () => {
+  const open = (path: string, body: string, ends: boolean) => {
+    const caller = request(url + path, { method: "POST", headers: { "transfer-encoding": "chunked" } });
     caller.on("error", () => {});
-    caller.end("{}");
+    if (ends) caller.end(body);
+    else caller.write(body);
     return caller;
+  };
+  const post = () => fetch(`${url}/sound`, { method: "POST", body: "x".repeat(20) }).then(({ status }) => status);
+
+  test("until their handler has ended, though the caller is gone", async () => {
+    const ends: (() => void)[] = [];
+    const left: Promise<unknown>[] = [];
+    server.addRoute("POST", "/slow", ({ res }: RouteRequest) => {
+      left.push(new Promise((resolve) => res.on("close", resolve)));
+      return new Promise<void>((end) => ends.push(end));
+    });
+    const callers = [1, 2].map(() => open("/slow", "x".repeat(45), true));
+    await vi.waitFor(() => expect(ends).toHaveLength(2));
+    for (const caller of callers) caller.destroy();
+    await Promise.all(left);
+    expect(await post()).toBe(429);
+    for (const end of ends) end();
+    await vi.waitFor(async () => expect(await post()).toBe(200));
   });
-  await vi.waitFor(() => expect(ends).toHaveLength(2));
-  for (const caller of callers) caller.destroy();
-  await Promise.all(left);
-  const post = () => fetch(`${url}/sound`, { method: "POST", body: "{}" }).then(({ status }) => status);
-  expect(await post()).toBe(429);
-  for (const end of ends) end();
-  expect(await post()).toBe(200);
+
+  test("by what arrived, not by what may come", async () => {
+    const callers = Array.from({ length: 60 }, () => open("/sound", "x", false));
+    await vi.waitFor(async () => expect(await post()).toBe(200));
+    for (const caller of callers) caller.destroy();
+  });
 });

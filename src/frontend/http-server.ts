@@ -69,6 +69,8 @@ export type HttpServerOptions = {
   readonly region: string;
   readonly accessKeys: AccessKeys;
   readonly clock: Clock;
+  /** Of all requests together that are not answered yet; undefined: BODY_BYTES_HELD_MAX. */
+  readonly bodyBytesHeldMax?: number;
   /** Told of errors that are no answers: broken assumptions and failures without a code. */
   readonly onError: (error: unknown) => void;
 };
@@ -116,9 +118,11 @@ class LambdaHttpServer implements HttpServer {
   /** Only a server that trusts unsigned requests needs it. */
   readonly #guard: ReturnType<typeof createBrowserGuard> | undefined;
   #bodyBytesHeld = 0;
+  readonly #bodyBytesHeldMax: number;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    this.#bodyBytesHeldMax = options.bodyBytesHeldMax ?? BODY_BYTES_HELD_MAX;
     const isLocal = isLoopback(options.host);
     this.#guard = isLocal ? createBrowserGuard(options.host) : undefined;
     this.#authenticator = new Authenticator({ ...options, isSignatureRequired: !isLocal });
@@ -188,18 +192,18 @@ class LambdaHttpServer implements HttpServer {
     if (identity?.kind === "refused") return new LambdaError(identity.refusal.type, 403, identity.refusal.message);
 
     const { bytesMax, error } = route.bodyLimit(req);
-    // A chunked body may become as large as the limit.
     const isChunked = req.headers["transfer-encoding"] !== undefined;
     const declaredBytes = isChunked ? 0 : Number(req.headers["content-length"] ?? 0);
     if (declaredBytes > bytesMax) return error();
-    const heldBytes = isChunked ? bytesMax : declaredBytes;
-    if (this.#bodyBytesHeld + heldBytes > BODY_BYTES_HELD_MAX) return bodiesHeld();
-    this.#hold(exchange, heldBytes);
+    if (this.#bodyBytesHeld + declaredBytes > this.#bodyBytesHeldMax) return bodiesHeld();
 
     if (exchange.isBodyHeldBack) res.writeContinue();
     exchange.isBodyHeldBack = false;
-    collectBody(req, bytesMax, (body) => {
-      if (body === undefined) return this.#refuse(exchange, error());
+    const reserve = (bytes: number) => this.#hold(exchange, bytes);
+    collectBody(req, bytesMax, reserve, (body) => {
+      if (body === "tooLarge" || body === "noRoom") {
+        return this.#refuse(exchange, body === "tooLarge" ? error() : bodiesHeld());
+      }
       exchange.body = body;
       this.#serve(exchange, route, identity);
     });
@@ -237,11 +241,13 @@ class LambdaHttpServer implements HttpServer {
     return { accountId, accessKeyId: identity.key.accessKeyId };
   }
 
-  #hold(exchange: Exchange, bytes: number): void {
-    if (bytes === 0) return;
+  /** @returns false: there is no room for so much more. */
+  #hold(exchange: Exchange, bytes: number): boolean {
+    if (this.#bodyBytesHeld + bytes > this.#bodyBytesHeldMax) return false;
+    if (exchange.bodyBytesHeld === 0) exchange.res.on("close", () => this.#release(exchange));
     this.#bodyBytesHeld += bytes;
-    exchange.bodyBytesHeld = bytes;
-    exchange.res.on("close", () => this.#release(exchange));
+    exchange.bodyBytesHeld += bytes;
+    return true;
   }
 
   /** A body's memory is free when the answer is out or the caller gone, and its handler has ended: some go on alone. */

@@ -1,9 +1,7 @@
 import type { ServerResponse } from "node:http";
+import { RESPONSE_TOO_LARGE } from "../../model/response-limit.ts";
 import type { InvokeAnswer, InvokeRequest } from "../../ports/invoker.ts";
 import { invalidRequestContent, lambdaErrorOf, sendError } from "./lambda-error.ts";
-
-/** Largest response of a function that Lambda passes on (6 MiB and 100 bytes). */
-const RESPONSE_BYTES_MAX = 6_291_556;
 
 const ONE_WRITE_BYTES_MAX = 16 * 1024;
 
@@ -35,7 +33,7 @@ export function sendInvokeAnswer(response: ServerResponse, request: InvokeReques
       return send(response, request, errorBody(type, `RequestId: ${request.id} Error: ${how}`), answer.logTail, true);
     }
     case "responseTooLarge":
-      return send(response, request, RESPONSE_TOO_LARGE, answer.logTail, true);
+      return send(response, request, TOO_LARGE_BODY, answer.logTail, true);
     case "invalidPayload":
       return sendError(response, request.id, invalidRequestContent(invalidPayloadMessage(request.payload)));
     case "agentFault":
@@ -76,12 +74,7 @@ function errorBody(errorType: string, errorMessage: string): Buffer {
   return Buffer.from(JSON.stringify({ errorType, errorMessage }));
 }
 
-const RESPONSE_TOO_LARGE = Buffer.from(
-  JSON.stringify({
-    errorMessage: `Response payload size exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`,
-    errorType: "Function.ResponseSizeTooLarge",
-  }),
-);
+const TOO_LARGE_BODY = Buffer.from(JSON.stringify(RESPONSE_TOO_LARGE));
 
 /** Lambda's sentence, with this parser's reason at its end. */
 export function invalidPayloadMessage(payload: Buffer): string {
