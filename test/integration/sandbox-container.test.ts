@@ -1,12 +1,20 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { dataIdOf } from "../../src/provider/sandbox/data-id.ts";
+import { skipUnless } from "../skip.ts";
 import { SandboxHost, type TestInstance } from "./sandbox-fixture/host.ts";
 import { needsSandbox, ociRuntimes } from "./sandbox-fixture/requirement.ts";
 
 const MEBIBYTE = 1024 * 1024;
+const MEMORY_GROUPS = "/sys/fs/cgroup/memory";
+
+const tcpMemoryIsCountedApart = skipUnless(
+  existsSync(`${MEMORY_GROUPS}/memory.kmem.tcp.limit_in_bytes`),
+  "needs cgroup v1: v2 counts buffers of connections as memory",
+);
 
 describe.for(ociRuntimes.length === 0 ? ["runc"] : ociRuntimes)("a container by %s", needsSandbox, (ociRuntime) => {
   let host: SandboxHost;
@@ -102,6 +110,33 @@ describe.for(ociRuntimes.length === 0 ? ["runc"] : ociRuntimes)("a container by 
     const { exit } = await instance.evaluate("hungry", eat);
     expect(exit).toEqual({ signal: "SIGKILL", isOutOfMemory: true });
     await instance.destroy("hungry");
+  });
+
+  test("cannot watch files, which root of the whole host would pay for, nor take more of what root shares", async () => {
+    await instance.create("watcher");
+    const watch = `try { require("fs").watch("/tmp"); return "watches"; } catch (error) { return error.code; }`;
+    expect(await instance.evaluate("watcher", watch)).toBe("EMFILE");
+    const limits: string = await instance.evaluate(
+      "watcher",
+      `return require("fs").readFileSync("/proc/self/limits", "utf8")`,
+    );
+    expect(limits).toMatch(/^Max pending signals +256 +256 /m);
+    expect(limits).toMatch(/^Max msgqueue size +0 +0 /m);
+    expect(limits).toMatch(/^Max locked memory +65536 +65536 /m);
+    await instance.destroy("watcher");
+  });
+
+  test("pays for the buffers of its connections", tcpMemoryIsCountedApart, async () => {
+    await instance.create("buffers");
+    await instance.assign("buffers", join(codeDir, "mine"), { memoryMiB: 256 });
+    await instance.evaluate("buffers", HOLD_TCP_BUFFERS);
+    const group = `${MEMORY_GROUPS}/hearth-${dataIdOf(host.dataDir)}/i-1/containers/buffers`;
+    const heldMiB = Number(readFileSync(`${group}/memory.kmem.tcp.max_usage_in_bytes`, "utf8")) / MEBIBYTE;
+    expect(heldMiB).toBeGreaterThan(1);
+    // Without the limit 280 MiB; over it the kernel still grants each connection a packet or two.
+    expect(heldMiB).toBeLessThan(48);
+    expect(await instance.evaluate("buffers", FETCH_6_MB)).toBe(6_000_000); // With all buffers taken.
+    await instance.destroy("buffers");
   });
 
   test("reports its peak of memory without file cache", async () => {
@@ -236,6 +271,28 @@ describe.for(ociRuntimes.length === 0 ? ["runc"] : ociRuntimes)("a container by 
     await instance.destroy("metered");
   });
 });
+
+/** Eighty connections that nobody reads from, each written to until it takes no more. */
+const HOLD_TCP_BUFFERS = `
+  const net = require("net");
+  const server = net.createServer((socket) => socket.pause()).listen(0, "127.0.0.1");
+  globalThis.held = [server];
+  await new Promise((resolve) => server.once("listening", resolve));
+  for (let n = 0; n < 80; n += 1) {
+    const socket = net.connect(server.address().port, "127.0.0.1");
+    globalThis.held.push(socket.on("error", () => {}));
+    socket.write(Buffer.alloc(8_000_000));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 1500));`;
+
+const FETCH_6_MB = `
+  const net = require("net");
+  const server = net.createServer((socket) => socket.end(Buffer.alloc(6_000_000))).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  let bytes = 0;
+  for await (const chunk of net.connect(server.address().port, "127.0.0.1")) bytes += chunk.length;
+  server.close();
+  return bytes;`;
 
 /** Writes zeros: JavaScript that a container evaluates. */
 function writeTmp(sizeMiB: number): string {
