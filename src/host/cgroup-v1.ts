@@ -49,10 +49,7 @@ export class CgroupV1 implements Cgroup {
       this.#limitMemory(limits.memoryMiB * MEBIBYTE);
       this.#limitTcpMemory(limits.memoryMiB * MEBIBYTE);
     }
-    if (limits.cpuMilli !== undefined) {
-      this.#write("cpu", "cpu.cfs_period_us", CPU_PERIOD_US);
-      this.#write("cpu", "cpu.cfs_quota_us", cpuQuotaUs(limits.cpuMilli));
-    }
+    if (limits.cpuMilli !== undefined) this.#limitCpu(cpuQuotaUs(limits.cpuMilli));
     if (limits.pidsMax !== undefined) this.#write("pids", "pids.max", limits.pidsMax);
   }
 
@@ -100,6 +97,15 @@ export class CgroupV1 implements Cgroup {
     const limit = join(this.#directory("memory"), "memory.kmem.tcp.limit_in_bytes");
     const bytes = Math.max(TCP_MEMORY_BYTES_MIN, Math.floor(memoryBytes * TCP_MEMORY_SHARE));
     if (existsSync(limit)) writeFileSync(limit, String(bytes)); // Not every kernel is built with it.
+  }
+
+  /** What an idle period left over may be used in the next one, where the kernel can (5.14): never more than one quota. */
+  #limitCpu(quotaUs: number): void {
+    const canBurst = existsSync(join(this.#directory("cpu"), "cpu.cfs_burst_us"));
+    if (canBurst) this.#write("cpu", "cpu.cfs_burst_us", 0); // It may not be above the quota at any moment.
+    this.#write("cpu", "cpu.cfs_period_us", CPU_PERIOD_US);
+    this.#write("cpu", "cpu.cfs_quota_us", quotaUs);
+    if (canBurst) this.#write("cpu", "cpu.cfs_burst_us", quotaUs);
   }
 
   #thawBelow(directory: string): void {

@@ -33,8 +33,16 @@ export class CgroupV2 implements Cgroup {
       this.#write("memory.max", limits.memoryMiB * MEBIBYTE);
       if (existsSync(join(this.#directory, "memory.swap.max"))) this.#write("memory.swap.max", 0);
     }
-    if (limits.cpuMilli !== undefined) this.#write("cpu.max", `${cpuQuotaUs(limits.cpuMilli)} ${CPU_PERIOD_US}`);
+    if (limits.cpuMilli !== undefined) this.#limitCpu(cpuQuotaUs(limits.cpuMilli));
     if (limits.pidsMax !== undefined) this.#write("pids.max", limits.pidsMax);
+  }
+
+  /** What an idle period left over may be used in the next one, where the kernel can (5.14): never more than one quota. */
+  #limitCpu(quotaUs: number): void {
+    const canBurst = existsSync(join(this.#directory, "cpu.max.burst"));
+    if (canBurst) this.#write("cpu.max.burst", 0); // It may not be above the quota at any moment.
+    this.#write("cpu.max", `${quotaUs} ${CPU_PERIOD_US}`);
+    if (canBurst) this.#write("cpu.max.burst", quotaUs);
   }
 
   addProcess(pid: number): void {
