@@ -1,0 +1,207 @@
+import { expect, test } from "vitest";
+import { describeNodeRuntimes, type Files, workshop } from "./runtime-node-fixture.ts";
+
+describeNodeRuntimes(({ is22, load, ready }) => {
+  const forms: [name: string, files: Files, handler: string, result: unknown][] = [
+    ["CommonJS, async", { "index.js": "exports.handler = async (e) => e.n + 1" }, "index.handler", 42],
+    ["CommonJS, promise", { "index.js": "exports.handler = (e) => Promise.resolve(e.n)" }, "index.handler", 41],
+    ["CommonJS, thenable", { "index.js": "exports.handler = (e) => ({ then: (f) => f(e.n) })" }, "index.handler", 41],
+    [
+      "file without extension",
+      { index: "exports.handler = async () => 'bare'", "index.js": "" },
+      "index.handler",
+      "bare",
+    ],
+    [".js before .mjs", { "index.js": "exports.handler = async () => 'js'", "index.mjs": "" }, "index.handler", "js"],
+    [
+      ".mjs before .cjs",
+      { "index.mjs": "export const handler = async () => 'mjs'", "index.cjs": "" },
+      "index.handler",
+      "mjs",
+    ],
+    [".cjs", { "index.cjs": "exports.handler = async () => 'cjs'" }, "index.handler", "cjs"],
+    [
+      "type: module",
+      {
+        "package.json": '{"type":"module"}',
+        "index.js": "export const handler = async () => import.meta.url.slice(0, 5)",
+      },
+      "index.handler",
+      "file:",
+    ],
+    [
+      "top-level await",
+      { "index.mjs": "const a = await new Promise((r) => setTimeout(r, 5, 7)); export const handler = async () => a" },
+      "index.handler",
+      7,
+    ],
+    [
+      "folder and nested export",
+      { "src/app.js": "exports.api = { get: { one: async () => 1 } }" },
+      "src/app.api.get.one",
+      1,
+    ],
+    [
+      "class method keeps working",
+      { "index.js": "class A { static async run() { return 'static' } }; exports.A = A" },
+      "index.A.run",
+      "static",
+    ],
+    ["package in node_modules", { "node_modules/pkg/index.js": "exports.h = async () => 'pkg'" }, "pkg.h", "pkg"],
+    [
+      "dependency of an ES module",
+      {
+        "node_modules/d/index.js": "module.exports = 3",
+        "index.mjs": "import d from 'd'; export const handler = async () => d",
+      },
+      "index.handler",
+      3,
+    ],
+    ["undefined becomes null", { "index.js": "exports.handler = async () => {}" }, "index.handler", null],
+    ["function becomes null", { "index.js": "exports.handler = async () => () => 1" }, "index.handler", null],
+    [
+      "global JSON replaced",
+      { "index.js": "globalThis.JSON = null; exports.handler = async (e) => e.n" },
+      "index.handler",
+      41,
+    ],
+    [
+      "JSON's functions replaced",
+      { "index.js": "JSON.parse = JSON.stringify = () => { throw 1 }; exports.handler = async (e) => e.n" },
+      "index.handler",
+      41,
+    ],
+    [
+      "Promise, timers, Date replaced",
+      {
+        "index.js":
+          "exports.handler = async (e) => { console.log(1); return e.n }; globalThis.Promise = globalThis.setImmediate = globalThis.Date = process.nextTick = null",
+      },
+      "index.handler",
+      41,
+    ],
+  ];
+  test.each(forms)("runs: %s", async (_name, files, handler, result) => {
+    const process = await ready(files, handler);
+    for (let i = 0; i < 2; i++) {
+      const answer = await process.invoke({ n: 41 });
+      expect(answer).toMatchObject({ kind: "result", requestId: "request-1", cpuUs: 0, memoryBytes: 0 });
+      expect(JSON.parse(answer.text)).toEqual(result);
+    }
+  });
+
+  const callbacks: [name: string, body: string, kind: "result" | "error", text: string][] = [
+    ["callback", "(e, c, callback) => { setTimeout(callback, 2, null, 'later') }", "result", '"later"'],
+    [
+      "callback with an error",
+      "(e, c, callback) => callback(new Error('x'))",
+      "error",
+      '"errorType":"Error","errorMessage":"x"',
+    ],
+    [
+      "callback with a string as error",
+      "(e, c, callback) => callback('x')",
+      "error",
+      '"errorType":"string","errorMessage":"x"',
+    ],
+    [
+      "waits for an empty loop",
+      "(e, c, callback) => { const r = []; setTimeout(() => r.push(1), 20); callback(null, r) }",
+      "result",
+      "[1]",
+    ],
+    [
+      "does not wait when told so",
+      "(e, c, callback) => { c.callbackWaitsForEmptyEventLoop = false; const r = []; setTimeout(() => r.push(1), 20); callback(null, r) }",
+      "result",
+      "[]",
+    ],
+    [
+      "first call counts",
+      "(e, c, callback) => { c.callbackWaitsForEmptyEventLoop = false; callback(null, 1); setTimeout(callback, 0, null, 2) }",
+      "result",
+      "1",
+    ],
+    ["context.done", "(e, c) => { c.done(null, 'd') }", "result", '"d"'],
+    ["context.succeed", "(e, c) => { setTimeout(() => c.succeed('s'), 1) }", "result", '"s"'],
+    ["context.fail", "(e, c) => { c.fail(new Error('f')) }", "error", '"errorMessage":"f"'],
+    [
+      "no promise, no callback: null when the loop is empty",
+      "() => { setTimeout(() => {}, 5); return 'ignored' }",
+      "result",
+      "null",
+    ],
+  ];
+  if (is22)
+    test.each(callbacks)("callback handler: %s", async (_name, body, kind, text) => {
+      const process = await ready(`exports.handler = ${body}`);
+      for (let i = 0; i < 2; i++) {
+        const answer = await process.invoke({});
+        expect(answer.kind).toBe(kind);
+        expect(answer.text).toContain(text);
+      }
+    });
+
+  if (!is22)
+    test("refuses callback handlers, and takes what a plain function returns", async () => {
+      const { process, answer } = await load("exports.handler = (event, context, callback) => callback(null, 1)");
+      expect(answer.kind).toBe("initError");
+      expect(JSON.parse(answer.text)).toMatchObject({ errorType: "Runtime.CallbackHandlerDeprecated" });
+      expect((await process.exited).status).toBeGreaterThan(0);
+      const plain = await ready("exports.handler = (e, c) => [e.n, c.done, c.callbackWaitsForEmptyEventLoop]");
+      expect((await plain.invoke({ n: 1 })).text).toBe("[1,null,null]");
+    });
+
+  test("gives the context, the environment and the trace id of the invocation", async () => {
+    const environment = {
+      AWS_LAMBDA_FUNCTION_NAME: "f",
+      AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
+      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "256",
+      AWS_LAMBDA_LOG_GROUP_NAME: "/aws/lambda/f",
+      AWS_LAMBDA_LOG_STREAM_NAME: "stream",
+      TZ: "Europe/Berlin",
+      OWN: "übergröße\nzwei",
+    };
+    const code =
+      "exports.handler = async (e, c) => ({ c, ms: c.getRemainingTimeInMillis(), env: process.env, cwd: process.cwd(), hour: new Date(0).getHours() })";
+    const { process, root, answer } = await load(code, "index.handler", environment);
+    expect(answer.kind).toBe("initDone");
+    const members = { traceId: "Root=1-2-3", clientContext: '{"client":{"ü":1}}', deadlineMs: Date.now() + 60_000 };
+    const seen = JSON.parse((await process.invoke({}, members)).text);
+    expect(seen.c).toEqual({
+      ...(is22 ? { callbackWaitsForEmptyEventLoop: true } : {}),
+      functionVersion: "$LATEST",
+      functionName: "f",
+      memoryLimitInMB: "256",
+      logGroupName: "/aws/lambda/f",
+      logStreamName: "stream",
+      clientContext: { client: { ü: 1 } },
+      invokedFunctionArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
+      awsRequestId: "request-1",
+    });
+    expect(seen.ms).toBeGreaterThan(50_000);
+    expect(seen.ms).toBeLessThanOrEqual(60_000);
+    expect(seen.env).toEqual({ ...environment, _X_AMZN_TRACE_ID: "Root=1-2-3" });
+    expect(seen.cwd).toBe(root);
+    expect(seen.hour).toBe(1);
+  });
+
+  test("searches NODE_PATH as it is in the function's environment", async () => {
+    const layer = workshop.writeFunction({ "layered/index.js": "module.exports = 'from the layer'" });
+    const process = await ready("const l = require('layered'); exports.handler = async () => l", "index.handler", {
+      NODE_PATH: layer,
+    });
+    expect((await process.invoke({})).text).toBe('"from the layer"');
+  });
+
+  test("does what NODE_OPTIONS asks where that is still possible", async () => {
+    const files = {
+      "index.js": "exports.handler = async () => [globalThis.a, globalThis.b, process.sourceMapsEnabled]",
+      "a.js": "globalThis.a = 1",
+      "b.mjs": "globalThis.b = await 2",
+    };
+    const options = "--require ./a.js --import=./b.mjs --enable-source-maps --inspect";
+    const process = await ready(files, "index.handler", { NODE_OPTIONS: options });
+    expect(JSON.parse((await process.invoke({})).text).slice(0, 2)).toEqual([1, 2]);
+  });
+});
