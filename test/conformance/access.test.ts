@@ -100,7 +100,7 @@ describe("on loopback", () => {
   });
 
   test("only the default account reaches the admin API", async () => {
-    for (const path of ["/_hearth/pools", "/_hearth/status", "/_hearth/accounts", "/_hearth/logs/mine", "/metrics"]) {
+    for (const path of ["/_hearth/pools", "/_hearth/status", "/_hearth/accounts", "/metrics"]) {
       const { host, ...headers } = await signedHeaders(hearth.url + path, key);
       const response = await fetch(hearth.url + path, { headers });
       expect([path, response.status, response.headers.get("x-amzn-errortype")]).toEqual([
@@ -111,6 +111,15 @@ describe("on loopback", () => {
       expect(await response.text()).toContain("Only the operator's account");
     }
     expect((await fetch(`${hearth.url}/_hearth/pools`)).status).toBe(200);
+  });
+
+  test("an account reads its own logs, and nobody else's", async () => {
+    const statusOf = async (path: string) => {
+      const { host, ...headers } = await signedHeaders(hearth.url + path, key);
+      return (await fetch(hearth.url + path, { headers })).status;
+    };
+    expect(await statusOf("/_hearth/logs/mine")).toBe(200);
+    expect(await statusOf("/_hearth/logs/mine?account=000000000000")).toBe(403);
   });
 
   test("a page of a website in a browser on this machine is refused", async () => {
