@@ -305,8 +305,9 @@ export class Container {
     const { handle, driver } = this.#body as ContainerBody;
     try {
       if (isFrozen) handle.thaw();
-      handle.beginUsage();
       driver.invoke(this.#invokeOrder(run), run.payload);
+      // Counted from here: the container needs longer to wake up than this takes, so the call need not wait for it.
+      handle.beginUsage();
       run.payload = EMPTY;
     } catch (cause) {
       this.#fault("invoke", cause);

@@ -222,8 +222,6 @@ export class Server {
     pending.lease = lease;
     const { request, retries, mode } = pending;
     const { id, version, invokedArn, clientContext, traceId, payload } = request;
-    const started = startLine(id, version.version);
-    this.#appendLog(pending, retries === 0 ? started : started + retryLine(id, retries));
     this.#send(
       lease.instanceId,
       {
@@ -240,6 +238,8 @@ export class Server {
       },
       payload,
     );
+    const started = startLine(id, version.version);
+    this.#appendLog(pending, retries === 0 ? started : started + retryLine(id, retries));
   }
 
   #assignmentOf(version: FunctionVersion): Assignment {
@@ -387,9 +387,14 @@ export class Server {
     const acknowledge = () => this.#send(instanceId, { kind: "ack", leaseId });
     if (pending?.lease?.id === leaseId) {
       this.#pending.delete(invocationId);
-      this.#appendLog(pending, endLines(invocationId, pending.request.version, outcome, exit, usage));
-      const logTail = pending.tail?.read();
+      const ended = () => {
+        this.#appendLog(pending, endLines(invocationId, pending.request.version, outcome, exit, usage));
+        return pending.tail?.read();
+      };
+      // The log follows the answer, unless the answer carries it.
+      const logTail = pending.tail === undefined ? undefined : ended();
       pending.answer({ kind: "finished", outcome, payload, exit, usage, logTail }, acknowledge);
+      if (pending.tail === undefined) ended();
       this.#options.metrics.observeInvocation(outcome, pending.lease.start, usage);
     } else if (pending === undefined) {
       this.#announced.delete(invocationId);
