@@ -268,6 +268,17 @@ test("a retired function's containers go: idle ones at once, running ones when t
   ]);
 });
 
+test("an invocation that waited for a function's old state leaves no container of it behind", () => {
+  const bench = new Bench();
+  const launched = bench.commands;
+  bench.arrive("1");
+  bench.feed({ kind: "FunctionRetired", functionKey: "a/f" as FunctionKey });
+  const run = bench.only("RunInvocation", bench.boot(launched))[0];
+  if (run === undefined) throw new Error("it runs");
+  const { id, containerId } = run.lease;
+  expect(bench.only("DestroyContainer", bench.finish(id))).toMatchObject([{ containerId }]);
+});
+
 test("shutting down refuses what comes and what waits, and lets finish what runs", () => {
   const bench = warmed();
   const run = bench.only("RunInvocation", bench.arrive("1"))[0];

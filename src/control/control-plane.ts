@@ -44,6 +44,8 @@ export class ControlPlane {
   #refillAtMs: number | undefined;
   #sweepAtMs: number | undefined;
   readonly #launches: Backoff;
+  /** Changed or deleted functions whose old state some invocations still wait for: what runs them is not kept. */
+  readonly #retiredWaiting = new Set<FunctionKey>();
   /** Until the first Tick instances of an earlier server may join; nothing is launched that they could stand for. */
   #isStarted = false;
   #isShuttingDown = false;
@@ -100,11 +102,6 @@ export class ControlPlane {
   /** Where everything is, as plain data. */
   snapshot(nowMs: number): PoolsSnapshot {
     return snapshot(this.#inventory, this.#queue, this.#counters, nowMs);
-  }
-
-  /** Admitted invocations of an account, running and waiting. */
-  concurrencyOf(accountId: AccountId): number {
-    return this.#admission.admittedBy(accountId);
   }
 
   #apply(event: Event): void {
@@ -175,6 +172,7 @@ export class ControlPlane {
       start,
     };
     container.lease = lease;
+    container.isRetired = this.#retiredWaiting.has(invocation.functionKey);
     instance.enter(container, "running", this.#nowMs);
     this.#inventory.leases.set(lease.id, container);
     this.#commands.push({ kind: "RunInvocation", lease });
@@ -302,6 +300,7 @@ export class ControlPlane {
     for (const container of this.#inventory.leases.values()) {
       if (container.functionKey === functionKey) container.isRetired = true;
     }
+    if (this.#queue.lengthOf(functionKey) > 0) this.#retiredWaiting.add(functionKey);
   }
 
   // Instances
@@ -434,6 +433,9 @@ export class ControlPlane {
     if (this.#sweepAtMs === undefined || this.#nowMs < this.#sweepAtMs) return;
     this.#sweepAtMs = undefined;
     this.#refuseOverdue();
+    for (const functionKey of this.#retiredWaiting) {
+      if (this.#queue.lengthOf(functionKey) === 0) this.#retiredWaiting.delete(functionKey);
+    }
     if (this.#isShuttingDown) return;
     this.#endIdleContainers();
     this.#endIdleInstances();

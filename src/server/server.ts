@@ -46,6 +46,8 @@ type Pending = {
   lease: Lease | undefined;
 };
 
+/** What was placed at once took less than this on its way through the core. */
+const WAIT_MS_MIN = 1;
 /** An instance that does not end is tried again this often before it is given up with an error. */
 const TERMINATE_TRIES_MAX = 5;
 const TERMINATE_PAUSE_MS = 500;
@@ -220,7 +222,9 @@ export class Server {
     const pending = this.#pending.get(lease.invocation.id);
     assert(pending !== undefined, "what runs is pending");
     pending.lease = lease;
-    const { request, retries, mode } = pending;
+    const { request, retries, mode, arrivedMs } = pending;
+    const waitedMs = this.#options.clock.monotonicMs() - arrivedMs;
+    if (waitedMs > WAIT_MS_MIN) this.#options.metrics.observeWait(waitedMs);
     const { id, version, invokedArn, clientContext, traceId, payload } = request;
     this.#send(
       lease.instanceId,

@@ -38,10 +38,6 @@ export class Admission {
     else this.#admitted.delete(accountId);
   }
 
-  admittedBy(accountId: AccountId): number {
-    return this.#admitted.get(accountId) ?? 0;
-  }
-
   admittedTotal(): number {
     let total = 0;
     for (const count of this.#admitted.values()) total += count;
