@@ -37,6 +37,15 @@ export type Settings = {
   readonly createBackoffMs: number;
   /** An instance that fails to make a container this often in a row is given up. */
   readonly createFailuresMax: number;
+  /** An idle container keeps its CPU for this long: freezing and thawing cost more than a call, see docs/design/0006-cpu.md. */
+  readonly freezeAfterMs: number;
+  /** How often an agent says that it lives, and the silence after which it counts as lost. One that ends closes its connection at once. */
+  readonly heartbeatMs: number;
+  readonly silenceMsMax: number;
+  /** Instances outlive their server by this much, for the next one to adopt. */
+  readonly orphanMs: number;
+  /** How long a new server waits for the agents of an earlier one, which dial again within a second. */
+  readonly adoptionMsMax: number;
   /** How often expiries are looked for. */
   readonly sweepMs: number;
 };
@@ -59,5 +68,10 @@ export const DEFAULT_SETTINGS: Settings = {
   launchBackoffMs: 500,
   createBackoffMs: 250,
   createFailuresMax: 6,
+  freezeAfterMs: 500,
+  heartbeatMs: 1_000,
+  silenceMsMax: 5_000,
+  orphanMs: 60_000,
+  adoptionMsMax: 3_000,
   sweepMs: 500,
 };

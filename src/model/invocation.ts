@@ -28,21 +28,25 @@ export type Lease = {
 };
 
 /** How an execution ended. Whether its container can take another one is said beside it. */
-export type Outcome =
-  | "ok"
+export const OUTCOMES = [
+  "ok",
   /** The handler threw or rejected; the payload is its error object. */
-  | "functionError"
+  "functionError",
   /** The module could not be loaded or exports no such handler; the payload is the error object. */
-  | "initError"
-  | "timeout"
+  "initError",
+  "timeout",
   /** The runtime process ended or was killed by a signal during the execution. */
-  | "exit"
-  | "outOfMemory"
+  "exit",
+  "outOfMemory",
   /** The payload is not JSON. Nothing of the function ran. */
-  | "invalidPayload"
-  | "responseTooLarge"
+  "invalidPayload",
+  "responseTooLarge",
   /** The agent could not do it: a mount, a limit or the container's start failed. */
-  | "agentFault";
+  "agentFault",
+] as const;
+
+/** One of `OUTCOMES`. */
+export type Outcome = (typeof OUTCOMES)[number];
 
 /** What one execution really used, measured by the agent from the container's own accounting. */
 export type Usage = {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "../model/ids.ts";
+import { OUTCOMES } from "../model/invocation.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 
 /**
@@ -86,18 +87,7 @@ const containerReportSchema = z.discriminatedUnion("state", [
   }),
 ]);
 
-/** `Outcome` of the model, as it crosses the wire. */
-export const outcomeSchema = z.enum([
-  "ok",
-  "functionError",
-  "initError",
-  "timeout",
-  "exit",
-  "outOfMemory",
-  "invalidPayload",
-  "responseTooLarge",
-  "agentFault",
-]);
+const outcomeSchema = z.enum(OUTCOMES);
 
 /** What an agent tells its server. */
 export const agentMessageSchema = z.discriminatedUnion("kind", [
@@ -172,7 +162,7 @@ export function parseAgentMessage(header: unknown): AgentMessage {
     typeof message["containerId"] === "string" &&
     typeof message["leaseId"] === "string" &&
     typeof message["invocationId"] === "string" &&
-    OUTCOMES.has(message["outcome"]) &&
+    KNOWN_OUTCOMES.has(message["outcome"]) &&
     typeof message["containerUsable"] === "boolean" &&
     typeof message["wallUs"] === "number" &&
     isNumberOrAbsent(message["cpuUs"]) &&
@@ -182,7 +172,7 @@ export function parseAgentMessage(header: unknown): AgentMessage {
   return isFinished ? (message as AgentMessage) : agentMessageSchema.parse(header);
 }
 
-const OUTCOMES: ReadonlySet<unknown> = new Set(outcomeSchema.options);
+const KNOWN_OUTCOMES: ReadonlySet<unknown> = new Set(OUTCOMES);
 
 function isTextOrAbsent(value: unknown): boolean {
   return value === undefined || typeof value === "string";

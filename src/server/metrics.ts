@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { ERROR_CODES, type ErrorCode } from "../model/error-code.ts";
-import type { Lease, Outcome, Usage } from "../model/invocation.ts";
+import { type Lease, OUTCOMES, type Outcome, type Usage } from "../model/invocation.ts";
 import { CONTAINER_STATES, INSTANCE_STATES, type PoolsSnapshot } from "../model/snapshot.ts";
 import type { MetricsSource } from "../ports/admin.ts";
 
@@ -9,17 +9,6 @@ type Durations = Readonly<Record<Start, Readonly<Record<Outcome, Histogram.Inter
 type Rejections = Readonly<Record<ErrorCode, Counter.Internal>>;
 
 const STARTS = ["warm", "cold"] as const satisfies readonly Start[];
-const OUTCOMES = [
-  "ok",
-  "functionError",
-  "initError",
-  "timeout",
-  "exit",
-  "outOfMemory",
-  "invalidPayload",
-  "responseTooLarge",
-  "agentFault",
-] as const satisfies readonly Outcome[];
 
 /** From a fifth of a millisecond, a warm no-op, to Lambda's longest timeout. */
 const DURATION_BUCKETS_S = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 900];

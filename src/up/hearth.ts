@@ -64,16 +64,7 @@ export type Hearth = {
   stop(graceMs: number): Promise<void>;
 };
 
-/** Agents of an earlier server dial again within a second; those that have not joined by then are ended. */
-const ADOPTION_MS_MAX = 3_000;
 const ADOPTION_POLL_MS = 20;
-/** An idle container keeps its CPU for this long, so that a busy function is not frozen between calls. */
-const FREEZE_AFTER_MS = 500;
-const HEARTBEAT_MS = 1_000;
-/** A dead agent's connection closes at once; this is for one that hangs. */
-const SILENCE_MS_MAX = 5_000;
-/** Instances outlive their server by this much, for the next one to adopt. */
-const ORPHAN_MS = 60_000;
 /** The longest path of a unix socket on Linux is 107 bytes, on macOS 103. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
@@ -151,12 +142,12 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     provider,
     socketPath: socketPathIn(dataDir),
     welcome: {
-      freezeAfterMs: FREEZE_AFTER_MS,
-      heartbeatMs: HEARTBEAT_MS,
-      orphanMs: ORPHAN_MS,
+      freezeAfterMs: settings.freezeAfterMs,
+      heartbeatMs: settings.heartbeatMs,
+      orphanMs: settings.orphanMs,
       blankMemoryMiB: settings.blankMemoryMiB,
     },
-    silenceMsMax: SILENCE_MS_MAX,
+    silenceMsMax: settings.silenceMsMax,
     tokenOf: (instanceId) => createHmac("sha256", secret).update(`agent ${instanceId}`).digest("hex"),
     leftOver,
     codeDir: (sha256Hex) => codeStore.dir(sha256Hex),
@@ -221,7 +212,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     metrics,
   });
   closers.push(closeAdminRoutes); // Those who follow a log would otherwise hold up the end.
-  await adopt(server, leftOver);
+  await adopt(server, leftOver, settings.adoptionMsMax);
   server.keepPools();
   queue.start();
 
@@ -240,8 +231,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
 }
 
 /** Waits until the instances of an earlier server have joined; ends those that do not. */
-async function adopt(server: Server, leftOver: Set<InstanceId>): Promise<void> {
-  const untilMs = systemClock.monotonicMs() + ADOPTION_MS_MAX;
+async function adopt(server: Server, leftOver: Set<InstanceId>, adoptionMsMax: number): Promise<void> {
+  const untilMs = systemClock.monotonicMs() + adoptionMsMax;
   const missing = () => [...leftOver].filter((instanceId) => !server.isJoined(instanceId));
   while (missing().length > 0 && systemClock.monotonicMs() < untilMs) {
     await new Promise((resolve) => setTimeout(resolve, ADOPTION_POLL_MS));
