@@ -21,7 +21,14 @@ export default defineConfig({
 function project(name: string, include: string[], timeoutMs: number, groupOrder: number) {
   return {
     extends: true as const,
-    test: { name, include, testTimeout: timeoutMs, hookTimeout: timeoutMs, sequence: { groupOrder } },
+    test: {
+      name,
+      include,
+      setupFiles: ["./test/property-seed.ts"],
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
+      sequence: { groupOrder },
+    },
   };
 }
 

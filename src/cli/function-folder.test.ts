@@ -25,8 +25,15 @@ describe("zipFolder", () => {
     symlinkSync("index.mjs", join(folder, "main.mjs"));
     write(".git/config");
     write("function.json", "{}");
+    write("node_modules/pack/function.json", "{}");
     const entries = await entriesOf(await zipFolder(folder));
-    expect([...entries.keys()]).toEqual(["index.mjs", "lib/deep/a.js", "main.mjs", "run.sh"]);
+    expect([...entries.keys()]).toEqual([
+      "index.mjs",
+      "lib/deep/a.js",
+      "main.mjs",
+      "node_modules/pack/function.json",
+      "run.sh",
+    ]);
     expect((entries.get("run.sh") ?? 0) & 0o777).toBe(0o755);
     expect((entries.get("main.mjs") ?? 0) & 0o170000).toBe(0o120000);
   });

@@ -14,7 +14,7 @@ const ZIP_BYTES_MAX = 52_428_800;
 const FOLDER_BYTES_MAX = 262_144_000;
 const FOLDER_FILES_MAX = 50_000;
 /** Never code: version control, and Hearth's own data. */
-const IGNORED = new Set([".git", ".hearth", ".DS_Store", MANIFEST]);
+const IGNORED = new Set([".git", ".hearth", ".DS_Store"]);
 /** The same files give the same archive, hence the same code hash. */
 const MTIME = new Date("2000-01-01T00:00:00Z");
 
@@ -112,7 +112,7 @@ async function addFiles(archive: ZipFile, root: string): Promise<void> {
   const paths = entries
     .filter((entry) => !entry.isDirectory())
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-    .filter((path) => !path.split(sep).some((part) => IGNORED.has(part)))
+    .filter((path) => path !== MANIFEST && !path.split(sep).some((part) => IGNORED.has(part)))
     .sort();
   if (paths.length === 0) throw usageError(`${root} holds no files`, "name the folder with the function's code");
   if (paths.length > FOLDER_FILES_MAX) throw tooLarge(root, `${paths.length} files`, `${FOLDER_FILES_MAX} files`);

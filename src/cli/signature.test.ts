@@ -24,7 +24,9 @@ class Sha256 {
 const reference = new SignatureV4({ credentials, region: "eu-west-1", service: "lambda", sha256: Sha256 as never });
 
 test("signs as the AWS SDK's signer does, for any name, query and body", async () => {
-  const query = fc.dictionary(fc.string({ minLength: 1 }), fc.string());
+  // The reference loses a parameter of this name.
+  const name = fc.string({ minLength: 1 }).filter((text) => text !== "__proto__");
+  const query = fc.dictionary(name, fc.string());
   await fc.assert(
     fc.asyncProperty(
       fc.string({ minLength: 1, unit: "grapheme" }),

@@ -260,7 +260,8 @@ function settingsFor(capacity: Shape, missingRuntimes: readonly string[], change
 
 async function makeDataDir(dataDir: string): Promise<void> {
   try {
-    await mkdir(dataDir, { recursive: true });
+    // Other users of the machine have no business with functions' code, logs and keys. What is there keeps its mode.
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
     // Without isolation Node looks for the nearest package.json above a function; it must not be another project's.
     await writeFile(join(dataDir, "package.json"), "{}\n");
   } catch (error) {
