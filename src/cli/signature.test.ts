@@ -25,11 +25,12 @@ const reference = new SignatureV4({ credentials, region: "eu-west-1", service: "
 
 test("signs as the AWS SDK's signer does, for any name, query and body", async () => {
   // The reference loses a parameter of this name.
-  const name = fc.string({ minLength: 1 }).filter((text) => text !== "__proto__");
-  const query = fc.dictionary(name, fc.string());
+  const parameterName = fc.string({ minLength: 1 }).filter((text) => text !== "__proto__");
+  const query = fc.dictionary(parameterName, fc.string());
   await fc.assert(
     fc.asyncProperty(
-      fc.string({ minLength: 1, unit: "grapheme" }),
+      // The reference resolves dot segments of a path; no function has such a name.
+      fc.string({ minLength: 1, unit: "grapheme" }).filter((text) => !/^\.{1,2}$/.test(text)),
       query,
       fc.uint8Array(),
       async (name, parameters, bytes) => {
