@@ -153,3 +153,8 @@ function run(tool: string, args: readonly string[]): string {
   const { stdout, stderr } = spawnSync(join(root, "node_modules/.bin", tool), args, { cwd: root, encoding: "utf8" });
   return stdout + stderr;
 }
+
+test("npm's signals reach what its scripts start: no shell stands between", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+  for (const name of ["start", "hearth", "simulate", "test"]) expect(scripts[name]).toMatch(/^exec node /);
+});
