@@ -12,7 +12,8 @@ const MEBIBYTE = 1024 * 1024;
  * @param logPath standard error of a process that was started with INSPECTABLE.
  */
 export async function heldMiB(logPath: string): Promise<number> {
-  const address = /Debugger listening on (ws:\S+)/.exec(readFileSync(logPath, "utf8"))?.[1];
+  // The launcher replaces itself: the last one named is the server's.
+  const address = [...readFileSync(logPath, "utf8").matchAll(/Debugger listening on (ws:\S+)/g)].at(-1)?.[1];
   if (address === undefined) throw new Error(`no inspector in ${logPath}`);
   const socket = new WebSocket(address);
   try {
