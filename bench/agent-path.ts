@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildBundles } from "../src/images/bundle.ts";
 import { findNodeBinaries } from "../src/images/node-binaries.ts";
-import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "../src/model/ids.ts";
+import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../src/model/ids.ts";
 import { AGENT_PROTOCOL_VERSION, type AgentMessage, type ServerMessage } from "../src/protocol/agent-protocol.ts";
 import { encodeFrame, FrameDecoder } from "../src/protocol/frame.ts";
 import { createProcessProvider } from "../src/provider/process/process-provider.ts";
@@ -67,11 +67,12 @@ const instanceId = `i-${randomUUID()}` as InstanceId;
 const shape = { memoryMiB: 8192, cpuMilli: 2000 };
 await provider.launch({
   instanceId,
+  offerId: "bench" as OfferId,
   subPool: "fixed",
   shape,
+  bidUsdPerHour: undefined,
   serverSocketPath: socketPath,
   token: "",
-  onExit: (reason) => console.error(`the instance ended: ${reason}`),
 });
 await connected;
 

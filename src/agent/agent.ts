@@ -74,7 +74,7 @@ export class Agent {
   }
 
   #hello(): AgentMessage {
-    const { token, instanceId, subPool, shape, isolation } = this.#config;
+    const { token, instanceId, subPool, offerId, shape, isolation } = this.#config;
     const reports = [...this.#containers.values()].map((container) => container.report());
     return {
       kind: "hello",
@@ -82,6 +82,7 @@ export class Agent {
       token,
       instanceId,
       subPool,
+      offerId,
       shape,
       ...(this.#accountId === undefined ? {} : { accountId: this.#accountId }),
       containers: reports.filter((report) => report !== undefined),

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId } from "../model/ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, OfferId } from "../model/ids.ts";
 import type { PoolsSnapshot } from "../model/snapshot.ts";
 import { poolsTree } from "./pools-tree.ts";
 
@@ -14,6 +14,7 @@ const pools: PoolsSnapshot = {
     {
       id: "i-1" as InstanceId,
       subPool: "fixed",
+      offerId: "sandbox/host/slice/on-demand" as OfferId,
       state: "warming",
       shape,
       usedMemoryMiB: 128,
@@ -25,6 +26,7 @@ const pools: PoolsSnapshot = {
     {
       id: "i-2" as InstanceId,
       subPool: "fixed",
+      offerId: "sandbox/host/slice/on-demand" as OfferId,
       state: "active",
       accountId: "000000000000" as AccountId,
       shape,

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import type { ProviderKind } from "../ports/capacity-provider.ts";
+import type { ProviderKind } from "../model/capacity.ts";
 import { usageError } from "./cli-error.ts";
 
 export const DEFAULT_HOST = "127.0.0.1";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Command, Event } from "../model/event.ts";
-import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "../model/ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import type { Invocation } from "../model/invocation.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
@@ -54,12 +54,12 @@ class Bench {
     const later: Command[] = [];
     for (const command of commands) {
       if (command.kind === "LaunchInstance") {
-        const { instanceId, subPool, shape } = command;
+        const { instanceId, subPool, offerId, shape } = command;
         later.push(
           ...this.boot(
             this.feed({
               kind: "InstanceJoined",
-              report: { instanceId, subPool, shape, accountId: undefined, containers: [] },
+              report: { instanceId, subPool, offerId, shape, accountId: undefined, containers: [] },
             }),
           ),
         );
@@ -188,6 +188,7 @@ test("an instance of an earlier server is adopted with its account, its warm con
     report: {
       instanceId: "old" as InstanceId,
       subPool: "fixed",
+      offerId: "host" as OfferId,
       shape: { memoryMiB: 2 * GIB, cpuMilli: 2000 },
       accountId: "a" as AccountId,
       containers: [
@@ -237,10 +238,10 @@ test("a container that cannot be made is tried again with pauses, and its instan
   for (let i = 0; i < 20 && bench.only("TerminateInstance", commands).length === 0; i++) {
     const launch = bench.only("LaunchInstance", commands)[0];
     if (launch !== undefined) {
-      const { instanceId, subPool, shape } = launch;
+      const { instanceId, subPool, offerId, shape } = launch;
       commands = bench.feed({
         kind: "InstanceJoined",
-        report: { instanceId, subPool, shape, accountId: undefined, containers: [] },
+        report: { instanceId, subPool, offerId, shape, accountId: undefined, containers: [] },
       });
     } else {
       const create = bench.only("CreateContainer", commands)[0];

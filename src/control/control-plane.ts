@@ -1,6 +1,6 @@
 import type { RejectCode } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
-import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "../model/ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import type { InstanceReport, Shape, SubPool } from "../model/instance.ts";
 import type { Invocation, Lease } from "../model/invocation.ts";
 import type { RuntimeName } from "../model/runtime.ts";
@@ -126,6 +126,13 @@ export class ControlPlane {
         return this.#retired(event.functionKey);
       case "ShutdownBegan":
         return this.#shutdownBegan();
+      case "OffersChanged":
+      case "AccountCapacityChanged":
+      case "InstanceAtRisk":
+      case "ReclaimNoticed":
+      case "WallClockSet":
+      case "ContainerPrewarmed":
+        return;
       case "Tick":
         return this.#tick();
       default:
@@ -170,6 +177,14 @@ export class ControlPlane {
       instanceId: instance.id,
       containerId: container.id,
       start,
+      placement: {
+        subPool: instance.subPool,
+        offerId: instance.offerId,
+        priceUsdPerHour: undefined,
+        why: "",
+        waitedMs: 0,
+        waitedFor: [],
+      },
     };
     container.lease = lease;
     container.isRetired = this.#retiredWaiting.has(invocation.functionKey);
@@ -242,7 +257,7 @@ export class ControlPlane {
   #create(instance: Instance, runtime: RuntimeName): void {
     const id = this.#newId("c") as ContainerId;
     instance.add(new Container(id, instance, runtime, this.#settings.blankMemoryMiB, this.#nowMs));
-    this.#commands.push({ kind: "CreateContainer", instanceId: instance.id, containerId: id, runtime });
+    this.#commands.push({ kind: "CreateContainer", instanceId: instance.id, containerId: id, runtime, reason: "" });
   }
 
   #destroy(container: Container, reason: string): void {
@@ -306,10 +321,25 @@ export class ControlPlane {
   // Instances
 
   #launch(subPool: SubPool, shape: Shape, reason: string): Instance {
-    const instance = new Instance(this.#newId("i") as InstanceId, subPool, shape, this.#settings, this.#nowMs);
+    const instance = new Instance(
+      this.#newId("i") as InstanceId,
+      subPool,
+      "host" as OfferId,
+      shape,
+      this.#settings,
+      this.#nowMs,
+    );
     this.#inventory.add(instance);
     this.#counters.launches++;
-    this.#commands.push({ kind: "LaunchInstance", instanceId: instance.id, subPool, shape, reason });
+    this.#commands.push({
+      kind: "LaunchInstance",
+      instanceId: instance.id,
+      offerId: instance.offerId,
+      subPool,
+      shape,
+      bidUsdPerHour: undefined,
+      reason,
+    });
     return instance;
   }
 

@@ -15,10 +15,11 @@ export function snapshot(inventory: Inventory, queue: WaitQueue, counters: PoolC
 }
 
 function ofInstance(instance: Instance): InstanceSnapshot {
-  const { id, subPool, place, accountId, shape, freeMemoryMiB, sinceMs } = instance;
+  const { id, subPool, offerId, place, accountId, shape, freeMemoryMiB, sinceMs } = instance;
   return {
     id,
     subPool,
+    offerId,
     state: place,
     ...(accountId === undefined ? {} : { accountId }),
     shape,

@@ -52,6 +52,41 @@ export const ERROR_CODES = {
     retryable: true,
     says: "No instance could be launched; `hearth status` says what the provider needs.",
   },
+  INSUFFICIENT_CAPACITY: {
+    public: "ServiceException",
+    status: 500,
+    fault: "server",
+    retryable: true,
+    says: "The place that instances come from has none of this kind left for now; others are tried, this one again later.",
+  },
+  RECLAIMED: {
+    public: "ServiceException",
+    status: 500,
+    fault: "server",
+    retryable: true,
+    says: "The variable instance that ran the function was taken away before it answered; the call may have had effects and may be retried.",
+  },
+  NO_VARIABLE_CAPACITY: {
+    public: "TooManyRequestsException",
+    status: 429,
+    fault: "server",
+    retryable: true,
+    says: "No variable instance satisfied the account's constraints within the time its settings allow; `hearth waits` shows what is missing.",
+  },
+  DEADLINE_MISSED: {
+    public: "TooManyRequestsException",
+    status: 429,
+    fault: "server",
+    retryable: false,
+    says: "The invocation could not be begun in time for its deadline on the capacity that its account allows.",
+  },
+  JOIN_REFUSED: {
+    public: "AccessDeniedException",
+    status: 403,
+    fault: "caller",
+    retryable: false,
+    says: "The join token is unknown, expired or was used before; make a new one with `hearth host token`.",
+  },
   SHUTTING_DOWN: {
     public: "ServiceException",
     status: 503,
@@ -123,7 +158,16 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 /** Why the control plane refuses an invocation, or gives up on one it had accepted. */
 export type RejectCode = Extract<
   ErrorCode,
-  "CONCURRENCY_LIMIT" | "QUEUE_FULL" | "NO_CAPACITY" | "TOO_LARGE" | "INSTANCE_LOST" | "LAUNCH_FAILED" | "SHUTTING_DOWN"
+  | "CONCURRENCY_LIMIT"
+  | "QUEUE_FULL"
+  | "NO_CAPACITY"
+  | "NO_VARIABLE_CAPACITY"
+  | "DEADLINE_MISSED"
+  | "TOO_LARGE"
+  | "INSTANCE_LOST"
+  | "RECLAIMED"
+  | "LAUNCH_FAILED"
+  | "SHUTTING_DOWN"
 >;
 
 /** A failure of the world, with a stable code. Broken assumptions are asserts instead. */

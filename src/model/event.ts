@@ -1,5 +1,6 @@
+import type { CapacitySettings, Offer } from "./capacity.ts";
 import type { RejectCode } from "./error-code.ts";
-import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "./ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "./ids.ts";
 import type { InstanceReport, Shape, SubPool } from "./instance.ts";
 import type { Invocation, Lease, Outcome } from "./invocation.ts";
 import type { RuntimeName } from "./runtime.ts";
@@ -19,7 +20,33 @@ export type Event =
     }
   /** An agent joined: a launched instance is ready, or one of an earlier server is adopted. */
   | { readonly kind: "InstanceJoined"; readonly report: InstanceReport }
-  | { readonly kind: "LaunchFailed"; readonly instanceId: InstanceId; readonly code: string }
+  | {
+      readonly kind: "LaunchFailed";
+      readonly instanceId: InstanceId;
+      /** `INSUFFICIENT_CAPACITY`: the offer has none left for now; others may. */
+      readonly code: "LAUNCH_FAILED" | "INSUFFICIENT_CAPACITY";
+    }
+  /** Offers with their terms as they are now; those that are not named stay as they were. */
+  | { readonly kind: "OffersChanged"; readonly offers: readonly Offer[] }
+  /** undefined: the account has no settings (any more); it is served as `DEFAULT_CAPACITY` says. */
+  | {
+      readonly kind: "AccountCapacityChanged";
+      readonly accountId: AccountId;
+      readonly capacity: CapacitySettings | undefined;
+    }
+  /** A rebalance recommendation: the instance may be reclaimed soon. */
+  | { readonly kind: "InstanceAtRisk"; readonly instanceId: InstanceId; readonly reason: string }
+  /** The instance will be taken away at `deadlineMs` (the core's clock). */
+  | {
+      readonly kind: "ReclaimNoticed";
+      readonly instanceId: InstanceId;
+      readonly deadlineMs: number;
+      readonly reason: string;
+    }
+  /** The host's idea of the time is the core's clock plus this; time windows go by it. */
+  | { readonly kind: "WallClockSet"; readonly offsetMs: number }
+  /** A container that was told to prewarm holds its function and waits; if it cannot, ContainerGone comes instead. */
+  | { readonly kind: "ContainerPrewarmed"; readonly instanceId: InstanceId; readonly containerId: ContainerId }
   /** The instance or the way to its agent is gone; nothing in it will answer any more. */
   | { readonly kind: "InstanceLost"; readonly instanceId: InstanceId; readonly reason: string }
   /** A container that was asked for is blank and waits. */
@@ -46,7 +73,10 @@ export type Command =
       readonly kind: "LaunchInstance";
       readonly instanceId: InstanceId;
       readonly subPool: SubPool;
+      readonly offerId: OfferId;
       readonly shape: Shape;
+      /** The most to pay for variable capacity; undefined: whatever it costs. */
+      readonly bidUsdPerHour: number | undefined;
       readonly reason: string;
     }
   | { readonly kind: "TerminateInstance"; readonly instanceId: InstanceId; readonly reason: string }
@@ -58,6 +88,15 @@ export type Command =
       readonly instanceId: InstanceId;
       readonly containerId: ContainerId;
       readonly runtime: RuntimeName;
+      readonly reason: string;
+    }
+  /** Load a function into a blank container ahead of its call; answered by ContainerPrewarmed or ContainerGone. */
+  | {
+      readonly kind: "PrewarmContainer";
+      readonly instanceId: InstanceId;
+      readonly containerId: ContainerId;
+      readonly functionKey: FunctionKey;
+      readonly reason: string;
     }
   | {
       readonly kind: "DestroyContainer";

@@ -6,6 +6,8 @@ export type AccountId = Brand<"AccountId">;
 /** A UUID; what Lambda calls the request id. The same on every retry of an asynchronous invocation. */
 export type InvocationId = Brand<"InvocationId">;
 export type InstanceId = Brand<"InstanceId">;
+/** Names one offer: `provider/zone/instanceType/terms`, such as `ec2/eu-west-1a/m7i.large/spot`. */
+export type OfferId = Brand<"OfferId">;
 export type ContainerId = Brand<"ContainerId">;
 export type LeaseId = Brand<"LeaseId">;
 /**

@@ -1,4 +1,4 @@
-import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "./ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "./ids.ts";
 import type { RuntimeName } from "./runtime.ts";
 
 /**
@@ -17,6 +17,7 @@ export type Shape = {
 export type InstanceReport = {
   readonly instanceId: InstanceId;
   readonly subPool: SubPool;
+  readonly offerId: OfferId;
   readonly shape: Shape;
   /** The account it was assigned to, if ever. It serves no other. */
   readonly accountId: AccountId | undefined;

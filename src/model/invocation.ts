@@ -1,3 +1,4 @@
+import type { Placement } from "./capacity.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "./ids.ts";
 import type { RuntimeName } from "./runtime.ts";
 
@@ -12,6 +13,11 @@ export type Invocation = {
   readonly runtime: RuntimeName;
   readonly memoryMiB: number;
   readonly mode: InvocationMode;
+  /**
+   * Not time-sensitive: it may be held for a cheaper or calmer period, and is to be done by then (the core's clock).
+   * undefined: it is due at once.
+   */
+  readonly deadlineMs?: number | undefined;
 };
 
 /**
@@ -25,6 +31,7 @@ export type Lease = {
   readonly containerId: ContainerId;
   /** `warm`: the container holds this function. `cold`: it is blank and must be assigned first. */
   readonly start: "warm" | "cold";
+  readonly placement: Placement;
 };
 
 /** How an execution ended. Whether its container can take another one is said beside it. */

@@ -1,5 +1,7 @@
-import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId } from "./ids.ts";
+import type { WaitCause } from "./capacity.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, OfferId } from "./ids.ts";
 import type { Shape, SubPool } from "./instance.ts";
+import type { InvocationMode } from "./invocation.ts";
 import type { RuntimeName } from "./runtime.ts";
 
 /** Where every instance and container is at one moment, as plain data: it goes over HTTP as it is. */
@@ -22,6 +24,7 @@ export type ContainerState = (typeof CONTAINER_STATES)[number];
 export type InstanceSnapshot = {
   readonly id: InstanceId;
   readonly subPool: SubPool;
+  readonly offerId: OfferId;
   readonly state: InstanceState;
   /** Absent until the instance is assigned; then it never changes. */
   readonly accountId?: AccountId;
@@ -46,6 +49,20 @@ export type ContainerSnapshot = {
   readonly invocationId?: InvocationId;
   /** When it came into this state. */
   readonly sinceMs: number;
+};
+
+/** One invocation that waits, as its account's owner and the operator see it. */
+export type WaitEntry = {
+  readonly invocationId: InvocationId;
+  readonly accountId: AccountId;
+  readonly functionKey: FunctionKey;
+  readonly mode: InvocationMode;
+  readonly sinceMs: number;
+  /** 1: it is the next one that is tried. */
+  readonly place: number;
+  /** Present when it is not time-sensitive. */
+  readonly deadlineMs?: number;
+  readonly waitsFor: readonly WaitCause[];
 };
 
 /** Invocations that wait for capacity. */

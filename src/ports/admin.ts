@@ -1,7 +1,6 @@
+import type { Offer, ProviderKind } from "../model/capacity.ts";
 import type { AccountId } from "../model/ids.ts";
-import type { Shape } from "../model/instance.ts";
 import type { PoolsSnapshot } from "../model/snapshot.ts";
-import type { ProviderKind } from "./capacity-provider.ts";
 import type { AccessKey } from "./store.ts";
 
 /** What an operator sees of a server and does to it. The server shell implements it, the admin API shows it. */
@@ -33,7 +32,8 @@ export type ServerStatus = {
   readonly provider: ProviderKind;
   /** One sentence: which isolation the instances give, and why this provider was chosen. */
   readonly isolation: string;
-  readonly capacity: Shape;
+  /** What can be had, on the terms of now. */
+  readonly offers: readonly Offer[];
   readonly counts: {
     readonly accounts: number;
     readonly functions: number;

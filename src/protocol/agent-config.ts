@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { InstanceId } from "../model/ids.ts";
+import type { InstanceId, OfferId } from "../model/ids.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 
 /** An instance's host uids and the records of its containers are laid out for so many. */
@@ -12,6 +12,7 @@ export const CONTAINERS_PER_INSTANCE_MAX = 1024;
 export const agentConfigSchema = z.object({
   instanceId: z.custom<InstanceId>((v) => typeof v === "string"),
   subPool: z.enum(["fixed", "variable"]),
+  offerId: z.custom<OfferId>((v) => typeof v === "string"),
   shape: z.object({ memoryMiB: z.number(), cpuMilli: z.number() }),
   serverSocketPath: z.string(),
   token: z.string(),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "../model/ids.ts";
+import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import { OUTCOMES } from "../model/invocation.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 
@@ -97,6 +97,7 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     token: z.string(),
     instanceId,
     subPool: z.enum(["fixed", "variable"]),
+    offerId: z.custom<OfferId>((v) => typeof v === "string"),
     shape: z.object({ memoryMiB: z.number(), cpuMilli: z.number() }),
     accountId: z.string().optional(),
     containers: z.array(containerReportSchema),

@@ -177,9 +177,9 @@ export class AgentEndpoint {
     const connection = new AgentConnection(instanceId, socket, this.#options.clock.monotonicMs());
     this.#connections.set(instanceId, connection);
     connection.send({ kind: "welcome", protocolVersion: AGENT_PROTOCOL_VERSION, ...this.#options.welcome });
-    const { subPool, shape, containers } = message;
+    const { subPool, offerId, shape, containers } = message;
     const accountId = message.accountId as AccountId | undefined;
-    this.#options.onJoin({ instanceId, subPool, shape, accountId, containers }, message.keptInvocationIds);
+    this.#options.onJoin({ instanceId, subPool, offerId, shape, accountId, containers }, message.keptInvocationIds);
     return connection;
   }
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import type { AccountId, ContainerId, InstanceId } from "../model/ids.ts";
+import type { AccountId, ContainerId, InstanceId, OfferId } from "../model/ids.ts";
 import type { PoolsSnapshot } from "../model/snapshot.ts";
 import { Metrics } from "./metrics.ts";
 
@@ -46,6 +46,7 @@ test("shows the pools of the moment of the scrape, and forgets what is gone", as
       {
         id: "i-1" as InstanceId,
         subPool: "fixed",
+        offerId: "sandbox/host/slice/on-demand" as OfferId,
         state: "active",
         accountId: "000000000000" as AccountId,
         shape: { memoryMiB: 4096, cpuMilli: 2000 },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ControlPlane } from "../control/control-plane.ts";
-import type { ErrorCode } from "../model/error-code.ts";
+import { type ErrorCode, HearthError } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
 import { cpuMilliOf, type FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, FunctionKey, InstanceId, InvocationId } from "../model/ids.ts";
@@ -94,6 +94,15 @@ export class Server {
 
   /** Opens the agents' socket; the pools fill from now on. */
   async start(): Promise<void> {
+    const { provider } = this.#options;
+    provider.watch({
+      onOffers: (offers) => this.#feedUnlessClosing({ kind: "OffersChanged", offers }),
+      onAtRisk: (instanceId, reason) => this.#feedUnlessClosing({ kind: "InstanceAtRisk", instanceId, reason }),
+      onReclaim: (instanceId, deadlineMs, reason) =>
+        this.#feedUnlessClosing({ kind: "ReclaimNoticed", instanceId, deadlineMs, reason }),
+      onExit: (instanceId, reason) => this.#exited(instanceId, reason),
+    });
+    this.feed({ kind: "OffersChanged", offers: provider.offers() });
     await this.#endpoint.listen();
   }
 
@@ -154,6 +163,10 @@ export class Server {
     }
   }
 
+  #feedUnlessClosing(event: Event): void {
+    if (!this.#isClosing) this.feed(event);
+  }
+
   feed(event: Event): void {
     this.#inbox.push(event);
     if (this.#isFeeding) return;
@@ -201,8 +214,11 @@ export class Server {
         );
       case "CreateContainer": {
         const { instanceId, containerId, runtime } = command;
+        this.#options.log.debug({ instanceId, containerId, runtime, reason: command.reason }, "making a container");
         return this.#send(instanceId, { kind: "createContainer", containerId, runtime });
       }
+      case "PrewarmContainer":
+        return;
       case "DestroyContainer": {
         const { instanceId, containerId, reason } = command;
         this.#options.log.debug({ instanceId, containerId, reason }, "container given up");
@@ -291,17 +307,26 @@ export class Server {
     if (this.#pending.get(id)?.lease === undefined) this.#pending.delete(id);
   }
 
-  async #launch({ instanceId, subPool, shape, reason }: Extract<Command, { kind: "LaunchInstance" }>): Promise<void> {
+  async #launch(command: Extract<Command, { kind: "LaunchInstance" }>): Promise<void> {
+    const { instanceId, offerId, subPool, shape, bidUsdPerHour, reason } = command;
     const { provider, socketPath, tokenOf, log } = this.#options;
-    log.info({ instanceId, subPool, ...shape, reason }, "launching an instance");
+    log.info({ instanceId, offerId, ...shape, reason }, "launching an instance");
     this.#launched.add(instanceId);
     try {
       const token = tokenOf(instanceId);
-      const onExit = (why: string) => this.#exited(instanceId, why);
-      await provider.launch({ instanceId, subPool, shape, serverSocketPath: socketPath, token, onExit });
+      await provider.launch({
+        instanceId,
+        offerId,
+        subPool,
+        shape,
+        bidUsdPerHour,
+        serverSocketPath: socketPath,
+        token,
+      });
     } catch (error) {
-      log.error({ instanceId, error }, "an instance could not be launched");
-      this.feed({ kind: "LaunchFailed", instanceId, code: "LAUNCH_FAILED" });
+      log.error({ instanceId, offerId, error }, "an instance could not be launched");
+      const isShort = error instanceof HearthError && error.code === "INSUFFICIENT_CAPACITY";
+      this.feed({ kind: "LaunchFailed", instanceId, code: isShort ? "INSUFFICIENT_CAPACITY" : "LAUNCH_FAILED" });
     }
   }
 

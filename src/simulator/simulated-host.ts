@@ -82,6 +82,8 @@ export class SimulatedHost {
         return this.#assign(command.instanceId, command.accountId);
       case "CreateContainer":
         return this.#create(command);
+      case "PrewarmContainer":
+        return;
       case "DestroyContainer":
         return this.#destroy(command.instanceId, command.containerId);
       default:
@@ -171,11 +173,11 @@ export class SimulatedHost {
 
   // Instances
 
-  #launch({ instanceId, subPool, shape }: Extract<Command, { kind: "LaunchInstance" }>): void {
+  #launch({ instanceId, subPool, offerId, shape }: Extract<Command, { kind: "LaunchInstance" }>): void {
     const { faults, settings, bootMsMean } = this.#world;
     if (this.isShuttingDown) violated(`instance ${instanceId} was launched after the shutdown began`);
     if (this.instances.has(instanceId)) violated(`instance ${instanceId} exists already`);
-    const instance = new SimulatedInstance(instanceId, subPool, shape);
+    const instance = new SimulatedInstance(instanceId, subPool, offerId, shape);
     this.instances.set(instanceId, instance);
     this.#checkCapacity();
     this.#report.launched++;

@@ -1,4 +1,4 @@
-import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../model/ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, OfferId } from "../model/ids.ts";
 import type { ContainerReport, InstanceReport, Shape, SubPool } from "../model/instance.ts";
 import type { Lease, Outcome } from "../model/invocation.ts";
 import type { RuntimeName } from "../model/runtime.ts";
@@ -56,6 +56,7 @@ export class SimulatedContainer implements Happening {
 export class SimulatedInstance {
   readonly id: InstanceId;
   readonly subPool: SubPool;
+  readonly offerId: OfferId;
   readonly shape: Shape;
   readonly containers = new Map<ContainerId, SimulatedContainer>();
   accountId: AccountId | undefined = undefined;
@@ -78,9 +79,10 @@ export class SimulatedInstance {
   /** Links so far; a message on an earlier one does not arrive. */
   link = 0;
 
-  constructor(id: InstanceId, subPool: SubPool, shape: Shape) {
+  constructor(id: InstanceId, subPool: SubPool, offerId: OfferId, shape: Shape) {
     this.id = id;
     this.subPool = subPool;
+    this.offerId = offerId;
     this.shape = shape;
   }
 
@@ -173,6 +175,7 @@ export class SimulatedInstance {
     return {
       instanceId: this.id,
       subPool: this.subPool,
+      offerId: this.offerId,
       shape: this.shape,
       accountId: this.accountId,
       containers: [...this.containers.values()].filter(({ isStray }) => !isStray).map(reportOf),

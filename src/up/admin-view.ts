@@ -72,7 +72,7 @@ export function createAdminView(parts: Parts): AdminView {
         region,
         provider: provider.kind,
         isolation: provider.isolation,
-        capacity: provider.capacity,
+        offers: [...provider.offers()],
         counts: {
           accounts: accountCount,
           functions: catalog.usage(DEFAULT_ACCOUNT_ID).functionCount,

@@ -1,6 +1,7 @@
+import type { ProviderKind } from "../model/capacity.ts";
 import { HearthError } from "../model/error-code.ts";
 import type { RuntimeName } from "../model/runtime.ts";
-import type { CapacityProvider, ProviderKind } from "../ports/capacity-provider.ts";
+import type { CapacityProvider } from "../ports/capacity-provider.ts";
 import type { Log } from "../ports/log.ts";
 import { createProcessProvider } from "../provider/process/process-provider.ts";
 import { detectSandbox } from "../provider/sandbox/detect-sandbox.ts";

@@ -128,7 +128,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     network,
     log,
   });
-  const settings = settingsFor(provider.capacity, nodeBinaries.missing, options.settings);
+  const settings = settingsFor(hostCapacity(provider), nodeBinaries.missing, options.settings);
   const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
   const control = new ControlPlane(settings);
   const metrics = new Metrics({
@@ -241,6 +241,10 @@ async function adopt(server: Server, leftOver: Set<InstanceId>, adoptionMsMax: n
     leftOver.delete(instanceId);
     server.endInstance(instanceId, "left over by an earlier server, and its agent did not join");
   }
+}
+
+function hostCapacity(provider: CapacityProvider): Shape {
+  return provider.offers()[0]?.capacity ?? DEFAULT_SETTINGS.capacity;
 }
 
 /** Instances get a quarter of the host each, within bounds that keep them useful and many enough. */

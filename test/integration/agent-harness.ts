@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { buildBundles } from "../../src/images/bundle.ts";
 import { findNodeBinaries } from "../../src/images/node-binaries.ts";
-import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "../../src/model/ids.ts";
+import type { ProviderKind } from "../../src/model/capacity.ts";
+import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../../src/model/ids.ts";
 import type { RuntimeName } from "../../src/model/runtime.ts";
-import type { CapacityProvider, ProviderKind } from "../../src/ports/capacity-provider.ts";
+import type { CapacityProvider } from "../../src/ports/capacity-provider.ts";
 import {
   AGENT_PROTOCOL_VERSION,
   type AgentMessage,
@@ -90,11 +91,12 @@ export class AgentHarness {
     const shape = { memoryMiB, cpuMilli: 2000 };
     const order = {
       instanceId,
+      offerId: "test" as OfferId,
       subPool: "fixed",
+      bidUsdPerHour: undefined,
       shape,
       serverSocketPath: this.socketPath,
       token: "secret",
-      onExit: () => {},
     } as const;
     await this.provider.launch(order);
     await this.next("hello");

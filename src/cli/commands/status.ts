@@ -19,11 +19,14 @@ export function addStatusCommand(program: Command, context: CliContext): void {
 }
 
 function linesOf(status: ServerStatus): [string, string][] {
-  const { counts, capacity } = status;
+  const { counts, offers } = status;
   return [
     ["server", `${status.address}  Hearth ${status.version}, up ${duration(status.uptimeMs)}`],
     ["isolation", `${status.provider}: ${status.isolation}`],
-    ["capacity", `${capacity.memoryMiB} MiB, ${capacity.cpuMilli / 1000} vCPU`],
+    ...offers.map(({ id, capacity, subPool }): [string, string] => [
+      "offer",
+      `${id}: ${subPool}, ${capacity === undefined ? "no bound" : `${capacity.memoryMiB} MiB, ${capacity.cpuMilli / 1000} vCPU`}`,
+    ]),
     ["data", status.dataDir],
     ["region", status.region],
     ["functions", `${counts.functions} of ${counts.accounts} account${counts.accounts === 1 ? "" : "s"}`],

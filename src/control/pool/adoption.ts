@@ -3,13 +3,19 @@ import type { Invocation, Lease } from "../../model/invocation.ts";
 import type { Settings } from "../settings.ts";
 import { Container, Instance } from "./instance.ts";
 
+/** Nobody asks for the reasons of an earlier server; what is known is where it runs. */
+function placementOfAdopted({ subPool, offerId }: InstanceReport): Lease["placement"] {
+  const why = "it was begun under an earlier server";
+  return { subPool, offerId, priceUsdPerHour: undefined, why, waitedMs: 0, waitedFor: [] };
+}
+
 /**
  * An instance of an earlier server, rebuilt from what its agent reports: warming, with its containers as they are.
  * What runs holds a lease again; who waits for it is the shell's business, and by now nobody but the durable queue.
  */
 export function instanceFrom(report: InstanceReport, settings: Settings, nowMs: number): Instance {
-  const { instanceId, subPool, shape, accountId, containers } = report;
-  const instance = new Instance(instanceId, subPool, shape, settings, nowMs);
+  const { instanceId, subPool, offerId, shape, accountId, containers } = report;
+  const instance = new Instance(instanceId, subPool, offerId, shape, settings, nowMs);
   instance.place = "warming";
   for (const held of containers) {
     const memoryMiB = held.state === "blank" ? settings.blankMemoryMiB : held.memoryMiB;
@@ -22,7 +28,14 @@ export function instanceFrom(report: InstanceReport, settings: Settings, nowMs: 
     if (held.state === "running" && accountId !== undefined) {
       const { invocationId: id, functionKey, runtime, leaseId } = held;
       const invocation: Invocation = { id, accountId, functionKey, runtime, memoryMiB, mode: "asynchronous" };
-      const lease: Lease = { id: leaseId, invocation, instanceId, containerId: container.id, start: "warm" };
+      const lease: Lease = {
+        id: leaseId,
+        invocation,
+        instanceId,
+        containerId: container.id,
+        start: "warm",
+        placement: placementOfAdopted(report),
+      };
       container.lease = lease;
     }
     instance.add(container);

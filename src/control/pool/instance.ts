@@ -1,4 +1,4 @@
-import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../../model/ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, OfferId } from "../../model/ids.ts";
 import type { Shape, SubPool } from "../../model/instance.ts";
 import type { Lease } from "../../model/invocation.ts";
 import { RUNTIMES, type RuntimeName } from "../../model/runtime.ts";
@@ -61,6 +61,7 @@ const perRuntime = <T>(make: () => T): PerRuntime<T> =>
 export class Instance {
   readonly id: InstanceId;
   readonly subPool: SubPool;
+  readonly offerId: OfferId;
   readonly shape: Shape;
   readonly containers = new Map<ContainerId, Container>();
   place: InstancePlace = "launching";
@@ -88,10 +89,11 @@ export class Instance {
   readonly plannedCreating = perRuntime(() => 0);
   plannedPass = 0;
 
-  constructor(id: InstanceId, subPool: SubPool, shape: Shape, settings: Settings, nowMs: number) {
+  constructor(id: InstanceId, subPool: SubPool, offerId: OfferId, shape: Shape, settings: Settings, nowMs: number) {
     this.creations = new Backoff(settings.createBackoffMs);
     this.id = id;
     this.subPool = subPool;
+    this.offerId = offerId;
     this.shape = shape;
     this.freeMemoryMiB = shape.memoryMiB;
     this.sinceMs = nowMs;

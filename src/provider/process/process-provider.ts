@@ -7,11 +7,13 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { identifyProcess, isAlive, killGroup, type ProcessIdentity } from "../../host/process-identity.ts";
+import type { Offer } from "../../model/capacity.ts";
 import { HearthError } from "../../model/error-code.ts";
-import type { InstanceId } from "../../model/ids.ts";
+import type { InstanceId, OfferId } from "../../model/ids.ts";
 import type { RuntimeName } from "../../model/runtime.ts";
-import type { CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
+import type { CapacityListener, CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
 import type { AgentConfig } from "../../protocol/agent-config.ts";
+import { usualSlice } from "../usual-slice.ts";
 import { InstanceRecords } from "./instance-record.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -36,6 +38,22 @@ export type ProcessProviderOptions = {
 /** Instances that are an agent with child processes: for hosts where nothing better works. */
 export function createProcessProvider(options: ProcessProviderOptions): CapacityProvider {
   const records = new InstanceRecords(resolve(options.dataDir, "run/process"));
+  const capacity = { memoryMiB: Math.floor(totalmem() / MEBIBYTE), cpuMilli: availableParallelism() * 1000 };
+  const offer: Offer = {
+    id: "process/host/slice/on-demand" as OfferId,
+    provider: "process",
+    subPool: "fixed",
+    instanceType: "slice",
+    zone: "host",
+    shape: usualSlice(capacity),
+    isElastic: true,
+    capacity,
+    priceUsdPerHour: 0,
+    demandLevel: 0,
+    isAvailable: true,
+    noticeMs: Number.POSITIVE_INFINITY,
+  };
+  let listener: CapacityListener | undefined;
 
   async function terminate(instanceId: InstanceId): Promise<void> {
     const agent = records.agentOf(instanceId);
@@ -58,13 +76,17 @@ export function createProcessProvider(options: ProcessProviderOptions): Capacity
   return {
     kind: "process",
     isolation: PROCESS_ISOLATION,
-    capacity: { memoryMiB: Math.floor(totalmem() / MEBIBYTE), cpuMilli: availableParallelism() * 1000 },
+    offers: () => [offer],
+    watch: (told) => {
+      listener = told;
+    },
 
     async launch(order) {
       const workDir = records.workDirOf(order.instanceId);
       try {
         mkdirSync(workDir, { recursive: true });
-        const agent = await startAgent(options, order, workDir);
+        const onExit = (reason: string) => listener?.onExit(order.instanceId, reason);
+        const agent = await startAgent(options, order, workDir, onExit);
         const identity = identifyProcess(agent.pid as number);
         if (identity !== undefined) records.write(order.instanceId, identity);
       } catch (cause) {
@@ -98,12 +120,14 @@ async function kill(identities: readonly ProcessIdentity[]): Promise<void> {
 /** Detached: it outlives a server that is killed, and is adopted by the next one. */
 async function startAgent(
   { agentBundlePath, runtimesDir, nodeBinaries, nodePath, log }: ProcessProviderOptions,
-  { instanceId, subPool, shape, serverSocketPath, token, onExit }: LaunchOrder,
+  { instanceId, offerId, subPool, shape, serverSocketPath, token }: LaunchOrder,
   workDir: string,
+  onExit: (reason: string) => void,
 ): Promise<ChildProcess> {
   const config: AgentConfig = {
     instanceId,
     subPool,
+    offerId,
     shape,
     serverSocketPath: resolve(serverSocketPath),
     token,

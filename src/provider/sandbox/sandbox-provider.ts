@@ -5,11 +5,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Cgroup } from "../../host/cgroup.ts";
 import { type CgroupHost, detectCgroups } from "../../host/cgroup-host.ts";
 import { availableCpuMilli, availableMemoryMiB } from "../../host/host-resources.ts";
+import type { Offer } from "../../model/capacity.ts";
 import { HearthError } from "../../model/error-code.ts";
-import type { InstanceId } from "../../model/ids.ts";
+import type { InstanceId, OfferId } from "../../model/ids.ts";
 import type { Shape } from "../../model/instance.ts";
-import type { CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
+import type { CapacityListener, CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
 import { type AgentConfig, CONTAINERS_PER_INSTANCE_MAX } from "../../protocol/agent-config.ts";
+import { usualSlice } from "../usual-slice.ts";
 import { dataIdOf, mountDirOf, seedOf } from "./data-id.ts";
 import { detectSandbox, type SandboxFinding } from "./detect-sandbox.ts";
 import { startInstance } from "./instance-process.ts";
@@ -77,8 +79,9 @@ type Parts = Omit<SandboxOptions, "network"> & {
 class SandboxProvider implements CapacityProvider {
   readonly kind = "sandbox";
   readonly isolation: string;
-  readonly capacity: Shape;
+  readonly #offer: Offer;
   readonly #parts: Parts;
+  #listener: CapacityListener | undefined;
   readonly #slots: InstanceSlots;
 
   constructor(parts: Parts) {
@@ -87,7 +90,15 @@ class SandboxProvider implements CapacityProvider {
     this.#slots = new InstanceSlots(join(parts.stateDir, "instances"), (instanceId) =>
       this.#group.children().includes(instanceId),
     );
-    this.capacity = capacityOf(this.#group);
+    this.#offer = offerOf(capacityOf(this.#group));
+  }
+
+  offers(): readonly Offer[] {
+    return [this.#offer];
+  }
+
+  watch(listener: CapacityListener): void {
+    this.#listener = listener;
   }
 
   async launch(order: LaunchOrder): Promise<void> {
@@ -103,7 +114,7 @@ class SandboxProvider implements CapacityProvider {
           agentGroup.addProcess(pid);
           await this.#parts.network?.connect(slot, pid);
         },
-        onExit: order.onExit,
+        onExit: (reason) => this.#listener?.onExit(order.instanceId, reason),
       });
       this.#parts.log.info({ instanceId: order.instanceId, slot, shape: order.shape }, "sandbox started");
     } catch (error) {
@@ -198,6 +209,23 @@ function agentMemoryMiB({ memoryMiB }: Shape): number {
 
 function containersPath(instance: Cgroup): string {
   return join(instance.path, "containers");
+}
+
+function offerOf(capacity: Shape): Offer {
+  return {
+    id: "sandbox/host/slice/on-demand" as OfferId,
+    provider: "sandbox",
+    subPool: "fixed",
+    instanceType: "slice",
+    zone: "host",
+    shape: usualSlice(capacity),
+    isElastic: true,
+    capacity,
+    priceUsdPerHour: 0,
+    demandLevel: 0,
+    isAvailable: true,
+    noticeMs: Number.POSITIVE_INFINITY,
+  };
 }
 
 /** What instances of an earlier server hold counts as ours, not as taken. */

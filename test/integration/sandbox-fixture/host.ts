@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import type { InstanceId } from "../../../src/model/ids.ts";
+import type { InstanceId, OfferId } from "../../../src/model/ids.ts";
 import type { CapacityProvider } from "../../../src/ports/capacity-provider.ts";
 import { createSandboxProvider } from "../../../src/provider/sandbox/sandbox-provider.ts";
 
@@ -44,10 +44,17 @@ export class SandboxHost {
 
   /** Resolves once the agent has joined. */
   async launch(name: string, shape = { memoryMiB: 1024, cpuMilli: 2000 }): Promise<TestInstance> {
-    const order = { instanceId: name as InstanceId, subPool: "fixed", shape, token: "secret" } as const;
+    const order = {
+      instanceId: name as InstanceId,
+      offerId: "test" as OfferId,
+      subPool: "fixed",
+      shape,
+      bidUsdPerHour: undefined,
+      token: "secret",
+    } as const;
     const { promise: joined, resolve } = Promise.withResolvers<void>();
     this.#joined.set(name, resolve);
-    await this.provider.launch({ ...order, serverSocketPath: this.#socketPath, onExit: () => {} });
+    await this.provider.launch({ ...order, serverSocketPath: this.#socketPath });
     const late = delay(JOIN_TIMEOUT_MS, "late", { ref: false });
     if ((await Promise.race([joined, late])) === "late") throw new Error(`the agent of ${name} did not join`);
     return new TestInstance(this, name);
