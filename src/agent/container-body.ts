@@ -1,8 +1,11 @@
+import { randomBytes } from "node:crypto";
 import type { RuntimeName } from "../model/runtime.ts";
+import type { Assignment } from "../protocol/agent-protocol.ts";
 import type { ContainerExit, ContainerHandle } from "./container-backend.ts";
 import { CustomDriver } from "./drivers/custom-driver.ts";
 import { ManagedDriver } from "./drivers/managed-driver.ts";
 import type { RuntimeDriver, RuntimeEvents } from "./drivers/runtime-driver.ts";
+import { functionEnvironment } from "./function-environment.ts";
 import { ended, soon } from "./stream-end.ts";
 
 /** What the backend started under a container's id. An init that overran its time is given a second one. */
@@ -35,4 +38,18 @@ export function openBody(handle: ContainerHandle, runtime: RuntimeName, events: 
   const isCustom = runtime.startsWith("provided");
   const driver = isCustom ? new CustomDriver(handle, events) : new ManagedDriver(handle, events);
   return { handle, driver, outputEnded: ended(handle.output) };
+}
+
+/** Makes a blank container a function's, with its code and limits, and lets the runtime load it. @throws Error naming what failed. */
+export function beginInit({ handle, driver }: ContainerBody, runtime: RuntimeName, assignment: Assignment): void {
+  handle.assign(assignment);
+  const environment = functionEnvironment(assignment, {
+    runtime,
+    taskRoot: handle.taskRoot,
+    tmpDir: handle.tmpDir,
+    runtimeApi: driver.runtimeApi,
+    logStreamHex: randomBytes(16).toString("hex"),
+    nowMs: Date.now(),
+  });
+  driver.init({ environment, handler: assignment.handler, taskRoot: handle.taskRoot });
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { ContainerId } from "../model/ids.ts";
 import type { ContainerReport } from "../model/instance.ts";
 import type { Outcome } from "../model/invocation.ts";
@@ -7,10 +6,10 @@ import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 import { type AgentLog, reasonOf } from "./agent-log.ts";
 import type { ContainerBackend, ContainerExit, ContainerHandle, ContainerUsage } from "./container-backend.ts";
-import { type ContainerBody, openBody } from "./container-body.ts";
+import { beginInit, type ContainerBody, openBody } from "./container-body.ts";
+import { type ContainerState, type Run, runOf } from "./container-state.ts";
 import type { AnswerOutcome, InvokeOrder, OwnUsage } from "./drivers/runtime-driver.ts";
 import { exitText } from "./exit-text.ts";
-import { functionEnvironment } from "./function-environment.ts";
 import type { FunctionLog } from "./function-log.ts";
 import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
 import { soon } from "./stream-end.ts";
@@ -35,51 +34,8 @@ export type ContainerWorld = {
   onGone(container: Container, reason: string): void;
 };
 
-/** One execution. `beganMs` is on the monotonic clock; undefined: the function's own time has not begun. */
-type Run = {
-  readonly order: RunOrder;
-  /** Until the runtime was given it: while the function runs, nobody needs it any more. */
-  payload: Buffer;
-  beganMs: number | undefined;
-  initUs: number | undefined;
-  /** It is known, and waits for the log that belongs before it. */
-  answer: Answer | undefined;
-};
-
-type Answer = { readonly result: RunResult; readonly payload: Buffer };
-
-type ColdRun = { readonly run: Run; readonly assignment: Assignment };
-
-type State =
-  | { readonly name: "creating"; readonly beganMs: number; readonly next: ColdRun | undefined }
-  | { readonly name: "blank" }
-  | { readonly name: "initialising"; readonly run: Run; readonly beganMs: number }
-  | { readonly name: "repeating"; readonly run: Run }
-  | { readonly name: "running"; readonly run: Run }
-  | { readonly name: "idle" }
-  | { readonly name: "frozen" }
-  | { readonly name: "ending"; readonly run: Run | undefined }
-  | { readonly name: "gone" };
-
 /**
- * One container of the instance, from its start to its end. States:
- *
- * - creating: the backend starts it, then the runtime says that it is blank. Normally nothing is
- *   asked of it yet; only after a reconnection, when the server took it for blank, a first run may
- *   already wait (`next`).
- * - blank: the runtime waits for a function. A run with an assignment makes it that function's,
- *   for good.
- * - initialising: the function's module is evaluated, for a run that waits for it. Over
- *   `initMsMax` the container is killed and becomes repeating.
- * - repeating: a new container takes the place of the killed one, under the same id; its init
- *   counts as part of the run, under the function's own timeout. Becomes running.
- * - running: one execution. Ends with the runtime's answer (idle), or with the container.
- * - idle: holds the function and waits for the next run of it; frozen after `freezeAfterMs`.
- * - frozen: like idle, without CPU. A run thaws it.
- * - ending: from every state above, by destruction, exit, timeout, violation or a failure of the
- *   backend. It is killed; what ran is answered once the last output is read.
- * - gone: all is answered. It is announced as gone when nothing of it is left.
- *
+ * One container of the instance, from its start to its end; its states are those of `ContainerState`.
  * `#enter` is the only place that changes the state.
  */
 export class Container {
@@ -87,7 +43,7 @@ export class Container {
   readonly runtime: RuntimeName;
   readonly #world: ContainerWorld;
   readonly #log: FunctionLog;
-  #state: State;
+  #state: ContainerState;
   #body: ContainerBody | undefined;
   /** Settles when no body is being made or replaced. */
   #starting: Promise<void>;
@@ -158,7 +114,7 @@ export class Container {
     return this.#state.name === "ending" || this.#state.name === "gone";
   }
 
-  #enter(state: State): void {
+  #enter(state: ContainerState): void {
     this.#state = state;
     const run = runOf(state);
     this.#log.attribute(this.#assignment?.functionKey, run?.order.invocationId);
@@ -204,7 +160,7 @@ export class Container {
     else this.#onViolation("blank twice");
   }
 
-  #becomeBlank(state: Extract<State, { name: "creating" }>): void {
+  #becomeBlank(state: Extract<ContainerState, { name: "creating" }>): void {
     clearTimeout(this.#startTimer);
     this.#enter({ name: "blank" });
     if (!this.#isAnnounced) this.#world.onReady(this, performance.now() - state.beganMs);
@@ -226,18 +182,7 @@ export class Container {
   }
 
   #init(): void {
-    const { handle, driver } = this.#body as ContainerBody;
-    const assignment = this.#assignment as Assignment;
-    handle.assign(assignment);
-    const environment = functionEnvironment(assignment, {
-      runtime: this.runtime,
-      taskRoot: handle.taskRoot,
-      tmpDir: handle.tmpDir,
-      runtimeApi: driver.runtimeApi,
-      logStreamHex: randomBytes(16).toString("hex"),
-      nowMs: Date.now(),
-    });
-    driver.init({ environment, handler: assignment.handler, taskRoot: handle.taskRoot });
+    beginInit(this.#body as ContainerBody, this.runtime, this.#assignment as Assignment);
   }
 
   #onInitDone(reportedUs: number | undefined): void {
@@ -472,20 +417,6 @@ export class Container {
       this.#world.log("error", "container not destroyed", { containerId: this.id, reason: reasonOf(cause) });
     }
     this.#world.onGone(this, reason);
-  }
-}
-
-function runOf(state: State): Run | undefined {
-  switch (state.name) {
-    case "initialising":
-    case "repeating":
-    case "running":
-    case "ending":
-      return state.run;
-    case "creating":
-      return state.next?.run;
-    default:
-      return undefined;
   }
 }
 

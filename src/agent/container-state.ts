@@ -1,0 +1,62 @@
+import type { Assignment } from "../protocol/agent-protocol.ts";
+import type { RunOrder, RunResult } from "./run-result.ts";
+
+/** One execution. `beganMs` is on the monotonic clock; undefined: the function's own time has not begun. */
+export type Run = {
+  readonly order: RunOrder;
+  /** Until the runtime was given it: while the function runs, nobody needs it any more. */
+  payload: Buffer;
+  beganMs: number | undefined;
+  initUs: number | undefined;
+  /** It is known, and waits for the log that belongs before it. */
+  answer: Answer | undefined;
+};
+
+export type Answer = { readonly result: RunResult; readonly payload: Buffer };
+
+type ColdRun = { readonly run: Run; readonly assignment: Assignment };
+
+/**
+ * What a container is doing:
+ *
+ * - creating: the backend starts it, then the runtime says that it is blank. Normally nothing is
+ *   asked of it yet; only after a reconnection, when the server took it for blank, a first run may
+ *   already wait (`next`).
+ * - blank: the runtime waits for a function. A run with an assignment makes it that function's,
+ *   for good.
+ * - initialising: the function's module is evaluated, for a run that waits for it. Over
+ *   `initMsMax` the container is killed and becomes repeating.
+ * - repeating: a new container takes the place of the killed one, under the same id; its init
+ *   counts as part of the run, under the function's own timeout. Becomes running.
+ * - running: one execution. Ends with the runtime's answer (idle), or with the container.
+ * - idle: holds the function and waits for the next run of it; frozen after `freezeAfterMs`.
+ * - frozen: like idle, without CPU. A run thaws it.
+ * - ending: from every state above, by destruction, exit, timeout, violation or a failure of the
+ *   backend. It is killed; what ran is answered once the last output is read.
+ * - gone: all is answered. It is announced as gone when nothing of it is left.
+ */
+export type ContainerState =
+  | { readonly name: "creating"; readonly beganMs: number; readonly next: ColdRun | undefined }
+  | { readonly name: "blank" }
+  | { readonly name: "initialising"; readonly run: Run; readonly beganMs: number }
+  | { readonly name: "repeating"; readonly run: Run }
+  | { readonly name: "running"; readonly run: Run }
+  | { readonly name: "idle" }
+  | { readonly name: "frozen" }
+  | { readonly name: "ending"; readonly run: Run | undefined }
+  | { readonly name: "gone" };
+
+/** The execution that somebody waits for, also one whose function is not loaded yet. */
+export function runOf(state: ContainerState): Run | undefined {
+  switch (state.name) {
+    case "initialising":
+    case "repeating":
+    case "running":
+    case "ending":
+      return state.run;
+    case "creating":
+      return state.next?.run;
+    default:
+      return undefined;
+  }
+}
