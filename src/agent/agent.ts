@@ -48,6 +48,7 @@ export class Agent {
       freezeAfterMs: () => this.#freezeAfterMs,
       blankMemoryMiB: () => this.#blankMemoryMiB,
       onReady: ({ id }, startMs) => this.#link.send({ kind: "containerReady", containerId: id, startMs }),
+      onPrewarmed: ({ id }, initUs) => this.#link.send({ kind: "prewarmed", containerId: id, initUs }),
       onFinished: (order, result, payload) => this.#finished(order, result, payload),
       onGone: ({ id }, reason) => this.#gone(id, reason),
     };
@@ -95,6 +96,11 @@ export class Agent {
     switch (order.kind) {
       case "run":
         this.#run(order, payload);
+        break;
+      case "prewarm":
+        this.#serve(order.assignment.accountId);
+        // If it is gone already, `containerGone` is on its way.
+        this.#containers.get(order.containerId)?.prewarm(order.assignment);
         break;
       case "ack":
         this.#results.acknowledge(order.leaseId);

@@ -5,7 +5,7 @@ import type { ContainerExit, ContainerHandle } from "./container-backend.ts";
 import { CustomDriver } from "./drivers/custom-driver.ts";
 import { ManagedDriver } from "./drivers/managed-driver.ts";
 import type { RuntimeDriver, RuntimeEvents } from "./drivers/runtime-driver.ts";
-import { functionEnvironment } from "./function-environment.ts";
+import { functionEnvironment, type InitializationType } from "./function-environment.ts";
 import { ended, soon } from "./stream-end.ts";
 
 /** What the backend started under a container's id. An init that overran its time is given a second one. */
@@ -41,7 +41,12 @@ export function openBody(handle: ContainerHandle, runtime: RuntimeName, events: 
 }
 
 /** Makes a blank container a function's, with its code and limits, and lets the runtime load it. @throws Error naming what failed. */
-export function beginInit({ handle, driver }: ContainerBody, runtime: RuntimeName, assignment: Assignment): void {
+export function beginInit(
+  { handle, driver }: ContainerBody,
+  runtime: RuntimeName,
+  assignment: Assignment,
+  initializationType: InitializationType,
+): void {
   handle.assign(assignment);
   const environment = functionEnvironment(assignment, {
     runtime,
@@ -50,6 +55,7 @@ export function beginInit({ handle, driver }: ContainerBody, runtime: RuntimeNam
     runtimeApi: driver.runtimeApi,
     logStreamHex: randomBytes(16).toString("hex"),
     nowMs: Date.now(),
+    initializationType,
   });
   driver.init({ environment, handler: assignment.handler, taskRoot: handle.taskRoot });
 }

@@ -1,4 +1,3 @@
-import type { Assignment } from "../protocol/agent-protocol.ts";
 import type { RunOrder, RunResult } from "./run-result.ts";
 
 /** One execution. `beganMs` is on the monotonic clock; undefined: the function's own time has not begun. */
@@ -14,16 +13,18 @@ export type Run = {
 
 export type Answer = { readonly result: RunResult; readonly payload: Buffer };
 
-type ColdRun = { readonly run: Run; readonly assignment: Assignment };
-
 /**
  * What a container is doing:
  *
  * - creating: the backend starts it, then the runtime says that it is blank. Normally nothing is
- *   asked of it yet; only after a reconnection, when the server took it for blank, a first run may
- *   already wait (`next`).
- * - blank: the runtime waits for a function. A run with an assignment makes it that function's,
- *   for good.
+ *   asked of it yet; only after a reconnection, when the server took it for blank, a first run or a
+ *   prewarm may already wait (`next`).
+ * - blank: the runtime waits for a function. A run with an assignment or a prewarm makes it that
+ *   function's, for good.
+ * - prewarming: the function's module is evaluated, and no run waits for it. Becomes idle. An init
+ *   that fails, or is over `initMsMax`, ends the container, and the function's log says so; the next
+ *   cold run begins afresh. A run that comes meanwhile (after a reconnection, when the server took
+ *   it for idle) makes it initialising: the init goes on and counts as that run's.
  * - initialising: the function's module is evaluated, for a run that waits for it. Over
  *   `initMsMax` the container is killed and becomes repeating.
  * - repeating: a new container takes the place of the killed one, under the same id; its init
@@ -36,8 +37,9 @@ type ColdRun = { readonly run: Run; readonly assignment: Assignment };
  * - gone: all is answered. It is announced as gone when nothing of it is left.
  */
 export type ContainerState =
-  | { readonly name: "creating"; readonly beganMs: number; readonly next: ColdRun | undefined }
+  | { readonly name: "creating"; readonly beganMs: number; readonly next: Run | "prewarm" | undefined }
   | { readonly name: "blank" }
+  | { readonly name: "prewarming"; readonly beganMs: number }
   | { readonly name: "initialising"; readonly run: Run; readonly beganMs: number }
   | { readonly name: "repeating"; readonly run: Run }
   | { readonly name: "running"; readonly run: Run }
@@ -55,7 +57,7 @@ export function runOf(state: ContainerState): Run | undefined {
     case "ending":
       return state.run;
     case "creating":
-      return state.next?.run;
+      return state.next === "prewarm" ? undefined : state.next;
     default:
       return undefined;
   }

@@ -39,6 +39,7 @@ function open(destroy: () => Promise<void>) {
     freezeAfterMs: () => 1000,
     blankMemoryMiB: () => 128,
     onReady: () => isReady.resolve(),
+    onPrewarmed() {},
     onFinished() {},
     onGone: (_, reason) => gone.push(reason),
   };

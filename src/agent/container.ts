@@ -10,13 +10,18 @@ import { beginInit, type ContainerBody, openBody } from "./container-body.ts";
 import { type ContainerState, type Run, runOf } from "./container-state.ts";
 import type { AnswerOutcome, InvokeOrder, OwnUsage } from "./drivers/runtime-driver.ts";
 import { exitText } from "./exit-text.ts";
+import type { InitializationType } from "./function-environment.ts";
 import type { FunctionLog } from "./function-log.ts";
+import { initReport } from "./init-report.ts";
 import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
 import { soon } from "./stream-end.ts";
 
 /** Lambda's limit of the init phase; an init over it is repeated as part of the invocation. */
 export const INIT_MS_MAX = 10_000;
-/** After init the first execution has the instance's processors for this long: its code is cold too, see docs/design/0006-cpu.md. */
+/**
+ * The first execution has the instance's processors for this long, as the init before it had: its code is cold too, see
+ * docs/design/0006-cpu.md. Between a prewarm and its first run the container has them until it is frozen.
+ */
 const FIRST_RUN_BOOST_MS = 100;
 /** From the order to make a container until its runtime waits for a function. */
 const CREATE_MS_MAX = 60_000;
@@ -30,6 +35,7 @@ export type ContainerWorld = {
   freezeAfterMs(): number;
   blankMemoryMiB(): number;
   onReady(container: Container, startMs: number): void;
+  onPrewarmed(container: Container, initUs: number): void;
   onFinished(order: RunOrder, result: RunResult, payload: Buffer): void;
   onGone(container: Container, reason: string): void;
 };
@@ -48,6 +54,7 @@ export class Container {
   /** Settles when no body is being made or replaced. */
   #starting: Promise<void>;
   #assignment: Assignment | undefined;
+  /** The server counts on it as blank or idle, and need not be told again. */
   #isAnnounced = false;
   /** Of the container's start, and later of its init. */
   #startTimer: NodeJS.Timeout;
@@ -72,12 +79,9 @@ export class Container {
     const { id: containerId, runtime } = this;
     const run = runOf(this.#state);
     if (this.#isOver() && run === undefined) return undefined;
-    const assignment = this.#assignment ?? run?.order.assignment;
-    if (assignment === undefined) {
-      this.#isAnnounced = true;
-      return { state: "blank", containerId, runtime };
-    }
-    const { functionKey, memoryMiB } = assignment;
+    this.#isAnnounced = true;
+    if (this.#assignment === undefined) return { state: "blank", containerId, runtime };
+    const { functionKey, memoryMiB } = this.#assignment;
     if (run === undefined) return { state: "idle", containerId, runtime, functionKey, memoryMiB };
     const { leaseId, invocationId } = run.order;
     return { state: "running", containerId, runtime, functionKey, memoryMiB, leaseId, invocationId };
@@ -88,20 +92,32 @@ export class Container {
     const run: Run = { order, payload, beganMs: undefined, initUs: undefined, answer: undefined };
     if (this.#isOver()) this.#world.onFinished(order, agentFault(), EMPTY);
     else if (order.assignment === undefined) this.#runWarm(run);
-    else this.#runCold(run, order.assignment);
+    else this.#take(run, order.assignment);
+  }
+
+  /** Loads a function ahead of its first run. @throws Error when the container is not blank: the server broke the protocol. */
+  prewarm(assignment: Assignment): void {
+    // That it is over is announced, or will be.
+    if (this.#isOver()) return;
+    this.#take("prewarm", assignment);
+    this.#isAnnounced = false;
   }
 
   #runWarm(run: Run): void {
-    if (this.#state.name === "idle" || this.#state.name === "frozen") this.#invoke(run);
-    else throw new Error(`run for container ${this.id}, which is ${this.#state.name}`);
+    const state = this.#state;
+    if (state.name === "idle" || state.name === "frozen") this.#invoke(run);
+    else if (state.name === "prewarming") this.#enter({ name: "initialising", run, beganMs: state.beganMs });
+    else if (state.name === "creating" && state.next === "prewarm") this.#enter({ ...state, next: run });
+    else throw new Error(`run for container ${this.id}, which is ${state.name}`);
   }
 
-  #runCold(run: Run, assignment: Assignment): void {
+  #take(first: Run | "prewarm", assignment: Assignment): void {
     const state = this.#state;
-    if (state.name === "blank") this.#assign(run, assignment);
-    else if (state.name === "creating" && state.next === undefined)
-      this.#enter({ ...state, next: { run, assignment } });
-    else throw new Error(`assignment for container ${this.id}, which is ${state.name}`);
+    const isFree = state.name === "blank" || (state.name === "creating" && state.next === undefined);
+    if (!isFree) throw new Error(`assignment for container ${this.id}, which is ${state.name}`);
+    this.#assignment = assignment;
+    if (state.name === "blank") this.#assign(first);
+    else this.#enter({ ...state, next: first });
   }
 
   /** Kills everything in it; resolves when nothing is left. */
@@ -155,7 +171,7 @@ export class Container {
 
   #onBlank(): void {
     const state = this.#state;
-    if (state.name === "repeating") this.#guarded(state.run, "repeat init", () => this.#init());
+    if (state.name === "repeating") this.#guarded("repeat init", () => this.#init("on-demand"));
     else if (state.name === "creating") this.#becomeBlank(state);
     else this.#onViolation("blank twice");
   }
@@ -163,47 +179,50 @@ export class Container {
   #becomeBlank(state: Extract<ContainerState, { name: "creating" }>): void {
     clearTimeout(this.#startTimer);
     this.#enter({ name: "blank" });
+    if (state.next !== undefined) return this.#assign(state.next);
     if (!this.#isAnnounced) this.#world.onReady(this, performance.now() - state.beganMs);
     this.#isAnnounced = true;
-    if (state.next !== undefined) this.#assign(state.next.run, state.next.assignment);
   }
 
   // ── Init ───────────────────────────────────────────────────────────────────────────────────
 
-  #assign(run: Run, assignment: Assignment): void {
-    this.#assignment = assignment;
-    this.#guarded(run, "assign", () => {
-      this.#enter({ name: "initialising", run, beganMs: performance.now() });
-      this.#startTimer = setTimeout(() => this.#onInitOverrun(run), this.#world.initMsMax);
-      this.#init();
-      this.#deadlineTimer = setTimeout(() => this.#onDeadline(), assignment.timeoutMs);
+  #assign(first: Run | "prewarm"): void {
+    const beganMs = performance.now();
+    const isPrewarm = first === "prewarm";
+    this.#enter(isPrewarm ? { name: "prewarming", beganMs } : { name: "initialising", run: first, beganMs });
+    this.#guarded("assign", () => {
+      this.#startTimer = setTimeout(() => this.#onInitOverrun(), this.#world.initMsMax);
+      this.#init(isPrewarm ? "provisioned-concurrency" : "on-demand");
+      this.#deadlineTimer = setTimeout(() => this.#onDeadline(), (this.#assignment as Assignment).timeoutMs);
       this.#freezeTimer = setTimeout(() => this.#onFreezeDue(), this.#world.freezeAfterMs());
     });
   }
 
-  #init(): void {
-    beginInit(this.#body as ContainerBody, this.runtime, this.#assignment as Assignment);
+  #init(initializationType: InitializationType): void {
+    beginInit(this.#body as ContainerBody, this.runtime, this.#assignment as Assignment, initializationType);
   }
 
   #onInitDone(reportedUs: number | undefined): void {
     const state = this.#state;
     if (state.name === "repeating") {
-      this.#invokeFirst(state.run);
-    } else if (state.name === "initialising") {
+      this.#invoke(state.run);
+    } else if (state.name === "initialising" || state.name === "prewarming") {
       clearTimeout(this.#startTimer);
       // The runtime leaves out its own overhead; it cannot make the time longer than it was.
       const measuredUs = microsecondsSince(state.beganMs);
-      state.run.initUs = reportedUs === undefined ? measuredUs : Math.max(0, Math.min(reportedUs, measuredUs));
-      this.#invokeFirst(state.run);
+      const initUs = reportedUs === undefined ? measuredUs : Math.max(0, Math.min(reportedUs, measuredUs));
+      if (state.name === "prewarming") return this.#becomePrewarmed(initUs);
+      state.run.initUs = initUs;
+      this.#invoke(state.run);
     } else {
       this.#onViolation("initDone outside init");
     }
   }
 
-  /** A little later the container is held to the CPU share of its size. */
-  #invokeFirst(run: Run): void {
-    this.#boostTimer = setTimeout(() => this.#limitCpu(), FIRST_RUN_BOOST_MS);
-    this.#invoke(run);
+  #becomePrewarmed(initUs: number): void {
+    this.#enter({ name: "idle" });
+    if (!this.#isAnnounced) this.#world.onPrewarmed(this, initUs);
+    this.#isAnnounced = true;
   }
 
   #limitCpu(): void {
@@ -218,17 +237,21 @@ export class Container {
   #onInitError(payload: Buffer): void {
     const state = this.#state;
     if (state.name === "initialising") state.run.initUs = microsecondsSince(state.beganMs);
-    const isInit = state.name === "initialising" || state.name === "repeating";
+    const isInit = state.name === "initialising" || state.name === "repeating" || state.name === "prewarming";
     const isTooLarge = payload.length > RESPONSE_BYTES_MAX;
     const outcome = isTooLarge ? "responseTooLarge" : "initError";
     if (isInit) this.#finishAndEnd(outcome, "the function's init failed", isTooLarge ? EMPTY : payload);
     else this.#onViolation("initError outside init");
   }
 
-  #onInitOverrun(run: Run): void {
-    if (this.#state.name !== "initialising") return;
-    const initUs = Math.max(microsecondsSince(this.#state.beganMs), this.#world.initMsMax * 1000);
-    this.#log.write(Buffer.from(initReport(initUs)));
+  #onInitOverrun(): void {
+    const state = this.#state;
+    if (state.name === "prewarming") this.#finishAndEnd("timeout", `init over ${this.#world.initMsMax} ms`, EMPTY);
+    else if (state.name === "initialising") this.#repeatInit(state);
+  }
+
+  #repeatInit({ run, beganMs }: Extract<ContainerState, { name: "initialising" }>): void {
+    this.#logFailedInit(beganMs, "timeout", EMPTY);
     const { handle, driver } = this.#body as ContainerBody;
     this.#body = undefined;
     driver.close();
@@ -242,11 +265,19 @@ export class Container {
     );
   }
 
+  #logFailedInit(beganMs: number, outcome: Outcome, payload: Buffer): void {
+    // Timers may fire a fraction early.
+    const initUsMin = outcome === "timeout" ? this.#world.initMsMax * 1000 : 0;
+    const report = initReport(Math.max(microsecondsSince(beganMs), initUsMin), outcome, payload);
+    if (report !== undefined) this.#log.write(Buffer.from(report));
+  }
+
   // ── Execution ──────────────────────────────────────────────────────────────────────────────
 
   #invoke(run: Run): void {
     const isFrozen = this.#state.name === "frozen";
     this.#enter({ name: "running", run });
+    this.#boostTimer ??= setTimeout(() => this.#limitCpu(), FIRST_RUN_BOOST_MS);
     const { handle, driver } = this.#body as ContainerBody;
     try {
       if (isFrozen) handle.thaw();
@@ -368,12 +399,11 @@ export class Container {
     this.#endBecause(reason);
   }
 
-  /** Does what may fail for reasons of the host; the run is then answered with agentFault. */
-  #guarded(run: Run, what: string, action: () => void): void {
+  /** Does what may fail for reasons of the host; the run that waits for it is then answered with agentFault. */
+  #guarded(what: string, action: () => void): void {
     try {
       action();
     } catch (cause) {
-      if (runOf(this.#state) !== run) this.#enter({ name: "running", run });
       this.#fault(what, cause);
     }
   }
@@ -383,8 +413,11 @@ export class Container {
   }
 
   #finishAndEnd(outcome: Outcome, reason: string, payload: Buffer, exit?: string): void {
-    const run = runOf(this.#state);
+    const state = this.#state;
+    const run = runOf(state);
     if (run === undefined) {
+      // No execution's report will tell of it.
+      if (state.name === "prewarming") this.#logFailedInit(state.beganMs, outcome, payload);
       this.#endWith(reason, () => {});
     } else {
       const answer = run.answer ?? { result: this.#result(outcome, run, false, exit), payload };
@@ -418,10 +451,6 @@ export class Container {
     }
     this.#world.onGone(this, reason);
   }
-}
-
-function initReport(initUs: number): string {
-  return `INIT_REPORT Init Duration: ${(initUs / 1000).toFixed(2)} ms\tPhase: init\tStatus: timeout\n`;
 }
 
 function microsecondsSince(beganMs: number): number {

@@ -27,6 +27,7 @@ const PLACE: FunctionPlace = {
   runtimeApi: undefined,
   logStreamHex: "0123456789abcdef0123456789abcdef",
   nowMs: Date.UTC(2026, 10, 21),
+  initializationType: "on-demand",
 };
 
 test("what Lambda sets for nodejs24.x", () => {
@@ -53,6 +54,11 @@ test("what Lambda sets for nodejs24.x", () => {
     PWD: "/var/task",
     SHLVL: "0",
   });
+});
+
+test("a function that is loaded ahead of its calls is told so", () => {
+  const environment = functionEnvironment(ASSIGNMENT, { ...PLACE, initializationType: "provisioned-concurrency" });
+  expect(environment).toMatchObject({ AWS_LAMBDA_INITIALIZATION_TYPE: "provisioned-concurrency" });
 });
 
 test("a custom runtime is told its Runtime API, and nothing of Node", () => {

@@ -1,6 +1,9 @@
 import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 
+/** Whether the function is loaded for a call that waits for it, or ahead of its calls. */
+export type InitializationType = "on-demand" | "provisioned-concurrency";
+
 export type FunctionPlace = {
   readonly runtime: RuntimeName;
   /** As the container sees them. */
@@ -11,6 +14,7 @@ export type FunctionPlace = {
   /** 32 hex digits, new for each container. */
   readonly logStreamHex: string;
   readonly nowMs: number;
+  readonly initializationType: InitializationType;
 };
 
 const NODE_LAYER: Readonly<Partial<Record<RuntimeName, string>>> = { "nodejs22.x": "node22", "nodejs24.x": "node24" };
@@ -53,7 +57,7 @@ function reserved(assignment: Assignment, place: FunctionPlace): Record<string, 
     AWS_LAMBDA_FUNCTION_NAME: assignment.functionName,
     AWS_LAMBDA_FUNCTION_VERSION: assignment.version,
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(assignment.memoryMiB),
-    AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
+    AWS_LAMBDA_INITIALIZATION_TYPE: place.initializationType,
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${assignment.functionName}`,
     AWS_LAMBDA_LOG_STREAM_NAME: `${day}/[${assignment.version}]${place.logStreamHex}`,
     LAMBDA_TASK_ROOT: place.taskRoot,

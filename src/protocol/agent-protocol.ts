@@ -66,6 +66,11 @@ export const serverMessageSchema = z.discriminatedUnion("kind", [
     /** The agent keeps the result until `ack`, and sends it again to a server that joins later. */
     keepResult: z.boolean(),
   }),
+  /**
+   * A blank container loads the function ahead of its first run: answered by `prewarmed`, or by `containerGone` when it
+   * cannot. Runs after it carry no assignment; one that comes before the answer waits, and takes its place.
+   */
+  z.object({ kind: z.literal("prewarm"), containerId, assignment: assignmentSchema }),
   z.object({ kind: z.literal("ack"), leaseId }),
   z.object({ kind: z.literal("destroyContainer"), containerId }),
   /** Ends the agent and its instance. */
@@ -107,6 +112,8 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     isolation: z.string(),
   }),
   z.object({ kind: z.literal("containerReady"), containerId, startMs: z.number() }),
+  /** The container holds the function of its `prewarm` and waits. Not said of one that a `hello` reported as idle meanwhile. */
+  z.object({ kind: z.literal("prewarmed"), containerId, initUs: z.number() }),
   z.object({ kind: z.literal("containerGone"), containerId, reason: z.string() }),
   /** The payload of the frame is the function's response or its error object. */
   z.object({
