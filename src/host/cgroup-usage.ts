@@ -1,5 +1,5 @@
-import type { CgroupUsage } from "./cgroup.ts";
-import type { KernelFile } from "./kernel-file.ts";
+import type { CgroupTotals, CgroupUsage } from "./cgroup.ts";
+import { KernelFile } from "./kernel-file.ts";
 
 /** memory.stat is dear to read (the kernel sums up all CPUs): only after a change of the peak by this much. */
 const PEAK_CHANGE_BYTES = 256 * 1024;
@@ -41,5 +41,29 @@ export class CgroupUsageReader {
 
   #cpuUs(): number {
     return Math.round(this.#cpu.file.readNumber() / this.#cpu.unitsPerUs);
+  }
+}
+
+const NOTHING: CgroupTotals = { cpuUs: 0, memoryBytes: 0 };
+
+/** @param files paths; cpu: `cpuacct.usage` (ns), or `cpu.stat`, whose first number is in µs. */
+export function readTotals(version: 1 | 2, files: { cpu: string; memory: string; stat: string }): CgroupTotals {
+  const read = <T>(path: string, how: (file: KernelFile) => T): T => {
+    const file = new KernelFile(path, "r");
+    try {
+      return how(file);
+    } finally {
+      file.close();
+    }
+  };
+  try {
+    const cpu = read(files.cpu, (file) => file.readNumber());
+    const cacheBytes = read(files.stat, (file) => file.readSum(FILE_CACHE_KEYS[version]));
+    const memoryBytes = read(files.memory, (file) => file.readNumber()) - cacheBytes;
+    return { cpuUs: version === 1 ? Math.round(cpu / 1000) : cpu, memoryBytes: Math.max(0, memoryBytes) };
+  } catch (error) {
+    // ENODEV: the group was removed while its file was read.
+    if (["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) return NOTHING;
+    throw error;
   }
 }

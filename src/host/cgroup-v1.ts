@@ -1,8 +1,15 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Cgroup, type CgroupLimits, type CgroupMeter, CPU_PERIOD_US, cpuQuotaUs } from "./cgroup.ts";
+import {
+  type Cgroup,
+  type CgroupLimits,
+  type CgroupMeter,
+  type CgroupTotals,
+  CPU_PERIOD_US,
+  cpuQuotaUs,
+} from "./cgroup.ts";
 import { childGroups, killProcesses, makeGroup, processIdsBelow, removeGroup } from "./cgroup-tree.ts";
-import { CgroupUsageReader } from "./cgroup-usage.ts";
+import { CgroupUsageReader, readTotals } from "./cgroup-usage.ts";
 import { KernelFile } from "./kernel-file.ts";
 
 /** Controllers that we use; a host may mount several in one hierarchy (`cpu,cpuacct`). */
@@ -50,6 +57,7 @@ export class CgroupV1 implements Cgroup {
       this.#limitTcpMemory(limits.memoryMiB * MEBIBYTE);
     }
     if (limits.cpuMilli !== undefined) this.#limitCpu(cpuQuotaUs(limits.cpuMilli));
+    if (limits.cpuWeight !== undefined) this.#write("cpu", "cpu.shares", sharesOf(limits.cpuWeight));
     if (limits.pidsMax !== undefined) this.#write("pids", "pids.max", limits.pidsMax);
   }
 
@@ -77,6 +85,14 @@ export class CgroupV1 implements Cgroup {
 
   memoryUsageBytes(): number {
     return Number(readFileSync(join(this.#directory("memory"), "memory.usage_in_bytes"), "utf8"));
+  }
+
+  totals(): CgroupTotals {
+    return readTotals(1, {
+      cpu: join(this.#directory("cpuacct"), "cpuacct.usage"),
+      memory: join(this.#directory("memory"), "memory.usage_in_bytes"),
+      stat: join(this.#directory("memory"), "memory.stat"),
+    });
   }
 
   openMeter(): CgroupMeter {
@@ -121,6 +137,11 @@ export class CgroupV1 implements Cgroup {
   #write(controller: Controller, file: string, value: number): void {
     writeFileSync(join(this.#directory(controller), file), String(value));
   }
+}
+
+/** Version 1 counts 1,024 where version 2 counts 100, and takes no less than 2. */
+function sharesOf(cpuWeight: number): number {
+  return Math.max(2, Math.round((cpuWeight * 1024) / 100));
 }
 
 class MeterV1 implements CgroupMeter {

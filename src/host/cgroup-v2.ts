@@ -1,8 +1,15 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Cgroup, type CgroupLimits, type CgroupMeter, CPU_PERIOD_US, cpuQuotaUs } from "./cgroup.ts";
+import {
+  type Cgroup,
+  type CgroupLimits,
+  type CgroupMeter,
+  type CgroupTotals,
+  CPU_PERIOD_US,
+  cpuQuotaUs,
+} from "./cgroup.ts";
 import { childGroups, killProcesses, makeGroup, processIdsBelow, removeGroup } from "./cgroup-tree.ts";
-import { CgroupUsageReader } from "./cgroup-usage.ts";
+import { CgroupUsageReader, readTotals } from "./cgroup-usage.ts";
 import { KernelFile } from "./kernel-file.ts";
 
 export const CONTROLLERS_V2 = ["memory", "cpu", "pids"] as const;
@@ -34,6 +41,7 @@ export class CgroupV2 implements Cgroup {
       if (existsSync(join(this.#directory, "memory.swap.max"))) this.#write("memory.swap.max", 0);
     }
     if (limits.cpuMilli !== undefined) this.#limitCpu(cpuQuotaUs(limits.cpuMilli));
+    if (limits.cpuWeight !== undefined) this.#write("cpu.weight", Math.max(1, Math.round(limits.cpuWeight)));
     if (limits.pidsMax !== undefined) this.#write("pids.max", limits.pidsMax);
   }
 
@@ -70,6 +78,14 @@ export class CgroupV2 implements Cgroup {
 
   memoryUsageBytes(): number {
     return Number(readFileSync(join(this.#directory, "memory.current"), "utf8"));
+  }
+
+  totals(): CgroupTotals {
+    return readTotals(2, {
+      cpu: join(this.#directory, "cpu.stat"),
+      memory: join(this.#directory, "memory.current"),
+      stat: join(this.#directory, "memory.stat"),
+    });
   }
 
   openMeter(): CgroupMeter {

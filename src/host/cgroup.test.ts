@@ -14,6 +14,8 @@ type Flavour = {
   readonly memoryLimit: string;
   readonly cpuLimit: readonly [path: string, text: string];
   readonly pidsLimit: string;
+  readonly cpuWeight: readonly [path: string, ofTen: string];
+  readonly memoryUsed: string;
   readonly peak: string;
   readonly cpu: readonly [path: string, textOf: (us: number) => string];
   readonly stat: string;
@@ -46,6 +48,8 @@ const V1: Flavour = {
   memoryLimit: "memory/memory.limit_in_bytes",
   cpuLimit: ["cpu,cpuacct/cpu.cfs_quota_us", "25000"],
   pidsLimit: "pids/pids.max",
+  cpuWeight: ["cpu,cpuacct/cpu.shares", "102"],
+  memoryUsed: "memory/memory.usage_in_bytes",
   peak: "memory/memory.max_usage_in_bytes",
   cpu: ["cpu,cpuacct/cpuacct.usage", (us) => `${us * 1000}\n`],
   stat: "memory/memory.stat",
@@ -68,6 +72,8 @@ const V2: Flavour = {
   memoryLimit: "memory.max",
   cpuLimit: ["cpu.max", "25000 100000"],
   pidsLimit: "pids.max",
+  cpuWeight: ["cpu.weight", "10"],
+  memoryUsed: "memory.current",
   peak: "memory.peak",
   cpu: ["cpu.stat", (us) => `usage_usec ${us}\nuser_usec 5\n`],
   stat: "memory.stat",
@@ -132,6 +138,19 @@ describe.each([
   test("never asks for less CPU than the kernel takes", () => {
     group.setLimits({ cpuMilli: 1 });
     expect(read(flavour.cpuLimit[0])).toMatch(/^1000\b/);
+  });
+
+  test("yields a contended processor to others", () => {
+    group.setLimits({ cpuWeight: 10 });
+    expect(read(flavour.cpuWeight[0])).toBe(flavour.cpuWeight[1]);
+  });
+
+  test("tells what it holds, without file cache, and has used; nothing where there is none", () => {
+    write(flavour.cpu[0], flavour.cpu[1](1_234_567));
+    write(flavour.memoryUsed, `${100 * MEBIBYTE}\n`);
+    write(flavour.stat, fileCache(20 * MEBIBYTE, prefix));
+    expect(group.totals()).toEqual({ cpuUs: 1_234_567, memoryBytes: 80 * MEBIBYTE });
+    expect(host.group("/nowhere").totals()).toEqual({ cpuUs: 0, memoryBytes: 0 });
   });
 
   test("lists its processes and its children", () => {

@@ -2,6 +2,8 @@
 export type CgroupLimits = {
   readonly memoryMiB?: number;
   readonly cpuMilli?: number;
+  /** Share of a contended processor against groups beside it, which have 100 when nothing is said. */
+  readonly cpuWeight?: number;
   readonly pidsMax?: number;
 };
 
@@ -10,6 +12,13 @@ export type CgroupUsage = {
   readonly cpuUs: number;
   /** Highest memory in use, without file cache that the kernel would give back on demand. */
   readonly memoryPeakBytes: number;
+};
+
+/** What a group with all below it holds now, and has used since it was made. */
+export type CgroupTotals = {
+  readonly cpuUs: number;
+  /** Without file cache, which the kernel gives back on demand: what is free again when the group ends. */
+  readonly memoryBytes: number;
 };
 
 /**
@@ -33,6 +42,8 @@ export type Cgroup = {
   /** Names of the groups directly below. */
   children(): string[];
   memoryUsageBytes(): number;
+  /** All 0 when there is no such group. */
+  totals(): CgroupTotals;
 
   /** Opens what the calls below use again and again, so that they cost one system call each. */
   openMeter(): CgroupMeter;

@@ -13,6 +13,12 @@ export function availableMemoryMiB(): number {
   return Math.floor(Math.min(available, limit) / MEBIBYTE);
 }
 
+/** All memory of the host, or the limit set on this process from outside. */
+export function totalMemoryMiB(): number {
+  const constrained = process.constrainedMemory();
+  return Math.floor((constrained > 0 ? Math.min(totalmem(), constrained) : totalmem()) / MEBIBYTE);
+}
+
 export function availableCpuMilli(): number {
   return availableParallelism() * 1000;
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, type TestOptions, test } from "vitest";
-import type { Offer, OfferId } from "../../model/capacity.ts";
-import type { InstanceId } from "../../model/ids.ts";
+import type { Offer } from "../../model/capacity.ts";
+import type { InstanceId, OfferId } from "../../model/ids.ts";
 import type { InstanceReport, Shape } from "../../model/instance.ts";
 import type { CapacityListener, CapacityProvider, LaunchOrder } from "../capacity-provider.ts";
 
