@@ -110,6 +110,7 @@ function run(containerId: ContainerId, isCold: boolean): void {
     functionArn: "arn:aws:lambda:us-east-1:000000000000:function:echo",
     handler: "index.handler",
     codeDir,
+    codeSha256Hex: "0".repeat(64),
     environment: {},
     memoryMiB: 128,
     cpuMilli: 72,

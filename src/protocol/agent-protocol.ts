@@ -25,8 +25,10 @@ export const assignmentSchema = z.object({
   version: z.string(),
   functionArn: z.string(),
   handler: z.string(),
-  /** Folder of the unpacked code, as seen by the agent. */
+  /** Folder of the unpacked code, as seen by the agent. A host agent puts its own host's path here. */
   codeDir: z.string(),
+  /** SHA-256 of the code's archive, lower-case hex: by which a host agent fetches it. */
+  codeSha256Hex: z.string(),
   environment: z.record(z.string(), z.string()),
   memoryMiB: z.number(),
   cpuMilli: z.number(),

@@ -271,6 +271,7 @@ export class Server {
       functionArn: version.arn,
       handler: version.handler,
       codeDir: this.#options.codeDir(version.codeSha256Hex),
+      codeSha256Hex: version.codeSha256Hex,
       environment: version.environment,
       memoryMiB: version.memoryMiB,
       cpuMilli: cpuMilliOf(version.memoryMiB),
