@@ -20,6 +20,8 @@ export type FunctionVersion = {
   readonly timeoutMs: number;
   /** Size of the private /tmp. */
   readonly ephemeralStorageMiB: number;
+  /** Not time-sensitive unless a call says otherwise: how long after its arrival it must be done. Changes with the tags. */
+  readonly deadlineAfterMs?: number | undefined;
 };
 
 /** Lambda gives 1 vCPU per 1,769 MB (AWS documentation, "Configure Lambda function memory"). */

@@ -17,6 +17,8 @@ export type QueuedEvent = {
   /** Executions that the function itself failed: only these count towards its retries. */
   readonly functionFailures: number;
   readonly nextAttemptMs: number;
+  /** When it must be done, by the host's clock; undefined: it is due at once. */
+  readonly deadlineMs: number | undefined;
 };
 
 /** The durable queue of asynchronous invocations. Every promise resolves once the change survives a crash. */

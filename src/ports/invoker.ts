@@ -16,6 +16,8 @@ export type InvokeRequest = {
   readonly traceId: string | undefined;
   /** Whether the answer carries the last 4 KiB of the execution's log. */
   readonly logTail: boolean;
+  /** When it must be done, by the host's clock; until then it may be held. undefined: it is due at once. */
+  readonly deadlineMs?: number | undefined;
 };
 
 /** What became of a call: an execution that ended, well or not, or a refusal with its code. */

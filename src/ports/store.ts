@@ -1,4 +1,6 @@
+import type { CostRow } from "../model/cost.ts";
 import type { AccountId } from "../model/ids.ts";
+import type { CapacityChange } from "./capacity-change.ts";
 import type { EventStore } from "./event-store.ts";
 import type { FunctionRecord } from "./function-catalog.ts";
 
@@ -33,6 +35,17 @@ export type Store = {
   putAccessKey(key: AccessKey): Promise<void>;
   /** Idempotent. */
   deleteAccessKey(accessKeyId: string): Promise<void>;
+  /** The latest change of every account that has any: what the settings are. */
+  loadCapacities(): Promise<CapacityChange[]>;
+  /** Newest first; at most CAPACITY_CHANGES_KEPT. */
+  capacityChanges(accountId: AccountId): Promise<CapacityChange[]>;
+  putCapacity(change: CapacityChange): Promise<void>;
+  /** Rows of these days (`2026-11-21`), both included, in the order of day, account, function. */
+  loadCosts(fromDay: string, toDay: string): Promise<CostRow[]>;
+  /** Inserts or replaces, by day, account, function and sub-pool. */
+  putCosts(rows: readonly CostRow[]): Promise<void>;
+  /** Removes the rows of earlier days. */
+  deleteCosts(beforeDay: string): Promise<void>;
   /** Small facts of the server itself, such as its secret; undefined when never put. */
   meta(name: string): Promise<string | undefined>;
   putMeta(name: string, value: string): Promise<void>;

@@ -149,6 +149,40 @@ test("a shutdown before the execution costs nothing: the next server begins it a
   await expect.poll(async () => (await store.events.load())[0]?.attempts).toBe(0);
 });
 
+test("an execution that was cut off by a reclaim is begun anew as a retry", async () => {
+  const { queue, begun } = queueOf(createMemoryStore().events);
+  queue.start();
+  await queue.accept(requestOf("r"));
+  await expect.poll(() => begun.length).toBe(1);
+  begun[0]?.answer({ kind: "rejected", code: "RECLAIMED" });
+  await expect
+    .poll(() => attemptsOf(begun))
+    .toEqual([
+      ["r", 0],
+      ["r", 1],
+    ]);
+});
+
+test("a deadline survives a restart, and an event does not age out before it", async () => {
+  const store = createMemoryStore();
+  let nowMs = 1_000;
+  const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
+  const { eventAgeMsMax } = DEFAULT_RETRY_SETTINGS;
+  const deadlineMs = nowMs + 2 * eventAgeMsMax;
+  const first = queueOf(store.events, { clock });
+  await first.queue.accept({ ...requestOf("held"), deadlineMs });
+  await first.queue.accept(requestOf("due at once"));
+  first.queue.close();
+
+  nowMs = deadlineMs;
+  const asked: InvokeRequest[] = [];
+  const { queue } = queueOf(store.events, { clock, run: (request) => void asked.push(request) });
+  await queue.load();
+  queue.start();
+  await expect.poll(() => asked.map((request) => [request.id, request.deadlineMs])).toEqual([["held", deadlineMs]]);
+  await expect.poll(() => queue.length).toBe(1);
+});
+
 test("events of a function whose code is damaged wait for its repair", async () => {
   let isDamaged = true;
   const { queue, begun } = queueOf(createMemoryStore().events, {

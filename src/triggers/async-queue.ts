@@ -1,4 +1,4 @@
-import { HearthError } from "../model/error-code.ts";
+import { type ErrorCode, HearthError } from "../model/error-code.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
 import type { Attempt, RetryDecision } from "../model/retry.ts";
@@ -25,6 +25,9 @@ export type AsyncQueueOptions = {
   readonly clock: Clock;
   readonly log: Log;
 };
+
+/** Refusals of executions that had begun: their effects may be there. */
+const CUT_OFF: ReadonlySet<ErrorCode> = new Set(["INSTANCE_LOST", "RECLAIMED"]);
 
 type State = "writing" | "loaded" | "ready" | "running" | "delayed";
 
@@ -109,7 +112,7 @@ export class AsyncQueue {
     const { queueLengthMax, queueBytesMax, clock, events } = this.#options;
     if (this.#isClosed) throw new HearthError("SHUTTING_DOWN");
     const nowMs = clock.nowMs();
-    const { id, version, payload, invokedArn, clientContext, traceId } = request;
+    const { id, version, payload, invokedArn, clientContext, traceId, deadlineMs } = request;
     const event: QueuedEvent = {
       id,
       accountId: version.accountId,
@@ -123,6 +126,7 @@ export class AsyncQueue {
       attempts: 0,
       functionFailures: 0,
       nextAttemptMs: nowMs,
+      deadlineMs,
     };
     if (this.#entries.size >= queueLengthMax || this.#bytes + bytesOf(event) > queueBytesMax) {
       throw new HearthError("QUEUE_FULL");
@@ -210,8 +214,8 @@ export class AsyncQueue {
   async #attempt(entry: Entry): Promise<void> {
     const { events, resolve, run, log, clock, eventAgeMsMax } = this.#options;
     const { event } = entry;
-    const { id, functionName, payload, invokedArn, clientContext, traceId } = event;
-    if (clock.nowMs() - event.acceptedMs > eventAgeMsMax) {
+    const { id, functionName, payload, invokedArn, clientContext, traceId, deadlineMs } = event;
+    if (clock.nowMs() - this.#agesFromMs(event) > eventAgeMsMax) {
       log.warn({ invocationId: id, functionName, condition: "EventAgeExceeded" }, "asynchronous invocation given up");
       return this.#finish(entry, () => {});
     }
@@ -230,7 +234,7 @@ export class AsyncQueue {
       return this.#ended(entry, { kind: "rejected", code: "STORE_FAILED" }, () => {});
     }
     run(
-      { id, version, payload, invokedArn, clientContext, traceId, logTail: false },
+      { id, version, payload, invokedArn, clientContext, traceId, deadlineMs, logTail: false },
       retries,
       (answer, acknowledge) => {
         void this.#ended(entry, answer, acknowledge);
@@ -238,13 +242,19 @@ export class AsyncQueue {
     );
   }
 
+  /** An event with a deadline may be held until then, so it does not age out before; its retries come after. */
+  #agesFromMs({ acceptedMs, deadlineMs = acceptedMs }: QueuedEvent): number {
+    return Math.max(acceptedMs, deadlineMs);
+  }
+
   async #ended(entry: Entry, answer: InvokeAnswer, acknowledge: () => void): Promise<void> {
     const { decide, isFunctionFailure, clock, log } = this.#options;
     const { event } = entry;
-    const { id, functionName, acceptedMs } = event;
+    const { id, functionName } = event;
+    const acceptedMs = this.#agesFromMs(event);
     const result = answer.kind === "rejected" ? { rejected: answer.code } : { outcome: answer.outcome };
     // A refused attempt never ran: it is no reason to mark the next one as a retry.
-    const neverRan = answer.kind === "rejected" && answer.code !== "INSTANCE_LOST";
+    const neverRan = answer.kind === "rejected" && !CUT_OFF.has(answer.code);
     const attempts = neverRan ? Math.max(0, event.attempts - 1) : event.attempts;
     const isFunction = isFunctionFailure(result);
     const functionFailures = event.functionFailures + (isFunction ? 1 : 0);

@@ -8,6 +8,7 @@ import type {
 } from "../../ports/function-catalog.ts";
 import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
 import type { CodeLocation } from "./code-location.ts";
+import { checkDeadlineTag } from "./deadline.ts";
 import { configurationOf, listedConfigurationOf } from "./function-configuration.ts";
 import {
   createInput,
@@ -110,6 +111,7 @@ class FunctionOperations {
         "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
       );
     }
+    checkDeadlineTag(input.Tags ?? {});
     const architecture = architectureOf(input.Architectures) ?? "x86_64";
     const settings = { ...defaultSettings(target.name), ...given, architecture } as FunctionSettings;
     const zip = zipWithinLimit(zipOf(input.Code));

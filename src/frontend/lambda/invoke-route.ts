@@ -6,6 +6,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { FunctionCatalog } from "../../ports/function-catalog.ts";
 import type { InvokeRequest, Invoker } from "../../ports/invoker.ts";
 import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
+import { deadlineOf } from "./deadline.ts";
 import { type FunctionTarget, functionMissing, NAMESPACED_NAME_LENGTH_MAX, targetOf } from "./function-name.ts";
 import { arnOf } from "./function-routes.ts";
 import { invalidPayloadMessage, sendInvokeAnswer } from "./invoke-answer.ts";
@@ -72,6 +73,8 @@ class InvokeOperation {
     if (type !== "RequestResponse" || logType !== undefined) checkTypes(type, logType);
     const target = this.#target(request);
     const version = this.#resolve(request, target);
+    const deadline = headers["x-hearth-deadline"];
+    const isShifted = deadline !== undefined || version.deadlineAfterMs !== undefined;
     const invocation: InvokeRequest = {
       id: request.requestId as InvocationId,
       version,
@@ -80,6 +83,7 @@ class InvokeOperation {
       clientContext: clientContextOf(headers["x-amz-client-context"]),
       traceId: traceIdOf(headers["x-amzn-trace-id"]) ?? newTraceId(this.#clock.nowMs()),
       logTail: logType === "Tail",
+      deadlineMs: isShifted ? deadlineOf(deadline, version.deadlineAfterMs, this.#clock.nowMs()) : undefined,
     };
     if (type === "Event") return this.#enqueue(request, invocation);
     if (type === "DryRun") return sendAccepted(request, 204);

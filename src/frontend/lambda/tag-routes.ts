@@ -1,5 +1,6 @@
 import { type FunctionCatalog, TAGS_MAX } from "../../ports/function-catalog.ts";
 import type { HttpServer, RouteRequest } from "../http-server.ts";
+import { checkDeadlineTag } from "./deadline.ts";
 import { parseInput, tagInput } from "./function-input.ts";
 import { functionMissing, NAMESPACED_NAME_LENGTH_MAX, targetOf } from "./function-name.ts";
 import { arnOf, grantedOf } from "./function-routes.ts";
@@ -46,6 +47,7 @@ export function addTagRoutes(server: HttpServer, catalog: FunctionCatalog, regio
     violations.check();
     const { name, arn } = functionOf(request);
     if (Object.keys(tags ?? {}).length > TAGS_MAX) throw invalidParameter("Number of tags exceeds resource tag limit.");
+    checkDeadlineTag(tags ?? {});
     grantedOf(await catalog.setTags(request.principal.accountId, name, tags ?? {}), arn, name);
     sendEmpty(request, 204);
   });

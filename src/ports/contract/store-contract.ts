@@ -1,7 +1,10 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DEFAULT_CAPACITY } from "../../model/capacity.ts";
+import type { CostRow } from "../../model/cost.ts";
 import type { AccountId, InvocationId } from "../../model/ids.ts";
+import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../capacity-change.ts";
 import type { QueuedEvent } from "../event-store.ts";
 import type { FunctionRecord } from "../function-catalog.ts";
 import type { Store } from "../store.ts";
@@ -57,12 +60,74 @@ export function describeStore(
       expect(await store.meta("never put")).toBeUndefined();
     });
 
+    test("the latest change of an account is its capacity; earlier ones are kept up to a bound", async () => {
+      const change = (accountId: AccountId, changedMs: number): CapacityChange => ({
+        accountId,
+        changedMs,
+        changedBy: "AKIA'--",
+        before: DEFAULT_CAPACITY,
+        after: {
+          ...DEFAULT_CAPACITY,
+          class: "variable",
+          constraints: [{ kind: "price", usdPerHourMax: changedMs / 7 }],
+          onShortage: { kind: "fail", afterMs: 30_000 },
+        },
+      });
+      expect(await store.loadCapacities()).toEqual([]);
+      expect(await store.capacityChanges(accountA)).toEqual([]);
+      await store.putCapacity(change(accountB, 1));
+      const count = CAPACITY_CHANGES_KEPT + 3;
+      for (let n = 1; n <= count; n++) await store.putCapacity(change(accountA, n));
+      await afterRestart();
+      expect(await store.loadCapacities()).toEqual(
+        expect.arrayContaining([change(accountA, count), change(accountB, 1)]),
+      );
+      expect(await store.loadCapacities()).toHaveLength(2);
+      const kept = Array.from({ length: CAPACITY_CHANGES_KEPT }, (_, i) => change(accountA, count - i));
+      expect(await store.capacityChanges(accountA)).toEqual(kept);
+      expect(await store.capacityChanges(accountB)).toEqual([change(accountB, 1)]);
+    });
+
+    test("costs are replaced by day, account, function and sub-pool, and read by days", async () => {
+      const row = (day: string, more: Partial<CostRow> = {}): CostRow => ({
+        day,
+        accountId: accountA,
+        functionName: "f",
+        subPool: "variable",
+        invocations: 2 ** 40,
+        busyMs: 0.1,
+        runUsd: 1e-9,
+        heldMs: 0,
+        heldUsd: 0,
+        fixedUsd: 0.1 + 0.2,
+        ...more,
+      });
+      const nobody = row("2026-11-21", { accountId: undefined, functionName: undefined, heldUsd: 3 });
+      const own = row("2026-11-21", { functionName: undefined, heldUsd: 2 });
+      const fixed = row("2026-11-21", { subPool: "fixed" });
+      await store.putCosts([row("2026-11-20"), row("2026-11-21"), fixed, own, nobody, row("2026-11-22")]);
+      await store.putCosts([row("2026-11-21", { invocations: 7 }), { ...nobody, heldUsd: 4 }]);
+      await store.putCosts([]);
+      await afterRestart();
+      const changed = row("2026-11-21", { invocations: 7 });
+      expect(await store.loadCosts("2026-11-21", "2026-11-21")).toEqual([
+        { ...nobody, heldUsd: 4 },
+        own,
+        fixed,
+        changed,
+      ]);
+      expect(await store.loadCosts("2026-11-19", "2026-11-20")).toEqual([row("2026-11-20")]);
+      await store.deleteCosts("2026-11-22");
+      expect(await store.loadCosts("2000-01-01", "2100-01-01")).toEqual([row("2026-11-22")]);
+    });
+
     test("an event comes back byte for byte until it is finished", async () => {
       const payload = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
       const text = fc.option(fc.string(), { nil: undefined });
+      const deadline = fc.option(fc.nat(8.64e15), { nil: undefined });
       await fc.assert(
-        fc.asyncProperty(payload, text, text, async (bytes, clientContext, traceId) => {
-          const event = { ...queuedEvent(), payload: bytes, clientContext, traceId };
+        fc.asyncProperty(payload, text, text, deadline, async (bytes, clientContext, traceId, deadlineMs) => {
+          const event = { ...queuedEvent(), payload: bytes, clientContext, traceId, deadlineMs };
           await store.events.append(event);
           expect(await store.events.load()).toEqual([event]);
           await store.events.finish(event.id);
@@ -149,5 +214,6 @@ export function queuedEvent(): QueuedEvent {
     attempts: 0,
     functionFailures: 0,
     nextAttemptMs: acceptedMs,
+    deadlineMs: undefined,
   };
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { deadlineAfterMsOf } from "../../model/deadline.ts";
 import { HearthError } from "../../model/error-code.ts";
 import type { FunctionVersion } from "../../model/function-version.ts";
 import type { AccountId, FunctionKey } from "../../model/ids.ts";
@@ -245,7 +246,8 @@ class Catalog implements FunctionCatalog {
       if (entry === undefined) return refused("missing");
       const tags = change(entry.record.tags);
       if (Object.keys(tags).length > TAGS_MAX) return refused("tooManyTags");
-      const tagged = { ...entry, record: { ...entry.record, tags } };
+      const record = { ...entry.record, tags };
+      const tagged = { ...entry, record, version: versionOf(record, this.#region) };
       await this.#store.putFunction(tagged.record);
       this.#accounts.get(accountId)?.set(name, tagged);
       return { kind: "done", description: this.#describe(tagged) };
@@ -344,5 +346,6 @@ function versionOf(record: FunctionRecord, region: string): FunctionVersion {
     memoryMiB: settings.memoryMiB,
     timeoutMs: settings.timeoutMs,
     ephemeralStorageMiB: settings.ephemeralStorageMiB,
+    deadlineAfterMs: deadlineAfterMsOf(record.tags),
   };
 }

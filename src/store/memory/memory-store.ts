@@ -1,4 +1,6 @@
-import type { InvocationId } from "../../model/ids.ts";
+import type { CostRow } from "../../model/cost.ts";
+import type { AccountId, InvocationId } from "../../model/ids.ts";
+import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../../ports/capacity-change.ts";
 import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
 import type { FunctionRecord } from "../../ports/function-catalog.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
@@ -8,6 +10,8 @@ export function createMemoryStore(): Store {
   const functions = new Map<string, FunctionRecord>();
   const accounts = new Map<string, AccountRecord>();
   const keys = new Map<string, AccessKey>();
+  const capacityChanges = new Map<AccountId, CapacityChange[]>();
+  const costs = new Map<string, CostRow>();
   const meta = new Map<string, string>();
   return {
     events: createMemoryEventStore(),
@@ -19,10 +23,33 @@ export function createMemoryStore(): Store {
     loadAccessKeys: async () => [...keys.values()],
     putAccessKey: async (key) => void keys.set(key.accessKeyId, key),
     deleteAccessKey: async (accessKeyId) => void keys.delete(accessKeyId),
+    loadCapacities: async () =>
+      [...capacityChanges.values()].flatMap(([latest]) => (latest === undefined ? [] : [structuredClone(latest)])),
+    capacityChanges: async (accountId) => structuredClone(capacityChanges.get(accountId) ?? []),
+    putCapacity: async (change) => {
+      const changes = [structuredClone(change), ...(capacityChanges.get(change.accountId) ?? [])];
+      capacityChanges.set(change.accountId, changes.slice(0, CAPACITY_CHANGES_KEPT));
+    },
+    loadCosts: async (fromDay, toDay) =>
+      [...costs.entries()]
+        .filter(([, { day }]) => day >= fromDay && day <= toDay)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([, row]) => row),
+    putCosts: async (rows) => {
+      for (const row of rows) costs.set(keyOfCost(row), { ...row });
+    },
+    deleteCosts: async (beforeDay) => {
+      for (const [key, { day }] of costs) if (day < beforeDay) costs.delete(key);
+    },
     meta: async (name) => meta.get(name),
     putMeta: async (name, value) => void meta.set(name, value),
     close: async () => {},
   };
+}
+
+/** Sorts as the rows are promised to come. */
+function keyOfCost({ day, accountId = "" as AccountId, functionName = "", subPool }: CostRow): string {
+  return [day, accountId, functionName, subPool].join("\0");
 }
 
 function createMemoryEventStore(): EventStore {

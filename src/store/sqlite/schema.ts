@@ -35,6 +35,33 @@ const MIGRATIONS: readonly string[] = [
     next_attempt_ms INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE capacity_change (
+    sequence INTEGER PRIMARY KEY,
+    account_id TEXT NOT NULL,
+    changed_ms INTEGER NOT NULL,
+    changed_by TEXT NOT NULL,
+    before TEXT NOT NULL,
+    after TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX capacity_change_of_account ON capacity_change (account_id, sequence);
+  `,
+  `
+  CREATE TABLE cost (
+    day TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    function_name TEXT NOT NULL,
+    sub_pool TEXT NOT NULL,
+    invocations INTEGER NOT NULL,
+    busy_ms REAL NOT NULL,
+    run_usd REAL NOT NULL,
+    held_ms REAL NOT NULL,
+    held_usd REAL NOT NULL,
+    fixed_usd REAL NOT NULL,
+    PRIMARY KEY (day, account_id, function_name, sub_pool)
+  ) WITHOUT ROWID, STRICT;
+  `,
+  "ALTER TABLE event ADD COLUMN deadline_ms INTEGER",
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

@@ -44,6 +44,21 @@ test("data of a newer version is refused, naming both versions", async () => {
   await expect(openSqliteStore(dir)).rejects.toSatisfy((error) => codeOf(error) === "STORE_NEWER");
 });
 
+test("data of an earlier version is brought up to date, with its events", async () => {
+  const store = await openSqliteStore(dir);
+  const event = queuedEvent();
+  await store.events.append(event);
+  await store.close();
+  const database = new DatabaseSync(join(dir, DATABASE_FILE));
+  database.exec(`ALTER TABLE event DROP COLUMN deadline_ms; DROP TABLE cost; DROP TABLE capacity_change;
+    DROP TABLE IF EXISTS host; DROP TABLE IF EXISTS join_token; PRAGMA user_version = 1`);
+  database.close();
+  const again = await openSqliteStore(dir);
+  expect(await again.events.load()).toEqual([event]);
+  expect(await again.loadCapacities()).toEqual([]);
+  await again.close();
+});
+
 test("a file that is no database is refused", async () => {
   writeFileSync(join(dir, DATABASE_FILE), "x".repeat(10_000));
   await expect(openSqliteStore(dir)).rejects.toSatisfy((error) => codeOf(error) === "STORE_FAILED");

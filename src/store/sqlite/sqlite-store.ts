@@ -1,11 +1,15 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
+import type { CapacitySettings } from "../../model/capacity.ts";
+import type { CostRow } from "../../model/cost.ts";
 import { HearthError } from "../../model/error-code.ts";
+import type { AccountId } from "../../model/ids.ts";
+import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../../ports/capacity-change.ts";
 import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
 import type { FunctionRecord } from "../../ports/function-catalog.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
 import { SqliteWorker } from "./sqlite-worker.ts";
-import type { Row } from "./statement.ts";
+import type { Row, StatementParameter } from "./statement.ts";
 
 /** Name of the database in the data directory. */
 export const DATABASE_FILE = "hearth.db";
@@ -46,6 +50,22 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
     deleteAccessKey: async (accessKeyId) => {
       await worker.run("deleteAccessKey", accessKeyId);
     },
+    loadCapacities: async () => (await worker.run("loadCapacities")).map(capacityChangeOf),
+    capacityChanges: async (accountId) => (await worker.run("capacityChanges", accountId)).map(capacityChangeOf),
+    putCapacity: async ({ accountId, changedMs, changedBy, before, after }) => {
+      // Asked for in one turn, so that they are one transaction.
+      await Promise.all([
+        worker.run("putCapacity", accountId, changedMs, changedBy, JSON.stringify(before), JSON.stringify(after)),
+        worker.run("trimCapacityChanges", accountId, CAPACITY_CHANGES_KEPT),
+      ]);
+    },
+    loadCosts: async (fromDay, toDay) => (await worker.run("loadCosts", fromDay, toDay)).map(costRowOf),
+    putCosts: async (rows) => {
+      await Promise.all(rows.map((row) => worker.run("putCost", ...parametersOfCost(row))));
+    },
+    deleteCosts: async (beforeDay) => {
+      await worker.run("deleteCosts", beforeDay);
+    },
     meta: async (name) => (await worker.run("meta", name))[0]?.["value"] as string | undefined,
     putMeta: async (name, value) => {
       await worker.run("putMeta", name, value);
@@ -71,6 +91,7 @@ function eventStoreOf(worker: SqliteWorker): EventStore {
         event.attempts,
         event.functionFailures,
         event.nextAttemptMs,
+        event.deadlineMs ?? null,
       );
     },
     load: async () => (await worker.run("loadEvents")).map(eventOf),
@@ -93,5 +114,29 @@ function eventOf(row: Row): QueuedEvent {
     payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
     clientContext: (row["clientContext"] as string | null) ?? undefined,
     traceId: (row["traceId"] as string | null) ?? undefined,
+    deadlineMs: (row["deadlineMs"] as number | null) ?? undefined,
   };
+}
+
+function capacityChangeOf(row: Row): CapacityChange {
+  return {
+    ...(row as unknown as CapacityChange),
+    before: JSON.parse(row["before"] as string) as CapacitySettings,
+    after: JSON.parse(row["after"] as string) as CapacitySettings,
+  };
+}
+
+/** Nobody and no function are empty text in the table: NULL would not be unique in its key. */
+function costRowOf(row: Row): CostRow {
+  return {
+    ...(row as unknown as CostRow),
+    accountId: row["accountId"] === "" ? undefined : (row["accountId"] as AccountId),
+    functionName: row["functionName"] === "" ? undefined : (row["functionName"] as string),
+  };
+}
+
+function parametersOfCost(row: CostRow): StatementParameter[] {
+  const { day, accountId = "", functionName = "", subPool } = row;
+  const { invocations, busyMs, runUsd, heldMs, heldUsd, fixedUsd } = row;
+  return [day, accountId, functionName, subPool, invocations, busyMs, runUsd, heldMs, heldUsd, fixedUsd];
 }

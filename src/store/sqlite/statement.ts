@@ -14,12 +14,27 @@ export const STATEMENTS = {
   deleteAccessKey: "DELETE FROM access_key WHERE access_key_id = ?",
   meta: "SELECT value FROM meta WHERE name = ?",
   putMeta: "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
+  loadCapacities: `SELECT account_id AS accountId, changed_ms AS changedMs, changed_by AS changedBy, before, after
+    FROM capacity_change WHERE sequence IN (SELECT max(sequence) FROM capacity_change GROUP BY account_id)
+    ORDER BY account_id`,
+  capacityChanges: `SELECT account_id AS accountId, changed_ms AS changedMs, changed_by AS changedBy, before, after
+    FROM capacity_change WHERE account_id = ? ORDER BY sequence DESC`,
+  putCapacity: "INSERT INTO capacity_change (account_id, changed_ms, changed_by, before, after) VALUES (?, ?, ?, ?, ?)",
+  trimCapacityChanges: `DELETE FROM capacity_change WHERE account_id = ?1 AND sequence NOT IN
+    (SELECT sequence FROM capacity_change WHERE account_id = ?1 ORDER BY sequence DESC LIMIT ?2)`,
+  loadCosts: `SELECT day, account_id AS accountId, function_name AS functionName, sub_pool AS subPool, invocations,
+    busy_ms AS busyMs, run_usd AS runUsd, held_ms AS heldMs, held_usd AS heldUsd, fixed_usd AS fixedUsd
+    FROM cost WHERE day BETWEEN ? AND ? ORDER BY day, account_id, function_name, sub_pool`,
+  putCost: `INSERT OR REPLACE INTO cost (day, account_id, function_name, sub_pool, invocations, busy_ms, run_usd,
+    held_ms, held_usd, fixed_usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  deleteCosts: "DELETE FROM cost WHERE day < ?",
   appendEvent: `INSERT OR IGNORE INTO event (id, account_id, function_name, qualifier, payload, invoked_arn,
-    client_context, trace_id, accepted_ms, attempts, function_failures, next_attempt_ms)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    client_context, trace_id, accepted_ms, attempts, function_failures, next_attempt_ms, deadline_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   loadEvents: `SELECT id, account_id AS accountId, function_name AS functionName, qualifier, payload,
     invoked_arn AS invokedArn, client_context AS clientContext, trace_id AS traceId, accepted_ms AS acceptedMs,
-    attempts, function_failures AS functionFailures, next_attempt_ms AS nextAttemptMs FROM event ORDER BY sequence`,
+    attempts, function_failures AS functionFailures, next_attempt_ms AS nextAttemptMs,
+    deadline_ms AS deadlineMs FROM event ORDER BY sequence`,
   beginAttempt: "UPDATE event SET attempts = ? WHERE id = ?",
   rescheduleEvent: "UPDATE event SET attempts = ?, function_failures = ?, next_attempt_ms = ? WHERE id = ?",
   finishEvent: "DELETE FROM event WHERE id = ?",

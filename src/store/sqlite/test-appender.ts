@@ -21,6 +21,7 @@ async function append(): Promise<void> {
       attempts: 0,
       functionFailures: 0,
       nextAttemptMs: 0,
+      deadlineMs: undefined,
     });
     process.stdout.write(`${id}\n`);
   }
