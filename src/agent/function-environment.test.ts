@@ -12,6 +12,7 @@ const ASSIGNMENT: Assignment = {
   functionArn: "arn:aws:lambda:eu-west-1:000000000000:function:hello",
   handler: "index.handler",
   codeDir: "/code",
+  codeSha256Hex: "00",
   environment: {},
   memoryMiB: 256,
   cpuMilli: 145,

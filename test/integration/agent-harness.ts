@@ -134,6 +134,7 @@ export class AgentHarness {
       functionArn: `arn:aws:lambda:us-east-1:000000000000:function:${name}`,
       handler: source.handler ?? "index.handler",
       codeDir,
+      codeSha256Hex: "0".repeat(64),
       environment: { ...source.environment },
       memoryMiB: 256,
       cpuMilli: 145,
@@ -215,6 +216,17 @@ export class DeployedFunction {
     this.#harness = harness;
     this.containerId = containerId;
     this.assignment = assignment;
+  }
+
+  /** Orders that the function is loaded ahead of its first run, which then is a warm one. */
+  beginPrewarm(): void {
+    this.#harness.send({ kind: "prewarm", containerId: this.containerId, assignment: this.assignment });
+    this.#isAssigned = true;
+  }
+
+  prewarm(): Promise<MessageOf<"prewarmed">> {
+    this.beginPrewarm();
+    return this.#harness.next("prewarmed", ({ containerId }) => containerId === this.containerId);
   }
 
   /** Begins an execution. @returns its lease. */
