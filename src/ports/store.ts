@@ -3,6 +3,7 @@ import type { AccountId } from "../model/ids.ts";
 import type { CapacityChange } from "./capacity-change.ts";
 import type { EventStore } from "./event-store.ts";
 import type { FunctionRecord } from "./function-catalog.ts";
+import type { HostStore } from "./remote-host.ts";
 
 /** An account as it is stored. */
 export type AccountRecord = {
@@ -24,6 +25,7 @@ export type AccessKey = {
  */
 export type Store = {
   readonly events: EventStore;
+  readonly hosts: HostStore;
   loadFunctions(): Promise<FunctionRecord[]>;
   /** Inserts or replaces, by account and name. */
   putFunction(record: FunctionRecord): Promise<void>;
@@ -42,8 +44,8 @@ export type Store = {
   putCapacity(change: CapacityChange): Promise<void>;
   /** Rows of these days (`2026-11-21`), both included, in the order of day, account, function. */
   loadCosts(fromDay: string, toDay: string): Promise<CostRow[]>;
-  /** Inserts or replaces, by day, account, function and sub-pool. */
-  putCosts(rows: readonly CostRow[]): Promise<void>;
+  /** Adds the figures to those of the same day, account, function and sub-pool; all rows or none. */
+  addCosts(rows: readonly CostRow[]): Promise<void>;
   /** Removes the rows of earlier days. */
   deleteCosts(beforeDay: string): Promise<void>;
   /** Small facts of the server itself, such as its secret; undefined when never put. */

@@ -123,6 +123,8 @@ export const hostToServerSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("atRisk"), reason: sentence }),
   /** The machine with all its instances is taken away in `leftMs`; said again after a reconnection. */
   z.object({ kind: z.literal("reclaim"), leftMs: z.number().min(0), reason: sentence }),
+  /** What an operator should read in the server's log. */
+  z.object({ kind: z.literal("trouble"), text: sentence }),
   z.object({ kind: z.literal("heartbeat"), load: hostLoadSchema }),
 ]);
 export type HostToServer = z.infer<typeof hostToServerSchema>;

@@ -3,10 +3,11 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DEFAULT_CAPACITY } from "../../model/capacity.ts";
 import type { CostRow } from "../../model/cost.ts";
-import type { AccountId, InvocationId } from "../../model/ids.ts";
+import type { AccountId, InstanceId, InvocationId, OfferId } from "../../model/ids.ts";
 import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../capacity-change.ts";
 import type { QueuedEvent } from "../event-store.ts";
 import type { FunctionRecord } from "../function-catalog.ts";
+import type { HostRecord, JoinTokenRecord } from "../remote-host.ts";
 import type { Store } from "../store.ts";
 
 const accountA = "000000000000" as AccountId;
@@ -88,34 +89,35 @@ export function describeStore(
       expect(await store.capacityChanges(accountB)).toEqual([change(accountB, 1)]);
     });
 
-    test("costs are replaced by day, account, function and sub-pool, and read by days", async () => {
+    test("costs are added up by day, account, function and sub-pool, and read by days", async () => {
+      const figures = { invocations: 2 ** 40, busyMs: 0.5, runUsd: 2 ** -30, heldMs: 0.25, heldUsd: 3, fixedUsd: 4.5 };
       const row = (day: string, more: Partial<CostRow> = {}): CostRow => ({
         day,
         accountId: accountA,
         functionName: "f",
         subPool: "variable",
-        invocations: 2 ** 40,
-        busyMs: 0.1,
-        runUsd: 1e-9,
-        heldMs: 0,
-        heldUsd: 0,
-        fixedUsd: 0.1 + 0.2,
+        ...figures,
         ...more,
       });
-      const nobody = row("2026-11-21", { accountId: undefined, functionName: undefined, heldUsd: 3 });
-      const own = row("2026-11-21", { functionName: undefined, heldUsd: 2 });
+      const nobody = row("2026-11-21", { accountId: undefined, functionName: undefined });
+      const own = row("2026-11-21", { functionName: undefined });
       const fixed = row("2026-11-21", { subPool: "fixed" });
-      await store.putCosts([row("2026-11-20"), row("2026-11-21"), fixed, own, nobody, row("2026-11-22")]);
-      await store.putCosts([row("2026-11-21", { invocations: 7 }), { ...nobody, heldUsd: 4 }]);
-      await store.putCosts([]);
+      await store.addCosts([row("2026-11-20"), row("2026-11-21"), fixed, own, nobody, row("2026-11-22")]);
+      const more = { invocations: 1, busyMs: 0.25, runUsd: 0, heldMs: 1, heldUsd: 0.5, fixedUsd: 0.125 };
+      await store.addCosts([{ ...nobody, ...more }]);
+      await store.addCosts([row("2026-11-21", more)]);
+      await store.addCosts([]);
       await afterRestart();
-      const changed = row("2026-11-21", { invocations: 7 });
-      expect(await store.loadCosts("2026-11-21", "2026-11-21")).toEqual([
-        { ...nobody, heldUsd: 4 },
-        own,
-        fixed,
-        changed,
-      ]);
+      const sum = {
+        invocations: 2 ** 40 + 1,
+        busyMs: 0.75,
+        runUsd: 2 ** -30,
+        heldMs: 1.25,
+        heldUsd: 3.5,
+        fixedUsd: 4.625,
+      };
+      const expected = [{ ...nobody, ...sum }, own, fixed, row("2026-11-21", sum)];
+      expect(await store.loadCosts("2026-11-21", "2026-11-21")).toEqual(expected);
       expect(await store.loadCosts("2026-11-19", "2026-11-20")).toEqual([row("2026-11-20")]);
       await store.deleteCosts("2026-11-22");
       expect(await store.loadCosts("2000-01-01", "2100-01-01")).toEqual([row("2026-11-22")]);
@@ -170,6 +172,30 @@ export function describeStore(
       expect((await store.events.load())[0]?.payload.toString()).toBe("before");
     });
   });
+}
+
+function hostRecord(hostId: string, instanceIds: readonly InstanceId[]): HostRecord {
+  const shape = { memoryMiB: 4096, cpuMilli: 2000 };
+  const { terms, instance } = joinToken("");
+  const said = { name: "ünï", zone: "rack", offered: shape, isolation: "'; --", version: "1" };
+  return { hostId, terms, keySha256: "k", joinedMs: 1, ...said, instanceIds, instance };
+}
+
+function joinToken(secretSha256Hex: string): JoinTokenRecord {
+  const terms = { provider: "static", zone: "rack", subPool: "variable", priceUsdPerHour: 0.25 } as const;
+  return {
+    secretSha256Hex,
+    expiresMs: 17,
+    terms: { ...terms, name: undefined, noticeMs: 120_000 },
+    instance: {
+      instanceId: "i-1" as InstanceId,
+      offerId: "static/rack/a/spare" as OfferId,
+      subPool: "variable",
+      shape: { memoryMiB: 1024, cpuMilli: 1000 },
+      token: "t",
+    },
+    usedBy: undefined,
+  };
 }
 
 export function functionRecord(accountId: AccountId, name: string, revisionId: string): FunctionRecord {

@@ -3,6 +3,7 @@ import type { AccountId, InvocationId } from "../../model/ids.ts";
 import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../../ports/capacity-change.ts";
 import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
 import type { FunctionRecord } from "../../ports/function-catalog.ts";
+import type { HostRecord, HostStore, JoinTokenRecord } from "../../ports/remote-host.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
 
 /** A store that forgets everything when the process ends. For tests, the simulator and trials. */
@@ -15,6 +16,7 @@ export function createMemoryStore(): Store {
   const meta = new Map<string, string>();
   return {
     events: createMemoryEventStore(),
+    hosts: createMemoryHostStore(),
     loadFunctions: async () => [...functions.values()].map((record) => structuredClone(record)),
     putFunction: async (record) => void functions.set(`${record.accountId}/${record.name}`, structuredClone(record)),
     deleteFunction: async (accountId, name) => void functions.delete(`${accountId}/${name}`),
@@ -35,8 +37,8 @@ export function createMemoryStore(): Store {
         .filter(([, { day }]) => day >= fromDay && day <= toDay)
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([, row]) => row),
-    putCosts: async (rows) => {
-      for (const row of rows) costs.set(keyOfCost(row), { ...row });
+    addCosts: async (rows) => {
+      for (const row of rows) costs.set(keyOfCost(row), sumOf(row, costs.get(keyOfCost(row))));
     },
     deleteCosts: async (beforeDay) => {
       for (const [key, { day }] of costs) if (day < beforeDay) costs.delete(key);
@@ -50,6 +52,32 @@ export function createMemoryStore(): Store {
 /** Sorts as the rows are promised to come. */
 function keyOfCost({ day, accountId = "" as AccountId, functionName = "", subPool }: CostRow): string {
   return [day, accountId, functionName, subPool].join("\0");
+}
+
+function createMemoryHostStore(): HostStore {
+  const hosts = new Map<string, HostRecord>();
+  const tokens = new Map<string, JoinTokenRecord>();
+  return {
+    loadHosts: async () => structuredClone([...hosts.values()]),
+    putHost: async (host) => void hosts.set(host.hostId, structuredClone(host)),
+    deleteHost: async (hostId) => void hosts.delete(hostId),
+    loadJoinTokens: async () => structuredClone([...tokens.values()]),
+    putJoinToken: async (token) => void tokens.set(token.secretSha256Hex, structuredClone(token)),
+    deleteJoinToken: async (secretSha256Hex) => void tokens.delete(secretSha256Hex),
+  };
+}
+
+function sumOf(row: CostRow, before: CostRow | undefined): CostRow {
+  if (before === undefined) return { ...row };
+  return {
+    ...row,
+    invocations: before.invocations + row.invocations,
+    busyMs: before.busyMs + row.busyMs,
+    runUsd: before.runUsd + row.runUsd,
+    heldMs: before.heldMs + row.heldMs,
+    heldUsd: before.heldUsd + row.heldUsd,
+    fixedUsd: before.fixedUsd + row.fixedUsd,
+  };
 }
 
 function createMemoryEventStore(): EventStore {

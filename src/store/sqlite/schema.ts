@@ -62,6 +62,10 @@ const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID, STRICT;
   `,
   "ALTER TABLE event ADD COLUMN deadline_ms INTEGER",
+  `
+  CREATE TABLE host (host_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT;
+  CREATE TABLE join_token (secret_sha256 TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT;
+  `,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

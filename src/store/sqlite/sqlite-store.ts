@@ -8,8 +8,9 @@ import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../../ports/capacity
 import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
 import type { FunctionRecord } from "../../ports/function-catalog.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
+import { hostStoreOf } from "./host-store.ts";
 import { SqliteWorker } from "./sqlite-worker.ts";
-import type { Row, StatementParameter } from "./statement.ts";
+import type { Row } from "./statement.ts";
 
 /** Name of the database in the data directory. */
 export const DATABASE_FILE = "hearth.db";
@@ -31,6 +32,7 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
   const worker = await SqliteWorker.open(databasePath, onLost);
   return {
     events: eventStoreOf(worker),
+    hosts: hostStoreOf(worker),
     loadFunctions: async () =>
       (await worker.run("loadFunctions")).map((row) => JSON.parse(row["record"] as string) as FunctionRecord),
     putFunction: async (record) => {
@@ -60,8 +62,8 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
       ]);
     },
     loadCosts: async (fromDay, toDay) => (await worker.run("loadCosts", fromDay, toDay)).map(costRowOf),
-    putCosts: async (rows) => {
-      await Promise.all(rows.map((row) => worker.run("putCost", ...parametersOfCost(row))));
+    addCosts: async (rows) => {
+      if (rows.length > 0) await worker.run("addCosts", JSON.stringify(rows.map(columnsOfCost)));
     },
     deleteCosts: async (beforeDay) => {
       await worker.run("deleteCosts", beforeDay);
@@ -135,7 +137,7 @@ function costRowOf(row: Row): CostRow {
   };
 }
 
-function parametersOfCost(row: CostRow): StatementParameter[] {
+function columnsOfCost(row: CostRow): (string | number)[] {
   const { day, accountId = "", functionName = "", subPool } = row;
   const { invocations, busyMs, runUsd, heldMs, heldUsd, fixedUsd } = row;
   return [day, accountId, functionName, subPool, invocations, busyMs, runUsd, heldMs, heldUsd, fixedUsd];

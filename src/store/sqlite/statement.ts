@@ -25,8 +25,13 @@ export const STATEMENTS = {
   loadCosts: `SELECT day, account_id AS accountId, function_name AS functionName, sub_pool AS subPool, invocations,
     busy_ms AS busyMs, run_usd AS runUsd, held_ms AS heldMs, held_usd AS heldUsd, fixed_usd AS fixedUsd
     FROM cost WHERE day BETWEEN ? AND ? ORDER BY day, account_id, function_name, sub_pool`,
-  putCost: `INSERT OR REPLACE INTO cost (day, account_id, function_name, sub_pool, invocations, busy_ms, run_usd,
-    held_ms, held_usd, fixed_usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  addCosts: `INSERT INTO cost (day, account_id, function_name, sub_pool, invocations, busy_ms, run_usd, held_ms,
+    held_usd, fixed_usd)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9 FROM json_each(?) WHERE true
+    ON CONFLICT DO UPDATE SET invocations = invocations + excluded.invocations, busy_ms = busy_ms + excluded.busy_ms,
+    run_usd = run_usd + excluded.run_usd, held_ms = held_ms + excluded.held_ms,
+    held_usd = held_usd + excluded.held_usd, fixed_usd = fixed_usd + excluded.fixed_usd`,
   deleteCosts: "DELETE FROM cost WHERE day < ?",
   appendEvent: `INSERT OR IGNORE INTO event (id, account_id, function_name, qualifier, payload, invoked_arn,
     client_context, trace_id, accepted_ms, attempts, function_failures, next_attempt_ms, deadline_ms)
@@ -38,6 +43,12 @@ export const STATEMENTS = {
   beginAttempt: "UPDATE event SET attempts = ? WHERE id = ?",
   rescheduleEvent: "UPDATE event SET attempts = ?, function_failures = ?, next_attempt_ms = ? WHERE id = ?",
   finishEvent: "DELETE FROM event WHERE id = ?",
+  loadHosts: "SELECT record FROM host ORDER BY host_id",
+  putHost: "INSERT OR REPLACE INTO host (host_id, record) VALUES (?, ?)",
+  deleteHost: "DELETE FROM host WHERE host_id = ?",
+  loadJoinTokens: "SELECT record FROM join_token ORDER BY secret_sha256",
+  putJoinToken: "INSERT OR REPLACE INTO join_token (secret_sha256, record) VALUES (?, ?)",
+  deleteJoinToken: "DELETE FROM join_token WHERE secret_sha256 = ?",
 } as const;
 
 export type StatementName = keyof typeof STATEMENTS;

@@ -1,0 +1,76 @@
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { HearthError } from "../../model/error-code.ts";
+import type { InstanceId } from "../../model/ids.ts";
+import type { HostInstance, HostStore, HostTerms, JoinTokenRecord } from "../../ports/remote-host.ts";
+
+/** Tokens that have not expired yet, the used ones included. */
+const TOKENS_MAX = 10_000;
+const SECRET_BYTES = 32;
+
+/** The join tokens that are good, by the hash of their secrets. */
+export class JoinTokens {
+  readonly #store: HostStore;
+  readonly #tokens: Map<string, JoinTokenRecord>;
+
+  private constructor(store: HostStore, tokens: readonly JoinTokenRecord[]) {
+    this.#store = store;
+    this.#tokens = new Map(tokens.map((token) => [token.secretSha256Hex, token]));
+  }
+
+  static async load(store: HostStore): Promise<JoinTokens> {
+    return new JoinTokens(store, await store.loadJoinTokens());
+  }
+
+  /** @returns the secret, which nobody else knows. @throws HearthError STORE_FAILED, also when there are too many tokens. */
+  async make(terms: HostTerms, instance: HostInstance | undefined, expiresMs: number, nowMs: number): Promise<string> {
+    await this.#sweep(nowMs);
+    if (this.#tokens.size >= TOKENS_MAX) throw new HearthError("STORE_FAILED", `${TOKENS_MAX} join tokens are good`);
+    const secret = randomBytes(SECRET_BYTES).toString("base64url");
+    const token = { secretSha256Hex: hashOf(secret), expiresMs, terms, instance, usedBy: undefined };
+    await this.#store.putJoinToken(token);
+    this.#tokens.set(token.secretSha256Hex, token);
+    return secret;
+  }
+
+  /**
+   * Uses a token for the machine with this key. The same machine may use it again until it expires: the answer may not have
+   * reached it.
+   * @throws HearthError JOIN_REFUSED saying which of the three it is; STORE_FAILED.
+   */
+  async use(secret: string, keySha256: string, nowMs: number): Promise<JoinTokenRecord & { readonly hostId: string }> {
+    const token = this.#tokens.get(hashOf(secret));
+    if (token === undefined) throw new HearthError("JOIN_REFUSED", "this one is unknown");
+    if (token.expiresMs <= nowMs) throw new HearthError("JOIN_REFUSED", "this one has expired");
+    if (token.usedBy !== undefined && token.usedBy.keySha256 !== keySha256)
+      throw new HearthError("JOIN_REFUSED", "this one was used by another machine");
+    const usedBy = token.usedBy ?? { hostId: `h-${randomUUID()}`, keySha256 };
+    // Taken before the disk is asked: two machines that come at once cannot both have it.
+    this.#tokens.set(token.secretSha256Hex, { ...token, usedBy });
+    if (token.usedBy === undefined) await this.#store.putJoinToken({ ...token, usedBy });
+    return { ...token, hostId: usedBy.hostId };
+  }
+
+  /** Voids every token that was made for the instance. */
+  async revoke(instanceId: InstanceId): Promise<void> {
+    await this.#remove(({ instance }) => instance?.instanceId === instanceId);
+  }
+
+  /** Voids every token that the host used: it must not come back by one. */
+  async revokeUsedBy(hostId: string): Promise<void> {
+    await this.#remove(({ usedBy }) => usedBy?.hostId === hostId);
+  }
+
+  #sweep(nowMs: number): Promise<void> {
+    return this.#remove(({ expiresMs }) => expiresMs <= nowMs);
+  }
+
+  async #remove(isVoid: (token: JoinTokenRecord) => boolean): Promise<void> {
+    const found = [...this.#tokens.values()].filter(isVoid);
+    for (const { secretSha256Hex } of found) this.#tokens.delete(secretSha256Hex);
+    await Promise.all(found.map(({ secretSha256Hex }) => this.#store.deleteJoinToken(secretSha256Hex)));
+  }
+}
+
+function hashOf(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
+}
