@@ -96,6 +96,11 @@ export class AgentEndpoint {
     this.#silenceCheck = setInterval(() => this.#cutSilent(), Math.ceil(silenceMsMax / 4));
   }
 
+  /** Takes the connection of an agent that dialled another listener; its `hello` is unread. */
+  accept(socket: Socket): void {
+    this.#accept(socket);
+  }
+
   /** @returns false when no agent of that instance is joined. */
   send(instanceId: InstanceId, message: ServerMessage, payload?: Buffer): boolean {
     const connection = this.#connections.get(instanceId);

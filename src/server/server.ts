@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Socket } from "node:net";
 import type { ControlPlane } from "../control/control-plane.ts";
 import { type ErrorCode, HearthError } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
@@ -104,6 +105,11 @@ export class Server {
     });
     this.feed({ kind: "OffersChanged", offers: provider.offers() });
     await this.#endpoint.listen();
+  }
+
+  /** The connection of an agent on another host, as the remote endpoint hands it over. */
+  acceptAgent(socket: Socket): void {
+    this.#endpoint.accept(socket);
   }
 
   /** Begins to keep the pools at their targets. Call it when instances of an earlier server had time to join. */
