@@ -123,6 +123,32 @@ export function describeStore(
       expect(await store.loadCosts("2000-01-01", "2100-01-01")).toEqual([row("2026-11-22")]);
     });
 
+    test("hosts and join tokens are inserted, replaced and removed", async () => {
+      const first = hostRecord("h-1", []);
+      const second = { ...hostRecord("h-2", ["i-9" as InstanceId]), instance: undefined };
+      await store.hosts.putHost(first);
+      await store.hosts.putHost(second);
+      await store.hosts.putHost({ ...first, instanceIds: ["i-1" as InstanceId] });
+      await store.hosts.putHost(hostRecord("h-3", []));
+      await store.hosts.deleteHost("h-3");
+      await store.hosts.deleteHost("never was");
+      const used = { ...joinToken("aa"), usedBy: { hostId: "h-1", keySha256: "k" } };
+      const unused = { ...joinToken("bb"), instance: undefined };
+      await store.hosts.putJoinToken(joinToken("aa"));
+      await store.hosts.putJoinToken(unused);
+      await store.hosts.putJoinToken(used);
+      await store.hosts.putJoinToken(joinToken("cc"));
+      await store.hosts.deleteJoinToken("cc");
+      await store.hosts.deleteJoinToken("never was");
+      await afterRestart();
+      const hosts = await store.hosts.loadHosts();
+      expect(hosts).toHaveLength(2);
+      expect(hosts).toEqual(expect.arrayContaining([{ ...first, instanceIds: ["i-1"] }, second]));
+      const tokens = await store.hosts.loadJoinTokens();
+      expect(tokens).toHaveLength(2);
+      expect(tokens).toEqual(expect.arrayContaining([used, unused]));
+    });
+
     test("an event comes back byte for byte until it is finished", async () => {
       const payload = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
       const text = fc.option(fc.string(), { nil: undefined });
