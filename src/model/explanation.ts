@@ -1,5 +1,5 @@
 import type { Placement, WaitCause } from "./capacity.ts";
-import type { RejectCode } from "./error-code.ts";
+import type { ErrorCode } from "./error-code.ts";
 import type { AccountId, ContainerId, InstanceId, InvocationId } from "./ids.ts";
 import type { InvocationMode, Lease, Outcome } from "./invocation.ts";
 
@@ -11,7 +11,7 @@ export type Explanation = {
   /** `$LATEST` or a number as text. */
   readonly version: string;
   readonly mode: InvocationMode;
-  /** Oldest first; of very many the first and the latest. Never empty, unless it waits for its first place. */
+  /** Oldest first; of very many the first and the latest. Empty while it waits for its first place. */
   readonly attempts: readonly AttemptExplanation[];
   /** Present while it waits for capacity. */
   readonly waiting?: { readonly sinceMs: number; readonly place: number; readonly waitsFor: readonly WaitCause[] };
@@ -26,10 +26,10 @@ export type AttemptExplanation =
       readonly instanceId: InstanceId;
       readonly containerId: ContainerId;
       readonly placement: Placement;
-      /** Absent while it runs. `refused`: it was cut off, see the code. */
+      /** Absent while it runs. */
       readonly end?: AttemptEnd;
     }
-  | { readonly kind: "refused"; readonly atMs: number; readonly code: RejectCode; readonly says: string };
+  | { readonly kind: "refused"; readonly atMs: number; readonly code: ErrorCode; readonly says: string };
 
 /** How an execution ended. */
 export type AttemptEnd =
@@ -42,4 +42,4 @@ export type AttemptEnd =
       /** The same share on fixed capacity; undefined: no fixed price is known. */
       readonly fixedUsd: number | undefined;
     }
-  | { readonly kind: "cutOff"; readonly atMs: number; readonly code: RejectCode; readonly says: string };
+  | { readonly kind: "cutOff"; readonly atMs: number; readonly code: ErrorCode; readonly says: string };
