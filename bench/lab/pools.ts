@@ -1,0 +1,48 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { describeTarget, type Target, writeResult } from "../report.ts";
+import { printTable } from "../table.ts";
+import type { Lab, LabSection } from "./lab.ts";
+import { poolSizeLab } from "./pool-size/lab.ts";
+
+/**
+ * `npm run lab:pools [-- --data DIR] [--section keepalive|pool|spot]`: replays recorded traces against the policies that
+ * production runs and against those of others. The result names the sections that were run: a part replaces the whole.
+ */
+const LABS: readonly Lab[] = [poolSizeLab];
+const DATA_DIR = resolve(import.meta.dirname, "../../../shared/data");
+
+const { values } = parseArgs({ options: { data: { type: "string" }, section: { type: "string" } } });
+const dataDir = resolve(values.data ?? DATA_DIR);
+const chosen = LABS.filter(({ name }) => values.section === undefined || values.section === name);
+if (chosen.length === 0) {
+  console.error(`error: no section ${values.section}; there are ${LABS.map(({ name }) => name).join(", ")}`);
+  process.exit(2);
+}
+if (!existsSync(resolve(dataDir, "pool"))) {
+  console.log(`skipped: there is no folder pool in ${dataDir}; give one with --data DIR`);
+  process.exit(0);
+}
+
+const figures: Record<string, unknown> = { sections: chosen.map(({ name }) => name) };
+const targets: Target[] = [];
+for (const lab of chosen) {
+  console.log(`\n── ${lab.name} ${"─".repeat(100 - lab.name.length)}`);
+  const beganMs = performance.now();
+  const section = await lab.run(dataDir);
+  show(section);
+  console.log(`${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
+  figures[lab.name] = { ...section.figures, tables: section.tables, skipped: section.skipped };
+  targets.push(...section.targets);
+}
+const result = writeResult("lab-pools", { figures, targets });
+for (const target of result.targets) console.log(describeTarget(target));
+
+function show({ tables, skipped }: LabSection): void {
+  for (const { title, headings, rows } of tables) {
+    console.log(`\n${title}`);
+    printTable(headings, rows);
+  }
+  for (const sentence of skipped) console.log(`skipped: ${sentence}`);
+}
