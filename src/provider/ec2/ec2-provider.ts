@@ -9,7 +9,7 @@ import type { RemoteHosts } from "../remote/remote-hosts.ts";
 import { type CapacityPool, offerOf, readCapacityPools } from "./capacity-pool.ts";
 import { dataIdIn } from "./data-tag.ts";
 import { type Ec2Client, openEc2Client } from "./ec2-client.ts";
-import { describe } from "./ec2-error.ts";
+import { describe, launchFaultOf } from "./ec2-error.ts";
 import type { Ec2Settings } from "./ec2-settings.ts";
 import { type Image, readImage } from "./image.ts";
 import { endMachines, launchMachine } from "./machine-launch.ts";
@@ -45,7 +45,9 @@ export async function createEc2Provider(options: Ec2Options): Promise<CapacityPr
   } catch (error) {
     client.close();
     if (error instanceof HearthError) throw error;
-    throw new HearthError("PROVIDER_UNAVAILABLE", `EC2: ${describe(error)}`, { cause: error });
+    throw new HearthError("PROVIDER_UNAVAILABLE", `EC2: ${describe(error)}; ${launchFaultOf(error).remedy}`, {
+      cause: error,
+    });
   }
 }
 
