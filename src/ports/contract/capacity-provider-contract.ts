@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, type TestOptions, test } from "vitest";
 import type { Offer } from "../../model/capacity.ts";
-import type { InstanceId, OfferId } from "../../model/ids.ts";
+import type { InstanceId } from "../../model/ids.ts";
 import type { InstanceReport, Shape } from "../../model/instance.ts";
 import type { CapacityListener, CapacityProvider, LaunchOrder } from "../capacity-provider.ts";
 
@@ -190,12 +190,6 @@ export function describeCapacityProvider(name: string, contract: ProviderContrac
         await expectNothingOf(ordered.instanceId);
       }
       expect(await provider.list()).toEqual([]);
-    });
-
-    test("an offer that is not there is refused", async () => {
-      const ordered = { ...(await order()), offerId: "nobody/nowhere/nothing/never" as OfferId };
-      await expect(provider.launch(ordered)).rejects.toMatchObject({ code: REFUSED });
-      await expectNothingOf(ordered.instanceId);
     });
 
     test("nothing is left of it after its end", async () => {

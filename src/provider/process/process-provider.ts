@@ -13,6 +13,7 @@ import type { InstanceId, OfferId } from "../../model/ids.ts";
 import type { RuntimeName } from "../../model/runtime.ts";
 import type { CapacityListener, CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
 import type { AgentConfig } from "../../protocol/agent-config.ts";
+import { checkRoom } from "../slice-room.ts";
 import { usualSlice } from "../usual-slice.ts";
 import { InstanceRecords } from "./instance-record.ts";
 
@@ -54,8 +55,20 @@ export function createProcessProvider(options: ProcessProviderOptions): Capacity
     noticeMs: Number.POSITIVE_INFINITY,
   };
   let listener: CapacityListener | undefined;
+  const launches = new Map<InstanceId, Promise<void>>();
+
+  async function start(order: LaunchOrder): Promise<void> {
+    const workDir = records.workDirOf(order.instanceId);
+    mkdirSync(workDir, { recursive: true });
+    const onExit = (reason: string) => listener?.onExit(order.instanceId, reason);
+    const agent = await startAgent(options, order, workDir, onExit);
+    const identity = identifyProcess(agent.pid as number);
+    if (identity !== undefined) records.write(order.instanceId, identity);
+  }
 
   async function terminate(instanceId: InstanceId): Promise<void> {
+    // What a launch has yet to record would be left behind.
+    await launches.get(instanceId)?.catch(() => {});
     const agent = records.agentOf(instanceId);
     // The agent first, so that it starts nothing any more.
     if (agent !== undefined) await kill([agent]);
@@ -82,16 +95,19 @@ export function createProcessProvider(options: ProcessProviderOptions): Capacity
     },
 
     async launch(order) {
-      const workDir = records.workDirOf(order.instanceId);
+      const { instanceId } = order;
+      if (launches.has(instanceId) || records.list().includes(instanceId))
+        throw new HearthError("LAUNCH_FAILED", `instance ${instanceId} exists`);
+      checkRoom(order.shape, [], capacity);
+      const launch = start(order);
+      launches.set(instanceId, launch);
       try {
-        mkdirSync(workDir, { recursive: true });
-        const onExit = (reason: string) => listener?.onExit(order.instanceId, reason);
-        const agent = await startAgent(options, order, workDir, onExit);
-        const identity = identifyProcess(agent.pid as number);
-        if (identity !== undefined) records.write(order.instanceId, identity);
+        await launch;
       } catch (cause) {
-        records.remove(order.instanceId);
+        records.remove(instanceId);
         throw new HearthError("LAUNCH_FAILED", (cause as Error).message, { cause });
+      } finally {
+        launches.delete(instanceId);
       }
     },
 

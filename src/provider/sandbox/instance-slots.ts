@@ -1,6 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UIDS_PER_CONTAINER } from "../../host/oci/oci-config.ts";
+import type { InstanceId } from "../../model/ids.ts";
+import type { Shape } from "../../model/instance.ts";
 import { CONTAINERS_PER_INSTANCE_MAX } from "../../protocol/agent-config.ts";
 import { SLOTS_MAX } from "./address-range.ts";
 
@@ -16,6 +18,18 @@ export function uidBaseOf(seed: number, slot: number): number {
   return UID_BASE + ((seed + slot) % SLOTS_MAX) * UIDS_PER_INSTANCE;
 }
 
+/** What is recorded of an instance. */
+export type SlotRecord = {
+  readonly slot: number;
+  /** As it was ordered: what is promised, whatever is used of it. */
+  readonly shape: Shape;
+  /** Milliseconds since the epoch. */
+  readonly launchedMs: number;
+};
+
+/** For records of a version that kept no shape: their instances end soon, as all of an earlier server do. */
+const UNKNOWN = { shape: { memoryMiB: 0, cpuMilli: 0 }, launchedMs: 0 };
+
 /**
  * Numbers of the instances that exist. From its number follow an instance's addresses and uids.
  * Each is recorded in the instance's folder before anything is made with it, so that a later
@@ -23,16 +37,16 @@ export function uidBaseOf(seed: number, slot: number): number {
  */
 export class InstanceSlots {
   readonly #directory: string;
-  readonly #slots = new Map<string, number>();
+  readonly #records = new Map<string, SlotRecord>();
 
   /** @param isAlive whether the instance still has a control group; records of others are removed. */
   constructor(directory: string, isAlive: (instanceId: string) => boolean) {
     this.#directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     for (const instanceId of readdirSync(directory)) {
-      const slot = isAlive(instanceId) ? readSlot(this.directoryOf(instanceId)) : undefined;
-      if (slot === undefined) this.give(instanceId);
-      else this.#slots.set(instanceId, slot);
+      const record = isAlive(instanceId) ? readRecord(this.directoryOf(instanceId)) : undefined;
+      if (record === undefined) this.give(instanceId);
+      else this.#records.set(instanceId, record);
     }
   }
 
@@ -42,33 +56,39 @@ export class InstanceSlots {
   }
 
   slotOf(instanceId: string): number | undefined {
-    return this.#slots.get(instanceId);
+    return this.#records.get(instanceId)?.slot;
+  }
+
+  /** Of those that exist, and those that are being made. */
+  entries(): readonly (SlotRecord & { readonly instanceId: InstanceId })[] {
+    return [...this.#records].map(([instanceId, record]) => ({ instanceId: instanceId as InstanceId, ...record }));
   }
 
   /** @throws Error when all are taken, or the instance has one. */
-  take(instanceId: string): number {
-    if (this.#slots.has(instanceId)) throw new Error(`instance ${instanceId} exists`);
-    const taken = new Set(this.#slots.values());
+  take(instanceId: string, shape: Shape): number {
+    if (this.#records.has(instanceId)) throw new Error(`instance ${instanceId} exists`);
+    const taken = new Set([...this.#records.values()].map((record) => record.slot));
     let slot = 0;
     while (taken.has(slot)) slot += 1;
     if (slot >= SLOTS_MAX) throw new Error(`a host holds at most ${SLOTS_MAX} instances`);
     mkdirSync(this.directoryOf(instanceId), { mode: 0o700 });
-    writeFileSync(recordIn(this.directoryOf(instanceId)), JSON.stringify({ slot }));
-    this.#slots.set(instanceId, slot);
+    const record = { slot, shape, launchedMs: Date.now() };
+    writeFileSync(recordIn(this.directoryOf(instanceId)), JSON.stringify(record));
+    this.#records.set(instanceId, record);
     return slot;
   }
 
   /** Removes the record and the folder. Idempotent. */
   give(instanceId: string): void {
     rmSync(this.directoryOf(instanceId), { recursive: true, force: true });
-    this.#slots.delete(instanceId);
+    this.#records.delete(instanceId);
   }
 }
 
-function readSlot(directory: string): number | undefined {
+function readRecord(directory: string): SlotRecord | undefined {
   try {
-    const record: { slot?: unknown } = JSON.parse(readFileSync(recordIn(directory), "utf8"));
-    return typeof record.slot === "number" ? record.slot : undefined;
+    const record: Partial<SlotRecord> = JSON.parse(readFileSync(recordIn(directory), "utf8"));
+    return typeof record.slot === "number" ? { ...UNKNOWN, ...record, slot: record.slot } : undefined;
   } catch {
     return undefined; // Cut off by a crash, before anything was made with the number.
   }

@@ -1,3 +1,4 @@
+import type { Shape } from "../../model/instance.ts";
 import type { RuntimeName } from "../../model/runtime.ts";
 import type { Log } from "../../ports/log.ts";
 
@@ -17,4 +18,10 @@ export type SandboxOptions = {
   readonly log: Pick<Log, "info" | "warn">;
   /** Names of OCI runtimes, the preferred first. */
   readonly ociRuntimes?: readonly string[];
+  /** What all instances together may take, at any moment; by default four fifths of what the host has to spare at the start. */
+  readonly capacity?: () => Shape;
+  /** Memory that is promised for each MiB there is. Above 1 the host may run out of it; 1 by default. */
+  readonly overcommit?: number;
+  /** Share of contended processors that all instances together have, see `CgroupLimits`; by default as anybody else. */
+  readonly cpuWeight?: number;
 };

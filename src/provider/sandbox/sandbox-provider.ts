@@ -2,7 +2,7 @@ import { existsSync, rmdirSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Cgroup } from "../../host/cgroup.ts";
+import type { Cgroup, CgroupTotals } from "../../host/cgroup.ts";
 import { type CgroupHost, detectCgroups } from "../../host/cgroup-host.ts";
 import { availableCpuMilli, availableMemoryMiB } from "../../host/host-resources.ts";
 import type { Offer } from "../../model/capacity.ts";
@@ -11,11 +11,12 @@ import type { InstanceId, OfferId } from "../../model/ids.ts";
 import type { Shape } from "../../model/instance.ts";
 import type { CapacityListener, CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
 import { type AgentConfig, CONTAINERS_PER_INSTANCE_MAX } from "../../protocol/agent-config.ts";
+import { checkRoom } from "../slice-room.ts";
 import { usualSlice } from "../usual-slice.ts";
 import { dataIdOf, mountDirOf, seedOf } from "./data-id.ts";
 import { detectSandbox, type SandboxFinding } from "./detect-sandbox.ts";
 import { startInstance } from "./instance-process.ts";
-import { InstanceSlots, uidBaseOf } from "./instance-slots.ts";
+import { InstanceSlots, type SlotRecord, uidBaseOf } from "./instance-slots.ts";
 import { missingNetworkPrograms, SandboxNetwork } from "./sandbox-network.ts";
 import type { SandboxOptions } from "./sandbox-options.ts";
 
@@ -35,12 +36,25 @@ const TERMINATE_TIMEOUT_MS = 15_000;
 const TERMINATE_POLL_MS = 5;
 const MEBIBYTE = 1024 * 1024;
 
+/** Instances on this host, and how much of it they take. */
+export type Sandbox = CapacityProvider & {
+  /** Those that exist or are being made, with the memory that they use (file cache apart). */
+  instances(): readonly (Pick<SlotRecord, "shape" | "launchedMs"> & {
+    readonly instanceId: InstanceId;
+    readonly usedMiB: number;
+  })[];
+  /** Of all of them together. */
+  totals(): CgroupTotals;
+  /** Memory that is free on the host now and promised to instances, or kept for those to come. */
+  owedMiB(): number;
+};
+
 /**
  * Instances on this Linux host, see the README beside this file.
  *
  * @throws HearthError PROVIDER_UNAVAILABLE with what is missing.
  */
-export async function createSandboxProvider(options: SandboxOptions): Promise<CapacityProvider> {
+export async function createSandboxProvider(options: SandboxOptions): Promise<Sandbox> {
   const detection = await detectSandbox(options);
   const cgroups = detectCgroups();
   if (!detection.works) throw new HearthError("PROVIDER_UNAVAILABLE", detection.reason);
@@ -76,13 +90,15 @@ type Parts = Omit<SandboxOptions, "network"> & {
   readonly network: SandboxNetwork | undefined;
 };
 
-class SandboxProvider implements CapacityProvider {
+class SandboxProvider implements Sandbox {
   readonly kind = "sandbox";
   readonly isolation: string;
   readonly #offer: Offer;
   readonly #parts: Parts;
   #listener: CapacityListener | undefined;
   readonly #slots: InstanceSlots;
+  readonly #capacity: () => Shape;
+  readonly #launches = new Map<InstanceId, Promise<void>>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -90,7 +106,9 @@ class SandboxProvider implements CapacityProvider {
     this.#slots = new InstanceSlots(join(parts.stateDir, "instances"), (instanceId) =>
       this.#group.children().includes(instanceId),
     );
-    this.#offer = offerOf(capacityOf(this.#group));
+    const atStart = capacityOf(this.#group);
+    this.#capacity = parts.capacity ?? (() => atStart);
+    this.#offer = offerOf(this.#promised());
   }
 
   offers(): readonly Offer[] {
@@ -102,28 +120,43 @@ class SandboxProvider implements CapacityProvider {
   }
 
   async launch(order: LaunchOrder): Promise<void> {
-    const slot = this.#takeSlot(order.instanceId);
+    const slot = this.#takeSlot(order);
+    const launch = this.#start(order, slot);
+    this.#launches.set(order.instanceId, launch);
     try {
-      const agentGroup = this.#makeGroups(order);
-      await startInstance({
-        nodePath: this.#parts.nodePath,
-        agentBundlePath: this.#parts.agentBundlePath,
-        config: this.#configOf(order, slot),
-        logPath: join(this.#slots.directoryOf(order.instanceId), "agent.log"),
-        prepare: async (pid) => {
-          agentGroup.addProcess(pid);
-          await this.#parts.network?.connect(slot, pid);
-        },
-        onExit: (reason) => this.#listener?.onExit(order.instanceId, reason),
-      });
+      await launch;
       this.#parts.log.info({ instanceId: order.instanceId, slot, shape: order.shape }, "sandbox started");
     } catch (error) {
-      await this.terminate(order.instanceId);
+      await this.#end(order.instanceId);
       throw new HearthError("LAUNCH_FAILED", (error as Error).message, { cause: error });
+    } finally {
+      this.#launches.delete(order.instanceId);
     }
   }
 
   async terminate(instanceId: InstanceId): Promise<void> {
+    this.#groupOf(instanceId).killAll();
+    // What a launch has yet to make would be left behind.
+    await this.#launches.get(instanceId)?.catch(() => {});
+    await this.#end(instanceId);
+  }
+
+  async #start(order: LaunchOrder, slot: number): Promise<void> {
+    const agentGroup = this.#makeGroups(order);
+    await startInstance({
+      nodePath: this.#parts.nodePath,
+      agentBundlePath: this.#parts.agentBundlePath,
+      config: this.#configOf(order, slot),
+      logPath: join(this.#slots.directoryOf(order.instanceId), "agent.log"),
+      prepare: async (pid) => {
+        agentGroup.addProcess(pid);
+        await this.#parts.network?.connect(slot, pid);
+      },
+      onExit: (reason) => this.#listener?.onExit(order.instanceId, reason),
+    });
+  }
+
+  async #end(instanceId: InstanceId): Promise<void> {
     const group = this.#groupOf(instanceId);
     const deadlineMs = performance.now() + TERMINATE_TIMEOUT_MS;
     group.killAll();
@@ -135,6 +168,21 @@ class SandboxProvider implements CapacityProvider {
     const slot = this.#slots.slotOf(instanceId);
     if (slot !== undefined) await this.#parts.network?.disconnect(slot);
     this.#slots.give(instanceId);
+  }
+
+  instances() {
+    return this.#slots.entries().map(({ instanceId, shape, launchedMs }) => {
+      const usedMiB = this.#groupOf(instanceId).totals().memoryBytes / MEBIBYTE;
+      return { instanceId, shape, launchedMs, usedMiB };
+    });
+  }
+
+  totals(): CgroupTotals {
+    return this.#group.totals();
+  }
+
+  owedMiB(): number {
+    return Math.max(0, this.#promised().memoryMiB - this.totals().memoryBytes / MEBIBYTE);
   }
 
   async list(): Promise<readonly InstanceId[]> {
@@ -149,12 +197,19 @@ class SandboxProvider implements CapacityProvider {
   }
 
   /** Before all else: an instance that exists under this name must not suffer from the attempt. */
-  #takeSlot(instanceId: InstanceId): number {
+  #takeSlot({ instanceId, shape }: LaunchOrder): number {
+    const held = this.#slots.entries().map((other) => other.shape);
+    if (this.#slots.slotOf(instanceId) === undefined) checkRoom(shape, held, this.#promised());
     try {
-      return this.#slots.take(instanceId);
+      return this.#slots.take(instanceId, shape);
     } catch (error) {
       throw new HearthError("LAUNCH_FAILED", (error as Error).message, { cause: error });
     }
+  }
+
+  #promised(): Shape {
+    const { memoryMiB, cpuMilli } = this.#capacity();
+    return { memoryMiB: Math.floor(memoryMiB * (this.#parts.overcommit ?? 1)), cpuMilli };
   }
 
   /**
@@ -166,6 +221,8 @@ class SandboxProvider implements CapacityProvider {
   #makeGroups({ instanceId, shape }: LaunchOrder): Cgroup {
     const containers = this.#parts.cgroups.group(containersPath(this.#groupOf(instanceId)));
     containers.create();
+    const { cpuWeight } = this.#parts;
+    if (cpuWeight !== undefined) this.#group.setLimits({ cpuWeight });
     containers.setLimits({ ...shape, pidsMax: CONTAINERS_PIDS_MAX });
     const agent = this.#parts.cgroups.group(join(this.#groupOf(instanceId).path, "agent"));
     agent.create();
