@@ -13,15 +13,23 @@ export type Bundles = {
   readonly runtimesDir: string;
 };
 
+export type HostBundles = Bundles & {
+  /** The host agent in one file, for machines without an installation of Hearth; the folder is all it needs beside Node. */
+  readonly hostAgentBundlePath: string;
+};
+
 const SOURCE_DIR = fileURLToPath(new URL("..", import.meta.url));
 const AGENT_FILE = "agent.mjs";
 const NODE_RUNTIME_FILE = "node-runtime.cjs";
 const CUSTOM_RUNTIME_FILE = "custom-runtime.sh";
 const FILES = [AGENT_FILE, NODE_RUNTIME_FILE, CUSTOM_RUNTIME_FILE];
+const HOST_AGENT_FILE = "host-agent.mjs";
+/** Packages of the older kind ask for `require` while they run. */
+const REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
 const HASH_DIGITS = 16;
 const PREFIX = "bundle-";
 /** Bundles that stay when a new one is made: instances of an earlier server may still start runtimes from theirs. */
-const BUNDLES_KEPT = 2;
+const BUNDLES_KEPT = 3;
 
 /**
  * Bundles the agent and the runtimes into one folder below `imagesDir`, named for its content: the
@@ -30,7 +38,23 @@ const BUNDLES_KEPT = 2;
  *
  * @throws Error when a source does not build or the folder cannot be written.
  */
-export async function buildBundles(imagesDir: string): Promise<Bundles> {
+export function buildBundles(imagesDir: string): Promise<Bundles> {
+  return buildInto(imagesDir, FILES, async () => {});
+}
+
+/** The same with the host agent beside them, for machines that are made by a server. @param version of this Hearth. */
+export async function buildHostBundles(imagesDir: string, version: string): Promise<HostBundles> {
+  const bundles = await buildInto(imagesDir, [...FILES, HOST_AGENT_FILE], (draft) =>
+    bundleHostAgent(join(draft, HOST_AGENT_FILE), version),
+  );
+  return { ...bundles, hostAgentBundlePath: join(bundles.runtimesDir, HOST_AGENT_FILE) };
+}
+
+async function buildInto(
+  imagesDir: string,
+  files: readonly string[],
+  bundleMore: (draft: string) => Promise<void>,
+): Promise<Bundles> {
   const draft = join(imagesDir, `draft-${randomUUID()}`);
   await mkdir(draft, { recursive: true });
   try {
@@ -38,9 +62,10 @@ export async function buildBundles(imagesDir: string): Promise<Bundles> {
       bundleAgent(join(draft, AGENT_FILE)),
       bundleNodeRuntime(join(draft, NODE_RUNTIME_FILE)),
       copyFile(join(SOURCE_DIR, "runtimes/custom", CUSTOM_RUNTIME_FILE), join(draft, CUSTOM_RUNTIME_FILE)),
+      bundleMore(draft),
     ]);
-    const directory = join(imagesDir, `${PREFIX}${await hashOf(draft)}`);
-    if (!(await exists(directory))) await publish(draft, directory);
+    const directory = join(imagesDir, `${PREFIX}${await hashOf(draft, files)}`);
+    if (!(await exists(directory))) await publish(draft, directory, files);
     // The newest is the one that was used last.
     await utimes(directory, new Date(), new Date());
     await removeOld(imagesDir);
@@ -63,19 +88,34 @@ async function bundleAgent(outfile: string): Promise<void> {
   });
 }
 
-async function hashOf(directory: string): Promise<string> {
+async function bundleHostAgent(outfile: string, version: string): Promise<void> {
+  await build({
+    entryPoints: [join(SOURCE_DIR, "host-agent/main.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node26",
+    format: "esm",
+    banner: { js: REQUIRE },
+    define: { HEARTH_VERSION: JSON.stringify(version) },
+    legalComments: "none",
+    logLevel: "silent",
+  });
+}
+
+async function hashOf(directory: string, files: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
-  for (const name of FILES) {
+  for (const name of files) {
     const bytes = await readFile(join(directory, name));
     hash.update(`${name} ${bytes.length}\n`).update(bytes);
   }
   return hash.digest("hex").slice(0, HASH_DIGITS);
 }
 
-async function publish(draft: string, directory: string): Promise<void> {
+async function publish(draft: string, directory: string, files: readonly string[]): Promise<void> {
   // Containers run under other users, whatever the umask.
   await chmod(draft, 0o755);
-  for (const name of FILES) await chmod(join(draft, name), name === CUSTOM_RUNTIME_FILE ? 0o755 : 0o644);
+  for (const name of files) await chmod(join(draft, name), name === CUSTOM_RUNTIME_FILE ? 0o755 : 0o644);
   try {
     await rename(draft, directory);
   } catch (error) {

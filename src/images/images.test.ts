@@ -1,8 +1,9 @@
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { buildBundles } from "./bundle.ts";
+import { buildBundles, buildHostBundles } from "./bundle.ts";
 import { findNodeBinaries, NODE_RUNTIMES } from "./node-binaries.ts";
 
 let imagesDir: string;
@@ -25,11 +26,24 @@ test("the same sources give the same folder, made once, also by several at a tim
   expect(statSync(join(directory, "custom-runtime.sh")).mode & 0o777).toBe(0o755);
 });
 
-test("the two bundles used last stay", async () => {
+test("the host agent's bundle stands beside the others, and runs without this project", async () => {
+  const { hostAgentBundlePath, agentBundlePath } = await buildHostBundles(imagesDir, "1.2.3");
+  expect(dirname(hostAgentBundlePath)).toBe(dirname(agentBundlePath));
+  const { status, stderr } = spawnSync(process.execPath, [hostAgentBundlePath], {
+    cwd: "/",
+    encoding: "utf8",
+    env: {},
+  });
+  expect(stderr).toContain("HEARTH_HOST_CONFIG");
+  expect(status).toBe(2);
+}, 30_000);
+
+test("the three bundles used last stay", async () => {
   for (const [name, day] of [
     ["bundle-a", 1],
     ["bundle-b", 2],
     ["bundle-c", 3],
+    ["bundle-d", 4],
   ] as const) {
     mkdirSync(join(imagesDir, name));
     utimesSync(join(imagesDir, name), day, day);
@@ -39,7 +53,7 @@ test("the two bundles used last stay", async () => {
     readdirSync(imagesDir)
       .map((name) => join(imagesDir, name))
       .sort(),
-  ).toEqual([join(imagesDir, "bundle-c"), runtimesDir].sort());
+  ).toEqual([join(imagesDir, "bundle-c"), join(imagesDir, "bundle-d"), runtimesDir].sort());
 });
 
 test("a platform that npm has no binaries for lacks all runtimes", () => {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hostAgentConfigSchema } from "../../host-agent/host-agent-config.ts";
+import { hostAgentConfigSchema } from "../../protocol/host-agent-config.ts";
 import { type UserDataInput, userDataOf } from "./user-data.ts";
 
 const SHA256 = "0".repeat(64);

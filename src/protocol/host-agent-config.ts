@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { RUNTIMES } from "../model/runtime.ts";
-import { HOST_NAME } from "../protocol/host-protocol.ts";
-import { parseJoinToken } from "../protocol/join-token.ts";
+import { HOST_NAME } from "./host-protocol.ts";
+import { parseJoinToken } from "./join-token.ts";
 
 /** `HOST:PORT`, `[IPv6]:PORT`, or with `hearth://` before it. */
 const ADDRESS = /^(?:hearth:\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/;
