@@ -7,5 +7,9 @@ export type AdminRequest = {
   readonly res: ServerResponse;
   readonly params: Readonly<Record<string, string | undefined>>;
   readonly body: Buffer;
-  readonly principal: { readonly accountId: AccountId };
+  readonly principal: {
+    readonly accountId: AccountId;
+    /** undefined: nobody signed. */
+    readonly accessKeyId?: string | undefined;
+  };
 };

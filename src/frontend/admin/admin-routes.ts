@@ -1,15 +1,10 @@
-import { type AccountId, DEFAULT_ACCOUNT_ID } from "../../model/ids.ts";
+import type { AccountId } from "../../model/ids.ts";
 import type { AdminView, MetricsSource } from "../../ports/admin.ts";
 import type { LogStore } from "../../ports/log-store.ts";
 import type { AdminRequest } from "./admin-request.ts";
+import { type AddRoute, answering, forOperatorOnly } from "./admitted.ts";
 import { sendError, sendJson, sendText } from "./answer.ts";
 import { LogRoute } from "./log-route.ts";
-
-type AddRoute = (
-  method: "GET" | "POST",
-  path: string,
-  handler: (request: AdminRequest) => void | Promise<void>,
-) => void;
 
 /** An account's name: for people, not an id. */
 const ACCOUNT_NAME = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/;
@@ -28,11 +23,8 @@ export function addAdminRoutes(options: {
 }): () => void {
   const { addRoute, view, metrics } = options;
   const logRoute = new LogRoute(options.logs);
-  const forOperator = (
-    method: "GET" | "POST",
-    path: string,
-    handler: (request: AdminRequest) => void | Promise<void>,
-  ) => addRoute(method, path, (request) => forOperatorOnly(request, handler));
+  const forOperator: AddRoute = (method, path, handler) =>
+    addRoute(method, path, (request) => forOperatorOnly(request, handler));
 
   addRoute("GET", "/healthz", ({ res }) => sendText(res, 200, "text/plain; charset=utf-8", "ok\n"));
   forOperator("GET", "/metrics", async ({ res }) => sendText(res, 200, metrics.contentType, await metrics.scrape()));
@@ -70,26 +62,4 @@ async function createAccessKey(view: AdminView, { res, params }: AdminRequest): 
   const key = await view.createAccessKey(accountId as AccountId);
   if (key !== undefined) return sendJson(res, 201, key);
   sendError(res, 404, "ResourceNotFoundException", `There is no account ${accountId}.`);
-}
-
-/** Admits the operator only. */
-async function forOperatorOnly(
-  request: AdminRequest,
-  handler: (request: AdminRequest) => void | Promise<void>,
-): Promise<void> {
-  if (request.principal.accountId === DEFAULT_ACCOUNT_ID) return answering(request, handler);
-  sendError(request.res, 403, "AccessDeniedException", "Only the operator's account may use the admin API.");
-}
-
-/** A failure of the world becomes an answer: a request is never left hanging. */
-async function answering(
-  request: AdminRequest,
-  handler: (request: AdminRequest) => void | Promise<void>,
-): Promise<void> {
-  try {
-    await handler(request);
-  } catch (error) {
-    if (request.res.headersSent) request.res.destroy();
-    else sendError(request.res, 500, "ServiceException", (error as Error).message);
-  }
 }

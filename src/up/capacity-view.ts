@@ -1,0 +1,67 @@
+import type { Ledger } from "../control/ledger/ledger.ts";
+import type { Explanation } from "../model/explanation.ts";
+import type { AccountId, InvocationId } from "../model/ids.ts";
+import type { WaitEntry } from "../model/snapshot.ts";
+import type { CapacityView } from "../ports/capacity-view.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Store } from "../ports/store.ts";
+import type { AccountCapacities } from "../server/account-capacities.ts";
+import type { CostWriter } from "../server/cost-writer.ts";
+import type { Explanations } from "../server/explanations.ts";
+
+type Parts = {
+  readonly capacities: AccountCapacities;
+  readonly explanations: Explanations;
+  readonly ledger: Ledger;
+  readonly costWriter: CostWriter;
+  readonly store: Pick<Store, "loadCosts">;
+  readonly clock: Clock;
+  hasAccount(accountId: AccountId): Promise<boolean>;
+  /** In the order in which they are tried; the core's. */
+  waits(): readonly WaitEntry[];
+};
+
+/** What the admin API shows of capacity, out of the server's parts. */
+export function createCapacityView(parts: Parts): CapacityView {
+  const { capacities, explanations, ledger, costWriter, store, clock, hasAccount, waits } = parts;
+  return {
+    async capacityOf(accountId) {
+      if (!(await hasAccount(accountId))) return undefined;
+      return { capacity: capacities.of(accountId), changes: await capacities.changes(accountId) };
+    },
+    async setCapacity(accountId, capacity, changedBy) {
+      if (!(await hasAccount(accountId))) return false;
+      await capacities.set(accountId, capacity, changedBy);
+      return true;
+    },
+    waits(accountId, countMax) {
+      const all = waits();
+      const own = accountId === undefined ? all : all.filter((entry) => entry.accountId === accountId);
+      return { nowMs: clock.monotonicMs(), count: own.length, entries: own.slice(0, countMax) };
+    },
+    explain(id) {
+      return withWait(explanations.find(id), id, waits(), clock);
+    },
+    async costs(accountId, fromDay, toDay) {
+      await costWriter.write();
+      const rows = await store.loadCosts(fromDay, toDay);
+      return accountId === undefined ? rows : rows.filter((row) => row.accountId === accountId);
+    },
+    fixedUsdPerGiBHour: () => ledger.fixedUsdPerGiBHour,
+  };
+}
+
+/** What is known of an invocation, with what it waits for, by the host's clock. */
+function withWait(
+  known: Explanation | undefined,
+  id: InvocationId,
+  waits: readonly WaitEntry[],
+  clock: Clock,
+): Explanation | undefined {
+  const entry = waits.find(({ invocationId }) => invocationId === id);
+  if (entry === undefined) return known;
+  const { accountId, functionKey, mode, sinceMs, place, waitsFor } = entry;
+  const [, functionName = "", version = ""] = functionKey.split("/");
+  const waiting = { sinceMs: sinceMs - clock.monotonicMs() + clock.nowMs(), place, waitsFor };
+  return { ...(known ?? { invocationId: id, accountId, functionName, version, mode, attempts: [] }), waiting };
+}
