@@ -6,7 +6,19 @@ import type { Shape } from "../../model/instance.ts";
 import type { Ec2Client } from "./ec2-client.ts";
 import type { Ec2Settings, Ec2Terms } from "./ec2-settings.ts";
 
-/** One type × zone × terms: what EC2 calls a capacity pool, and the fixed half of an offer. */
+/** One type in one zone. */
+export type Place = {
+  readonly instanceType: string;
+  readonly zone: string;
+  readonly shape: Shape;
+  readonly onDemandUsdPerHour: number;
+};
+
+/**
+ * The fixed half of an offer. One place on one kind of terms is what EC2 calls a capacity pool. The places of a group
+ * are one pool to Hearth, and EC2 chooses among them; its shape is what all of them have, and its price what the
+ * dearest of them may cost, so that what holds of the offer holds of every machine.
+ */
 export type CapacityPool = {
   readonly offerId: OfferId;
   readonly instanceType: string;
@@ -14,6 +26,8 @@ export type CapacityPool = {
   readonly terms: Ec2Terms;
   readonly shape: Shape;
   readonly onDemandUsdPerHour: number;
+  /** At least one; more only of a group. */
+  readonly places: readonly Place[];
 };
 
 /** Two minutes, best effort: "Spot Instance interruption notices" of the EC2 user guide. */
@@ -43,48 +57,87 @@ export async function readCapacityPools(
   settings: Ec2Settings,
   architecture: ArchitectureType,
 ): Promise<CapacityPool[]> {
-  const { ec2, pages } = client;
-  const zones = Object.keys(settings.subnets);
-  const types = Object.keys(settings.instanceTypes);
   await checkSubnets(client, settings);
-  const byType = (Values: string[]) => [{ Name: "instance-type", Values }];
+  const types = await readTypes(client, settings, architecture);
+  const zonesOf = await readZones(client, settings);
+  const placesOf = (instanceType: string, terms: Ec2Terms): Place[] => {
+    const type = types.get(instanceType);
+    if (type === undefined || !type.terms.includes(terms)) return [];
+    const { shape, onDemandUsdPerHour } = type;
+    return zonesOf(instanceType).map((zone) => ({ instanceType, zone, shape, onDemandUsdPerHour }));
+  };
+  const grouped = new Set(Object.values(settings.groups).flat());
+  const pools = settings.terms.flatMap((terms) => [
+    ...Object.keys(settings.instanceTypes)
+      .filter((instanceType) => !grouped.has(instanceType))
+      .flatMap((instanceType) => placesOf(instanceType, terms))
+      .map((place) => poolOf(place.instanceType, place.zone, terms, [place])),
+    ...Object.entries(settings.groups)
+      .map(([name, group]) => ({ name, places: group.flatMap((instanceType) => placesOf(instanceType, terms)) }))
+      .filter(({ places }) => places.length > 0)
+      .map(({ name, places }) => poolOf(name, settings.region, terms, places)),
+  ]);
+  if (pools.length > 0) return pools;
+  const [names, zones] = [Object.keys(settings.instanceTypes), Object.keys(settings.subnets)];
+  throw unfit("instanceTypes", `none of ${names.join(", ")} is to be had in ${zones.join(", ")}; add types or zones`);
+}
+
+function poolOf(instanceType: string, zone: string, terms: Ec2Terms, places: readonly Place[]): CapacityPool {
+  const least = (of: "memoryMiB" | "cpuMilli") => Math.min(...places.map(({ shape }) => shape[of]));
+  return {
+    offerId: `ec2/${zone}/${instanceType}/${terms}` as OfferId,
+    instanceType,
+    zone,
+    terms,
+    shape: { memoryMiB: least("memoryMiB"), cpuMilli: least("cpuMilli") },
+    onDemandUsdPerHour: Math.max(...places.map(({ onDemandUsdPerHour }) => onDemandUsdPerHour)),
+    places,
+  };
+}
+
+type MachineType = { readonly shape: Shape; readonly onDemandUsdPerHour: number; readonly terms: readonly string[] };
+
+/** What EC2 says of the types of the settings, by name. */
+async function readTypes(
+  { ec2, pages }: Ec2Client,
+  { instanceTypes, terms, region, imageId }: Ec2Settings,
+  architecture: ArchitectureType,
+): Promise<ReadonlyMap<string, MachineType>> {
   // By filter, not by name: a list of names cannot be read in pages, and one wrong name would hide the others.
-  const infos = (await pages((token) => ec2.describeInstanceTypes({ ...token, Filters: byType(types) }))).flatMap(
+  const Filters = [{ Name: "instance-type", Values: Object.keys(instanceTypes) }];
+  const found = (await pages((token) => ec2.describeInstanceTypes({ ...token, Filters }))).flatMap(
     ({ InstanceTypes = [] }) => InstanceTypes,
   );
-  const offerings = (
-    await pages((token) =>
-      ec2.describeInstanceTypeOfferings({ ...token, LocationType: "availability-zone", Filters: byType(types) }),
-    )
-  ).flatMap(({ InstanceTypeOfferings = [] }) => InstanceTypeOfferings);
-  const isOffered = new Set(offerings.map(({ InstanceType, Location }) => `${InstanceType}/${Location}`));
-
-  const pools = types.flatMap((instanceType) => {
-    const info = infos.find(({ InstanceType }) => InstanceType === instanceType);
-    const complain = (what: string) =>
-      new HearthError("PROVIDER_UNAVAILABLE", `EC2 settings: instanceTypes["${instanceType}"]: ${what}`);
-    if (info === undefined) throw complain(`${settings.region} has no such type; correct or remove it`);
-    if (info.ProcessorInfo?.SupportedArchitectures?.includes(architecture) === false)
-      throw complain(`it does not run images for ${architecture}, which ${settings.imageId} is; remove it`);
-    const shape = shapeOf(info.MemoryInfo?.SizeInMiB ?? 0, info.VCpuInfo?.DefaultVCpus ?? 1);
-    if (shape.memoryMiB < SHAPE_MEMORY_MIB_MIN) throw complain("it has too little memory; take a larger one");
-    const onDemandUsdPerHour = settings.instanceTypes[instanceType]?.onDemandUsdPerHour ?? Number.NaN;
-    return zones
-      .filter((zone) => isOffered.has(`${instanceType}/${zone}`))
-      .flatMap((zone) =>
-        settings.terms
-          .filter((terms) => info.SupportedUsageClasses?.includes(terms) !== false)
-          .map((terms) => {
-            const offerId = `ec2/${zone}/${instanceType}/${terms}` as OfferId;
-            return { offerId, instanceType, zone, terms, shape, onDemandUsdPerHour };
-          }),
-      );
-  });
-  if (pools.length > 0) return pools;
-  throw new HearthError(
-    "PROVIDER_UNAVAILABLE",
-    `EC2 settings: none of ${types.join(", ")} is to be had in ${zones.join(", ")}; add types or zones`,
+  return new Map(
+    Object.entries(instanceTypes).map(([name, { onDemandUsdPerHour }]) => {
+      const info = found.find(({ InstanceType }) => InstanceType === name);
+      const complain = (what: string) => unfit(`instanceTypes["${name}"]`, what);
+      if (info === undefined) throw complain(`${region} has no such type; correct or remove it`);
+      if (info.ProcessorInfo?.SupportedArchitectures?.includes(architecture) === false)
+        throw complain(`it does not run images for ${architecture}, which ${imageId} is; remove it`);
+      const shape = shapeOf(info.MemoryInfo?.SizeInMiB ?? 0, info.VCpuInfo?.DefaultVCpus ?? 1);
+      if (shape.memoryMiB < SHAPE_MEMORY_MIB_MIN) throw complain("it has too little memory; take a larger one");
+      return [name, { shape, onDemandUsdPerHour, terms: info.SupportedUsageClasses ?? terms }];
+    }),
   );
+}
+
+/** @returns the zones of the settings that have a type. */
+async function readZones(
+  { ec2, pages }: Ec2Client,
+  { instanceTypes, subnets }: Ec2Settings,
+): Promise<(instanceType: string) => readonly string[]> {
+  const Filters = [{ Name: "instance-type", Values: Object.keys(instanceTypes) }];
+  const found = await pages((token) =>
+    ec2.describeInstanceTypeOfferings({ ...token, LocationType: "availability-zone", Filters }),
+  );
+  const offerings = found.flatMap(({ InstanceTypeOfferings = [] }) => InstanceTypeOfferings);
+  const isOffered = new Set(offerings.map(({ InstanceType, Location }) => `${InstanceType}/${Location}`));
+  return (instanceType) => Object.keys(subnets).filter((zone) => isOffered.has(`${instanceType}/${zone}`));
+}
+
+function unfit(field: string, what: string): HearthError {
+  return new HearthError("PROVIDER_UNAVAILABLE", `EC2 settings: ${field}: ${what}`);
 }
 
 /** A subnet of another zone would launch there, at another price. */
@@ -94,10 +147,7 @@ async function checkSubnets({ ec2, call }: Ec2Client, { subnets }: Ec2Settings):
     const found = Subnets.find(({ SubnetId }) => SubnetId === subnetId);
     if (found?.AvailabilityZone === zone) continue;
     const where = found === undefined ? "is not there" : `is in ${found.AvailabilityZone}`;
-    throw new HearthError(
-      "PROVIDER_UNAVAILABLE",
-      `EC2 settings: subnets["${zone}"]: ${subnetId} ${where}; give a subnet of ${zone}`,
-    );
+    throw unfit(`subnets["${zone}"]`, `${subnetId} ${where}; give a subnet of ${zone}`);
   }
 }
 

@@ -11,6 +11,7 @@ import { dataIdIn } from "./data-tag.ts";
 import { type Ec2Client, openEc2Client } from "./ec2-client.ts";
 import { describe, launchFaultOf } from "./ec2-error.ts";
 import type { Ec2Settings } from "./ec2-settings.ts";
+import { removeLaunchTemplates } from "./fleet-launch.ts";
 import { type Image, readImage } from "./image.ts";
 import { endMachines, launchMachine } from "./machine-launch.ts";
 import { MachineWatch } from "./machine-watch.ts";
@@ -37,6 +38,9 @@ export async function createEc2Provider(options: Ec2Options): Promise<CapacityPr
   const dataId = await dataIdIn(dataDir);
   const client = await openEc2Client(settings);
   try {
+    await removeLaunchTemplates(client, dataId).catch((error: unknown) => {
+      log.warn({ error }, `launch templates of an earlier server could not be removed: ${describe(error)}`);
+    });
     const image = await readImage(client, settings.imageId);
     const pools = await readCapacityPools(client, settings, image.architecture);
     const market = new SpotMarket(client, pools, log);

@@ -20,16 +20,27 @@ export class SpotMarket {
   #isFailing = false;
 
   constructor(client: Ec2Client, pools: readonly CapacityPool[], log: Log) {
-    const spot = pools.filter(({ terms }) => terms === "spot");
+    const spot = pools.filter(({ terms }) => terms === "spot").flatMap(({ places }) => places);
     this.#client = client;
     this.#types = [...new Set(spot.map(({ instanceType }) => instanceType))];
     this.#zones = [...new Set(spot.map(({ zone }) => zone))];
     this.#log = log;
   }
 
-  /** USD per hour; undefined: not known, or too old to go by. */
-  priceOf({ instanceType, zone }: CapacityPool, nowMs: number): number | undefined {
-    return nowMs - this.#readMs > PRICE_AGE_MS_MAX ? undefined : this.#prices.get(`${instanceType}/${zone}`);
+  /**
+   * Of the dearest of the pool's places that somebody would bid for, so that no machine costs more.
+   *
+   * @returns USD per hour; undefined: not known, or too old to go by.
+   */
+  priceOf({ places }: CapacityPool, nowMs: number): number | undefined {
+    if (nowMs - this.#readMs > PRICE_AGE_MS_MAX) return undefined;
+    const quotes = places.flatMap(({ instanceType, zone, onDemandUsdPerHour }) => {
+      const usd = this.#prices.get(`${instanceType}/${zone}`);
+      return usd === undefined ? [] : [{ usd, isWorthIt: usd <= onDemandUsdPerHour }];
+    });
+    const worthIt = quotes.filter((quote) => quote.isWorthIt);
+    if (worthIt.length > 0) return Math.max(...worthIt.map(({ usd }) => usd));
+    return quotes.length > 0 ? Math.min(...quotes.map(({ usd }) => usd)) : undefined;
   }
 
   /** Asks for the prices that hold now. A failure leaves the last ones standing, and is logged once. */
