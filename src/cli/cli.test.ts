@@ -42,7 +42,21 @@ describe("usage", () => {
   test("help teaches every command with examples", async () => {
     const { exitCode, out } = await run(["--help"]);
     expect(exitCode).toBe(0);
-    const commands = ["up", "status", "deploy", "list", "invoke", "logs", "rm", "pools", "account", "simulate"];
+    const commands = [
+      "up",
+      "status",
+      "deploy",
+      "list",
+      "invoke",
+      "logs",
+      "rm",
+      "pools",
+      "waits",
+      "explain",
+      "costs",
+      "account",
+      "simulate",
+    ];
     for (const command of commands) {
       expect(out).toContain(`\n  ${command}`);
       expect((await run([command, "--help"])).out).toContain("Examples:");

@@ -3,7 +3,11 @@ import { HearthError } from "../model/error-code.ts";
 import type { CliContext } from "./cli-context.ts";
 import { CliError, EXIT_FAILED, EXIT_OK, EXIT_USAGE, usageError } from "./cli-error.ts";
 import { addAccountCommand } from "./commands/account.ts";
+import { addAgentCommand } from "./commands/agent.ts";
+import { addCostsCommand } from "./commands/costs.ts";
 import { addDeployCommand } from "./commands/deploy.ts";
+import { addExplainCommand } from "./commands/explain.ts";
+import { addHostCommand } from "./commands/host.ts";
 import { addInvokeCommand } from "./commands/invoke.ts";
 import { addListCommand } from "./commands/list.ts";
 import { addLogsCommand } from "./commands/logs.ts";
@@ -12,6 +16,7 @@ import { addRmCommand } from "./commands/rm.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addStatusCommand } from "./commands/status.ts";
 import { addUpCommand } from "./commands/up.ts";
+import { addWaitsCommand } from "./commands/waits.ts";
 
 const HELP_AFTER = `
 Examples:
@@ -75,7 +80,12 @@ function programFor(context: CliContext, isJson: boolean): Command {
     addLogsCommand,
     addRmCommand,
     addPoolsCommand,
+    addWaitsCommand,
+    addExplainCommand,
+    addCostsCommand,
     addAccountCommand,
+    addHostCommand,
+    addAgentCommand,
     addSimulateCommand,
   ];
   for (const add of commands) add(program, context);

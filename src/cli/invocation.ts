@@ -20,7 +20,7 @@ export async function invokeFunction(
   server: ServerClient,
   name: string,
   payload: Buffer,
-  options: { isAsync: boolean; withLog: boolean },
+  options: { isAsync: boolean; withLog: boolean; deadline?: string | undefined },
 ): Promise<InvocationAnswer> {
   const answer = await server.open({
     method: "POST",
@@ -29,6 +29,7 @@ export async function invokeFunction(
       "content-type": "application/json",
       "x-amz-invocation-type": options.isAsync ? "Event" : "RequestResponse",
       "x-amz-log-type": options.withLog ? "Tail" : "None",
+      ...(options.deadline === undefined ? {} : { "x-hearth-deadline": options.deadline }),
     },
     body: payload,
   });

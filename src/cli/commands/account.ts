@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { AccountSummary } from "../../ports/admin.ts";
 import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import { addAccountSet, addAccountShow } from "./account-capacity.ts";
 
 const ACCOUNTS = "/_hearth/accounts";
 
@@ -10,14 +11,20 @@ const HELP_AFTER = `
 Examples:
   $ hearth account create "team a"
   $ hearth account key 123456789012               makes an access key; its secret is shown once
-  $ hearth account list`;
+  $ hearth account list
+  $ hearth account show 123456789012              which capacity serves it, and who changed that
+  $ hearth account set 123456789012 --class variable --max-price 0.03`;
 
 export function addAccountCommand(program: Command, context: CliContext): void {
-  const account = program.command("account").description("make and list accounts and their access keys");
+  const account = program
+    .command("account")
+    .description("make and list accounts and their access keys, and say which capacity serves them");
   account.addHelpText("after", HELP_AFTER);
   addCreate(account, context);
   addList(account, context);
   addKey(account, context);
+  addAccountShow(account, context);
+  addAccountSet(account, context);
 }
 
 function addCreate(account: Command, context: CliContext): void {

@@ -3,7 +3,12 @@ import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
 import { EXIT_FUNCTION_ERROR } from "../cli-error.ts";
 import { type InvocationAnswer, invokeFunction, readPayload } from "../invocation.ts";
 
-type InvokeFlags = ServerFlags & { readonly payload: string; readonly async?: boolean; readonly log?: boolean };
+type InvokeFlags = ServerFlags & {
+  readonly payload: string;
+  readonly async?: boolean;
+  readonly log?: boolean;
+  readonly deadline?: string;
+};
 
 const HELP_AFTER = `
 The function's answer goes to standard output as it is. If the function failed, its error object
@@ -13,7 +18,8 @@ Examples:
   $ hearth invoke hello --payload '{"name":"Ada"}'
   $ hearth invoke resize --payload @event.json --log
   $ jq '.detail' event.json | hearth invoke hello --payload -
-  $ hearth invoke report --async`;
+  $ hearth invoke report --async
+  $ hearth invoke report --async --deadline +8h   when capacity is cheap, within 8 hours`;
 
 export function addInvokeCommand(program: Command, context: CliContext): void {
   program
@@ -22,6 +28,7 @@ export function addInvokeCommand(program: Command, context: CliContext): void {
     .argument("NAME", "function name or ARN")
     .option("-p, --payload <JSON>", "the event: JSON, @FILE, or - for standard input", "{}")
     .option("--async", "hand it to the queue and do not wait")
+    .option("--deadline <WHEN>", "not time-sensitive: done by then is soon enough, such as +2h or 2026-11-22T06:00:00Z")
     .option("--log", "show the end of the execution's log on standard error")
     .option("--server <URL>", "address of the server (HEARTH_SERVER)")
     .option("--json", "print the answer with its status, version and log as JSON")
@@ -30,7 +37,11 @@ export function addInvokeCommand(program: Command, context: CliContext): void {
       const payload = await readPayload(flags.payload, context.stdin);
       const isAsync = flags.async === true;
       const withLog = flags.log === true && !isAsync;
-      const answer = await invokeFunction(serverOf(context, flags), name, payload, { isAsync, withLog });
+      const answer = await invokeFunction(serverOf(context, flags), name, payload, {
+        isAsync,
+        withLog,
+        deadline: flags.deadline,
+      });
       if (answer.functionError !== undefined) context.exitCode = EXIT_FUNCTION_ERROR;
       if (flags.json) context.terminal.printJson({ ...answer, payload: parsed(answer.payload) });
       else show(answer, context, isAsync);
