@@ -13,6 +13,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   // Loaded when called: `hearth list` need not wait for a server's parts.
   verbs: {
     up: async (options) => (await import("./up/up.ts")).up(options, terminal),
+    agent: async (input) => (await import("./up/agent.ts")).agent(input),
     simulate: async (args) => (await import("./simulator/main.ts")).runSimulator(args),
   },
 });

@@ -4,10 +4,26 @@ import { ServerClient } from "./server-client.ts";
 import type { Terminal } from "./terminal.ts";
 import type { UpOptions } from "./up-options.ts";
 
+/** Of the host agent's configuration what the command line sets; checked by the verb. */
+export type HostAgentInput = {
+  readonly server: string;
+  readonly token?: string;
+  readonly dataDir: string;
+  readonly name?: string;
+  readonly zone?: string;
+  readonly provider?: string;
+  readonly memoryMiB?: number;
+  readonly cpuMilli?: number;
+  readonly network: boolean;
+  readonly logLevel?: string;
+};
+
 /** The verbs that run in this process instead of talking to a server; main.ts gives them. */
 export type Verbs = {
   /** Serves until it is told to end. @throws HearthError when it cannot. */
   up(options: UpOptions): Promise<void>;
+  /** Makes this machine a host. @returns why it ended by itself; undefined: it was told to. @throws HearthError, Error. */
+  agent(input: HostAgentInput): Promise<{ readonly kind: string; readonly reason: string } | undefined>;
   /** @returns the exit code. */
   simulate(args: readonly string[]): Promise<number>;
 };

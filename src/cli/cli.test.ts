@@ -24,7 +24,7 @@ async function run(
 ): Promise<Run> {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
-  const verbs: Verbs = { up: async () => {}, simulate: async () => 0, ...options.verbs };
+  const verbs: Verbs = { up: async () => {}, agent: async () => undefined, simulate: async () => 0, ...options.verbs };
   const exitCode = await runCli(args, {
     // Nothing listens on port 1: it is reserved and needs privileges.
     env: { HEARTH_DATA: dir, HEARTH_SERVER: options.server ?? "http://127.0.0.1:1" },
@@ -86,7 +86,7 @@ describe("usage", () => {
 describe("up and simulate", () => {
   test("are given what the command line says", async () => {
     const asked: unknown[] = [];
-    const verbs: Verbs = {
+    const verbs: Partial<Verbs> = {
       up: async (options) => void asked.push(options.port),
       simulate: async (args) => {
         asked.push(args);

@@ -3,6 +3,8 @@ import type { HostAgentConfig } from "../protocol/host-agent-config.ts";
 import { type Installation, startHostAgent } from "./compose.ts";
 import type { HostAgentEnd } from "./host-agent.ts";
 
+export type { HostAgentEnd } from "./host-agent.ts";
+
 /** How long instances have to finish after SIGTERM; a second signal cuts it short. */
 const GRACE_MS = 10_000;
 

@@ -1,0 +1,37 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { pino } from "pino";
+import { prettifyError } from "zod";
+import { usageError } from "../cli/cli-error.ts";
+import { type HostAgentEnd, runHostAgent } from "../host-agent/run-host-agent.ts";
+import { buildBundles } from "../images/bundle.ts";
+import { findNodeBinaries } from "../images/node-binaries.ts";
+import { HearthError } from "../model/error-code.ts";
+import { hostAgentConfigSchema } from "../protocol/host-agent-config.ts";
+import { VERSION } from "./version.ts";
+
+/**
+ * `hearth agent`: makes this machine a host, until SIGTERM or SIGINT. The log goes to standard error.
+ * @param input a `HostAgentConfigInput`, if the caller is right.
+ * @returns why it ended by itself; undefined: it was told to.
+ * @throws HearthError PROVIDER_UNAVAILABLE, DATA_IN_USE, JOIN_REFUSED, STORE_FAILED; CliError naming what is wrong with the input.
+ */
+export async function agent(input: unknown): Promise<HostAgentEnd | undefined> {
+  const parsed = hostAgentConfigSchema.safeParse(input);
+  if (!parsed.success) throw usageError(prettifyError(parsed.error), "see `hearth agent --help`");
+  const config = parsed.data;
+  const log = pino(
+    { level: config.logLevel, base: null, serializers: { error: pino.stdSerializers.err } },
+    pino.destination({ fd: 2, sync: false }),
+  );
+  const imagesDir = join(config.dataDir, "images");
+  await mkdir(imagesDir, { recursive: true, mode: 0o700 }).catch((error: Error) => {
+    throw new HearthError("STORE_FAILED", error.message, { cause: error });
+  });
+  const installation = {
+    ...(await buildBundles(imagesDir)),
+    nodeBinaries: findNodeBinaries().paths,
+    version: VERSION,
+  };
+  return runHostAgent(config, installation, log);
+}
