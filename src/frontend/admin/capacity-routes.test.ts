@@ -1,68 +1,25 @@
-// biome-ignore-all lint/style/noRestrictedImports: the routes are tested on the real parts behind them.
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+// biome-ignore-all lint/style/noRestrictedImports: a signed request is made as the command line makes it.
+import { beforeEach, describe, expect, test } from "vitest";
 import { signedHeaders } from "../../cli/signature.ts";
-import { Ledger } from "../../control/ledger/ledger.ts";
 import type { FunctionVersion } from "../../model/function-version.ts";
 import { type AccountId, DEFAULT_ACCOUNT_ID, type FunctionKey, type InvocationId } from "../../model/ids.ts";
 import type { WaitEntry } from "../../model/snapshot.ts";
 import { systemClock } from "../../ports/clock.ts";
-import type { AccessKey } from "../../ports/store.ts";
-import { AccountCapacities } from "../../server/account-capacities.ts";
-import { createAccessKeyRing } from "../../server/catalog/access-key-ring.ts";
-import { CostWriter } from "../../server/cost-writer.ts";
-import { Explanations } from "../../server/explanations.ts";
-import { createMemoryStore } from "../../store/memory/memory-store.ts";
-import { createCapacityView } from "../../up/capacity-view.ts";
-import { createHttpServer, type HttpServer } from "../http-server.ts";
-import { addCapacityRoutes } from "./capacity-routes.ts";
+import {
+  explanations,
+  keys,
+  ledger,
+  region,
+  serveCapacityRoutes,
+  stranger,
+  tenant,
+  url,
+  waits,
+} from "./capacity-fixture.ts";
 
-const region = "us-east-1";
-const tenant = "111111111111" as AccountId;
-const stranger = "222222222222" as AccountId;
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const variable = { class: "variable", constraints: [{ kind: "price", usdPerHourMax: 0.03 }] };
 
-let server: HttpServer;
-let url: string;
-let keys: Map<AccountId, AccessKey>;
-let waits: WaitEntry[];
-let explanations: Explanations;
-let ledger: Ledger;
-
-beforeEach(async () => {
-  const store = createMemoryStore();
-  const accessKeys = await createAccessKeyRing(store);
-  keys = new Map();
-  for (const accountId of [DEFAULT_ACCOUNT_ID, tenant, stranger])
-    keys.set(accountId, await accessKeys.create(accountId));
-  waits = [];
-  explanations = new Explanations();
-  ledger = new Ledger({ fixedUsdPerGiBHour: 0.01 }, systemClock.monotonicMs());
-  const costWriter = new CostWriter({
-    store,
-    take: () => ledger.take(systemClock.monotonicMs()),
-    putBack: (rows) => ledger.putBack(rows),
-    nowMs: () => systemClock.nowMs(),
-    log: quiet,
-  });
-  const view = createCapacityView({
-    capacities: new AccountCapacities({ store, clock: systemClock, log: quiet, onChange() {} }),
-    explanations,
-    ledger,
-    costWriter,
-    store,
-    clock: systemClock,
-    hasAccount: async (accountId) => keys.has(accountId),
-    waits: () => waits,
-  });
-  const onError = (error: unknown) => {
-    throw error;
-  };
-  server = createHttpServer({ host: "127.0.0.1", port: 0, region, accessKeys, clock: systemClock, onError });
-  addCapacityRoutes({ addRoute: (method, path, handler) => server.addRoute(method, path, handler), view });
-  url = `http://127.0.0.1:${(await server.listen()).port}`;
-});
-afterEach(() => server.close(0));
+serveCapacityRoutes();
 
 /** @param as signs as this account; undefined: unsigned, which is the operator on this machine. */
 async function ask(
@@ -133,7 +90,7 @@ function waitOf(id: string, accountId: AccountId, place: number): WaitEntry {
 
 describe("waits", () => {
   beforeEach(() => {
-    waits = [waitOf("w-1", tenant, 1), waitOf("w-2", stranger, 2), waitOf("w-3", tenant, 3)];
+    waits.push(waitOf("w-1", tenant, 1), waitOf("w-2", stranger, 2), waitOf("w-3", tenant, 3));
   });
   const seen = async (path: string, as?: AccountId) => {
     const { status, body } = await ask(path, as);
@@ -172,7 +129,7 @@ describe("explain", () => {
   });
 
   test("one that waits, the first time or again", async () => {
-    waits = [waitOf("w-1", tenant, 7)];
+    waits.push(waitOf("w-1", tenant, 7));
     const waiting = { place: 7, waitsFor: [{ kind: "price" }], sinceMs: expect.any(Number) };
     const first = await ask("/_hearth/explain/w-1", tenant);
     expect(first.body).toMatchObject({ functionName: "f", version: "$LATEST", attempts: [], waiting });
