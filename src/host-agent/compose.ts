@@ -89,13 +89,17 @@ function isListenedTo(socketPath: string): Promise<boolean> {
 }
 
 async function openProvider(
-  { provider, dataDir, network, nodePath = process.execPath }: HostAgentConfig,
+  { provider, dataDir, network, isSingle, memoryMiB, cpuMilli, nodePath = process.execPath }: HostAgentConfig,
   { agentBundlePath, runtimesDir, nodeBinaries }: Installation,
   log: Log,
 ): Promise<CapacityProvider> {
   const parts = { dataDir, agentBundlePath, runtimesDir, nodeBinaries, nodePath };
-  if (provider !== "process")
-    return createSandboxProvider({ ...parts, imagesDir: join(dataDir, "images"), network, log });
+  if (provider !== "process") {
+    // A machine that was made for one instance is as large as that: nothing of it is kept back for others.
+    const isOrdered = isSingle && memoryMiB !== undefined && cpuMilli !== undefined;
+    const whole = isOrdered ? { capacity: () => ({ memoryMiB, cpuMilli }) } : {};
+    return createSandboxProvider({ ...parts, ...whole, imagesDir: join(dataDir, "images"), network, log });
+  }
   const made = createProcessProvider({ ...parts, log: (instanceId, line) => log.info({ instanceId, line }, "agent") });
   log.warn({}, made.isolation);
   return made;

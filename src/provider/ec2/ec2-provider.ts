@@ -175,6 +175,7 @@ class Ec2Provider implements CapacityProvider {
       joinToken: invitation.token,
       name: order.instanceId,
       zone: pool.zone,
+      shape: order.shape,
       joinMsMax,
     });
     return launchMachine(client, settings, { dataId, order, pool, image, userData });

@@ -17,6 +17,7 @@ const INPUT: UserDataInput = {
   joinToken: TOKEN,
   name: "ab12cd-i-1",
   zone: "eu-west-1a",
+  shape: { memoryMiB: 6809, cpuMilli: 2000 },
   joinMsMax: 600_000,
 };
 
@@ -42,9 +43,38 @@ describe("user data", () => {
       server: { host: "hearth.test", port: 9601 },
       token: TOKEN,
       isSingle: true,
+      memoryMiB: 6809,
+      cpuMilli: 2000,
       notices: "imds",
       provider: "sandbox",
     });
+  });
+
+  test("powers the machine off when the host agent has ended for good, and only then", () => {
+    const unit = hereDocument(userDataOf(INPUT), "END_OF_UNIT");
+    const stopPost = /^ExecStopPost=\/bin\/sh -c '(.*)'$/m.exec(unit)?.[1] ?? "";
+    const after = (code: string, status: string) =>
+      spawnSync("/bin/sh", ["-c", `systemctl() { echo "$@"; }; ${stopPost}`], {
+        env: { EXIT_CODE: code, EXIT_STATUS: status },
+        encoding: "utf8",
+      }).stdout;
+    const ends = [
+      ["exited", "0"],
+      ["exited", "1"],
+      ["exited", "2"],
+      ["exited", "3"],
+      ["killed", "KILL"],
+      ["dumped", "SEGV"],
+    ] as const;
+    expect(ends.map(([code, status]) => after(code, status).includes("poweroff"))).toEqual([
+      true,
+      false,
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect(unit).toContain("RestartPreventExitStatus=2 3");
   });
 
   test("shows the token to nobody but root: no command has it among its arguments", () => {

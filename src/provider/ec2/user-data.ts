@@ -1,3 +1,5 @@
+import type { Shape } from "../../model/instance.ts";
+import type { HostAgentConfigInput } from "../../protocol/host-agent-config.ts";
 import type { Ec2Settings } from "./ec2-settings.ts";
 
 /** EC2's limit, before it is encoded. */
@@ -20,6 +22,8 @@ export type UserDataInput = {
   /** Letters, digits, `.`, `_`, `-`. */
   readonly name: string;
   readonly zone: string;
+  /** What the one instance is to have; the rest of the machine is the system's. */
+  readonly shape: Shape;
   readonly joinMsMax: number;
 };
 
@@ -38,18 +42,19 @@ export function userDataOf(input: UserDataInput): string {
   return script;
 }
 
-function scriptOf({ setup, server, joinToken, name, zone, joinMsMax }: UserDataInput): string {
+function scriptOf({ setup, server, joinToken, name, zone, shape, joinMsMax }: UserDataInput): string {
   const config = JSON.stringify({
     server,
     token: joinToken,
     name,
     zone,
+    ...shape,
     dataDir: DATA_DIR,
     provider: "sandbox",
     isSingle: true,
     orphanMs: joinMsMax,
     notices: "imds",
-  });
+  } satisfies HostAgentConfigInput);
   const hearth = setup.kind === "prepared" ? setup.hearthPath : `${INSTALL_DIR}/bin/hearth`;
   return `#!/bin/bash
 # Made by Hearth: this machine is one instance of a Hearth server, and powers off when it is that no more.
@@ -88,7 +93,10 @@ PATH="${INSTALL_DIR}/bin:$PATH" npm install --global --no-audit --no-fund --pref
 `;
 }
 
-/** Killed, the host agent is started again and finds its instance; ended with status 0, its work is done. */
+/**
+ * Killed, the host agent is started again and finds its instance. When it ended by itself (0: its work is done or it was told to;
+ * 2, 3: it will never work) the machine ends as well.
+ */
 function unitOf(hearth: string): string {
   return `[Unit]
 Description=Hearth host agent
@@ -97,12 +105,13 @@ After=network-online.target
 StartLimitIntervalSec=600
 StartLimitBurst=${STARTS_MAX}
 StartLimitAction=poweroff
-SuccessAction=poweroff
 
 [Service]
 Environment=PATH=${INSTALL_DIR}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ExecStart=${hearth} agent --config ${CONFIG_PATH}
+ExecStopPost=/bin/sh -c 'case "$EXIT_CODE:$EXIT_STATUS" in exited:0|exited:2|exited:3) systemctl --no-block poweroff ;; esac'
 Restart=on-failure
+RestartPreventExitStatus=2 3
 RestartSec=1
 KillMode=process
 Delegate=yes
