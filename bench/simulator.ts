@@ -2,7 +2,7 @@ import { DEFAULT_SETTINGS } from "../src/control/settings.ts";
 import type { AccountId } from "../src/model/ids.ts";
 import { RUNTIMES } from "../src/model/runtime.ts";
 import { simulate } from "../src/simulator/simulation.ts";
-import { drawWorld, type FunctionTraits, type World } from "../src/simulator/world.ts";
+import { drawWorld, type FunctionTraits, hostOffer, type World } from "../src/simulator/world.ts";
 import { describeTarget, writeResult } from "./report.ts";
 
 /**
@@ -38,7 +38,8 @@ function functionTraits(index: number): FunctionTraits {
 function benchmarkWorld(invocations: number): World {
   return {
     ...drawWorld(SEED),
-    settings: { ...DEFAULT_SETTINGS, capacity: { memoryMiB: 131_072, cpuMilli: 64_000 } },
+    settings: DEFAULT_SETTINGS,
+    host: hostOffer({ memoryMiB: 131_072, cpuMilli: 64_000 }, { memoryMiB: 4096, cpuMilli: 2000 }),
     grainMs: 1 / 64,
     invocations,
     functions: Array.from({ length: 100 }, (_, index) => functionTraits(index)),

@@ -8,8 +8,17 @@ const shape = { memoryMiB: 4096, cpuMilli: 2000 };
 
 const pools: PoolsSnapshot = {
   nowMs: NOW_MS,
-  waiting: { count: 2, oldestSinceMs: NOW_MS - 1500 },
-  counters: { launches: 2, launchFailures: 0, instancesLost: 0, coldStarts: 3, warmStarts: 40, evictions: 0 },
+  waiting: { count: 2, heldCount: 0, oldestSinceMs: NOW_MS - 1500 },
+  counters: {
+    launches: 2,
+    launchFailures: 0,
+    instancesLost: 0,
+    instancesReclaimed: 0,
+    coldStarts: 3,
+    warmStarts: 40,
+    prewarms: 0,
+    evictions: 0,
+  },
   instances: [
     {
       id: "i-1" as InstanceId,

@@ -21,6 +21,7 @@ const INSTANCE_STYLES: Readonly<Record<InstanceState, StyleName>> = {
 const CONTAINER_STYLES: Readonly<Record<ContainerState, StyleName>> = {
   creating: "yellow",
   blank: "cyan",
+  prewarming: "cyan",
   running: "green",
   idle: "dim",
   leaving: "yellow",

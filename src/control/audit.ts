@@ -1,61 +1,87 @@
 import type { FunctionKey } from "../model/ids.ts";
-import type { SubPool } from "../model/instance.ts";
-import type { Invocation } from "../model/invocation.ts";
 import { RUNTIMES } from "../model/runtime.ts";
+import { INSTANCE_STATES } from "../model/snapshot.ts";
 import type { Admission } from "./admission/admission.ts";
-import type { WaitQueue } from "./admission/wait-queue.ts";
+import type { Waits } from "./admission/waits.ts";
+import type { Market } from "./market/market.ts";
 import { place } from "./placement/place.ts";
 import type { Instance } from "./pool/instance.ts";
 import type { Inventory } from "./pool/inventory.ts";
 import type { Settings } from "./settings.ts";
+import type { Turn } from "./turn.ts";
+
+export type AuditParts = {
+  readonly settings: Settings;
+  readonly turn: Turn;
+  readonly admission: Admission;
+  readonly inventory: Inventory;
+  readonly waits: Waits;
+  readonly market: Market;
+};
 
 /** Recounts everything from scratch. @returns the first thing that does not hold, or undefined. */
-export function audit(
-  inventory: Inventory,
-  queue: WaitQueue,
-  admission: Admission,
-  settings: Settings,
-  subPoolOf: (invocation: Invocation) => SubPool,
-): string | undefined {
-  let takenMemoryMiB = 0;
+export function audit({ settings, turn, admission, inventory, waits, market }: AuditParts): string | undefined {
+  const { queue } = waits;
   let leases = 0;
   for (const instance of inventory.instances.values()) {
-    takenMemoryMiB += instance.shape.memoryMiB;
     leases += instance.runningCount;
     const broken = brokenInstance(instance, inventory);
     if (broken !== undefined) return `instance ${instance.id}: ${broken}`;
   }
-  if (takenMemoryMiB !== inventory.takenMemoryMiB) return "the capacity taken is not the sum of the instances";
-  if (leases !== inventory.leases.size) return `${leases} running containers, ${inventory.leases.size} leases`;
-  if (admission.admittedTotal() !== leases + queue.length) {
-    return `${admission.admittedTotal()} admitted, ${leases} running and ${queue.length} waiting`;
+  for (const source of market.offers()) {
+    const own = [...inventory.instances.values()].filter((instance) => instance.source === source);
+    if (own.length !== source.heldCount)
+      return `offer ${source.id}: ${own.length} instances, ${source.heldCount} counted`;
+    const takenMiB = own.reduce((sum, { shape }) => sum + shape.memoryMiB, 0);
+    if (takenMiB !== source.takenMiB) return `offer ${source.id}: what is taken is not the sum of its instances`;
+    const runningMiB = own
+      .flatMap(({ containers }) => [...containers.values()])
+      .reduce((sum, c) => sum + runsMiB(c), 0);
+    if (runningMiB !== source.runningMiB) return `offer ${source.id}: what runs is not the sum of its containers`;
   }
-  if (queue.length > settings.queueLengthMax) return "more wait than the bound of the queue";
-  for (const functionKey of queue.functionKeys()) {
-    const head = queue.head(functionKey);
-    if (head === undefined) return `function ${functionKey} has an empty line in the queue`;
-    if (place(inventory, head, subPoolOf(head)) !== undefined) return `${head.id} waits, yet there is room for it`;
+  if (leases !== inventory.leases.size) return `${leases} running containers, ${inventory.leases.size} leases`;
+  if (admission.admittedTotal !== leases + waits.length) {
+    return `${admission.admittedTotal} admitted, ${leases} running and ${waits.length} waiting`;
+  }
+  if (waits.length > settings.queueLengthMax) return "more wait than the bound of the queue";
+  for (const line of queue.lines()) {
+    const head = line.head();
+    if (head === undefined) return `function ${line.functionKey} has an empty line in the queue`;
+    const want = waits.wantOf(line);
+    if (want !== undefined && place(inventory, want, turn) !== undefined) {
+      return `${head.invocation.id} waits, yet there is room for it`;
+    }
   }
   return undefined;
 }
 
+function runsMiB({ state, memoryMiB }: { readonly state: string; readonly memoryMiB: number }): number {
+  return state === "running" ? memoryMiB : 0;
+}
+
 function brokenInstance(instance: Instance, inventory: Inventory): string | undefined {
   const { place: where, accountId } = instance;
-  const places = (["launching", "warming", "active", "draining"] as const).filter((p) => inventory.at(p).has(instance));
+  const places = INSTANCE_STATES.filter((p) => inventory.at(p).has(instance));
   if (places.length !== 1 || places[0] !== where) return `is ${where} but listed as ${places.join(", ")}`;
   if (where === "active" && accountId === undefined) return "active for nobody";
   if (where === "active" && accountId !== undefined && !inventory.activeOf(accountId).has(instance)) {
     return "active, but not listed for its account";
   }
   if ((where === "warming" || where === "launching") && accountId !== undefined) return `${where}, yet assigned`;
+  if (where !== "draining" && instance.endsAtMs !== undefined) return `${where}, though its end was noticed`;
+  if (where === "draining" && !instance.isEnding && instance.runningCount === 0) return "drained, and not ended";
+  return brokenContainers(instance, inventory);
+}
+
+function brokenContainers(instance: Instance, inventory: Inventory): string | undefined {
   let usedMiB = 0;
-  const counts = { creating: 0, blank: 0, running: 0, idle: 0, leaving: 0 };
+  const counts = { creating: 0, blank: 0, prewarming: 0, running: 0, idle: 0, leaving: 0 };
   for (const container of instance.containers.values()) {
     usedMiB += container.memoryMiB;
     counts[container.state]++;
     if ((container.lease !== undefined) !== (container.state === "running"))
       return `${container.id}: lease and state disagree`;
-    if (container.lease !== undefined && container.lease.invocation.accountId !== accountId) {
+    if (container.lease !== undefined && container.lease.invocation.accountId !== instance.accountId) {
       return `${container.id} runs for an account that is not the instance's`;
     }
     if (container.state === "idle" && container.functionKey === undefined)
@@ -68,6 +94,7 @@ function brokenInstance(instance: Instance, inventory: Inventory): string | unde
   const blanks = RUNTIMES.reduce((sum, runtime) => sum + instance.blanks[runtime].length, 0);
   const isCounted =
     counts.running === instance.runningCount &&
+    counts.prewarming === instance.prewarmingCount &&
     counts.idle === instance.idleCount &&
     counts.creating === instance.creatingTotal() &&
     counts.blank === blanks;

@@ -1,11 +1,17 @@
 import { expect, test } from "vitest";
+import type { Offer } from "../model/capacity.ts";
 import type { Command, Event } from "../model/event.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import type { Invocation } from "../model/invocation.ts";
+import { hostOffer } from "../simulator/world.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
 
 const GIB = 1024;
+
+function hostOfGiB(capacity: number, shape: number): Offer {
+  return hostOffer({ memoryMiB: capacity * GIB, cpuMilli: 2000 }, { memoryMiB: shape * GIB, cpuMilli: 2000 });
+}
 
 /** The core with a clock that is set by hand, audited after every event. */
 class Bench {
@@ -13,14 +19,9 @@ class Bench {
   nowMs = 1_000;
   commands: Command[] = [];
 
-  constructor(settings: Partial<Settings> = {}) {
-    this.control = new ControlPlane({
-      ...DEFAULT_SETTINGS,
-      capacity: { memoryMiB: 4 * GIB, cpuMilli: 2000 },
-      defaultShape: { memoryMiB: 2 * GIB, cpuMilli: 2000 },
-      blankTarget: { "nodejs24.x": 1 },
-      ...settings,
-    });
+  constructor(settings: Partial<Settings> = {}, host: Offer = hostOfGiB(4, 2)) {
+    this.control = new ControlPlane({ ...DEFAULT_SETTINGS, blankTarget: { "nodejs24.x": 1 }, ...settings });
+    this.feed({ kind: "OffersChanged", offers: [host] });
     this.feed({ kind: "Tick" });
   }
 
@@ -89,8 +90,8 @@ class Bench {
 }
 
 /** A bench with one warming instance that holds a blank container. */
-function warmed(settings: Partial<Settings> = {}): Bench {
-  const bench = new Bench(settings);
+function warmed(settings: Partial<Settings> = {}, host?: Offer): Bench {
+  const bench = new Bench(settings, host);
   expect(bench.only("LaunchInstance")).toHaveLength(1);
   bench.boot(bench.commands);
   return bench;
@@ -118,7 +119,7 @@ test("a taken instance and a taken blank are replaced, the cold start going firs
 });
 
 test("an instance never serves a second account: the other one waits for its own", () => {
-  const bench = warmed({ warmingTarget: { fixed: 1, variable: 0 } });
+  const bench = warmed();
   const first = bench.only("RunInvocation", bench.arrive("1", "a"))[0];
   const asked = bench.arrive("2", "b");
   expect(bench.only("RunInvocation", asked)).toEqual([]);
@@ -128,7 +129,7 @@ test("an instance never serves a second account: the other one waits for its own
 });
 
 test("with all capacity taken by idle instances of others, the longest unused one gives way", () => {
-  const bench = warmed({ warmingTarget: { fixed: 1, variable: 0 } });
+  const bench = warmed();
   const a = bench.only("RunInvocation", bench.arrive("1", "a"))[0];
   bench.boot(bench.pass(100));
   const b = bench.only("RunInvocation", bench.arrive("2", "b"))[0];
@@ -140,10 +141,7 @@ test("with all capacity taken by idle instances of others, the longest unused on
 });
 
 test("memory of idle containers is given to functions that wait, least recently used first", () => {
-  const bench = warmed({
-    capacity: { memoryMiB: GIB, cpuMilli: 1000 },
-    defaultShape: { memoryMiB: GIB, cpuMilli: 1000 },
-  });
+  const bench = warmed({}, hostOfGiB(1, 1));
   const old = bench.only("RunInvocation", bench.arrive("1", "a", "old", 512))[0];
   if (old === undefined) throw new Error("it runs");
   bench.finish(old.lease.id);
@@ -221,7 +219,7 @@ test("an instance of an earlier server is adopted with its account, its warm con
 });
 
 test("idle containers are kept for a time, then destroyed, then the instance is given up", () => {
-  const bench = warmed({ keepAliveMs: 10_000, instanceIdleMs: 20_000, capacity: { memoryMiB: 2 * GIB, cpuMilli: 1 } });
+  const bench = warmed({ keepAliveMs: 10_000, instanceIdleMs: 20_000 }, hostOfGiB(2, 2));
   const run = bench.only("RunInvocation", bench.arrive("1"))[0];
   if (run === undefined) throw new Error("it runs");
   bench.finish(run.lease.id);

@@ -1,16 +1,24 @@
-import type { Shape } from "../model/instance.ts";
+import type { SubPool } from "../model/instance.ts";
 import type { RuntimeName } from "../model/runtime.ts";
 
 /** Every number the control core decides by. Shells pass it in; nothing else holds a policy constant. */
 export type Settings = {
   /** Makes the ids of this run of the server differ from those of adopted instances of an earlier one. */
   readonly idPrefix: string;
-  /** What all instances together may take. */
-  readonly capacity: Shape;
-  /** The shape of an instance, unless one function needs more memory than it has. */
-  readonly defaultShape: Shape;
-  /** Booted instances that wait unassigned, per sub-pool. */
-  readonly warmingTarget: { readonly fixed: number; readonly variable: number };
+  /** Bounds of the booted instances that wait unassigned; between them history decides. The variable ones only while some account may use them. */
+  readonly warming: { readonly [subPool in SubPool]: { readonly min: number; readonly max: number } };
+  /** Share of the instances asked for that shall be found ready. */
+  readonly warmingHitShare: number;
+  /** What a launch takes, as the forecast plans with it. */
+  readonly launchMsTypical: number;
+  /** So many instances taken within `burstWindowMs` are a burst: for `burstMs` the sub-pool holds `burstExtra` more. */
+  readonly burstTakes: number;
+  readonly burstWindowMs: number;
+  readonly burstMs: number;
+  readonly burstExtra: number;
+  /** At most this share of surplus warming instances (at least one) is given up per step. */
+  readonly surplusShare: number;
+  readonly surplusStepMs: number;
   /** Blank containers that an instance keeps ready, per runtime. A runtime that is absent has none. */
   readonly blankTarget: { readonly [runtime in RuntimeName]?: number };
   /** What a blank container counts for; also the smallest container. */
@@ -19,19 +27,32 @@ export type Settings = {
   readonly creationsPerInstanceMax: number;
   /** A taken blank is replaced after this long, so that its own cold start has the CPU to itself. */
   readonly refillDelayMs: number;
-  /** Running and waiting invocations of one account (AWS: 1,000 by default). */
+  /** Running invocations of one account, and waiting ones of accounts that have fixed capacity (AWS: 1,000 by default). */
   readonly accountConcurrencyMax: number;
-  /** Waiting invocations of all accounts. */
+  /** Waiting and held invocations of all accounts. */
   readonly queueLengthMax: number;
-  /** How long an invocation waits for room before it is refused. */
+  /** How long an invocation waits for fixed capacity before it is refused. */
   readonly waitMsMax: number;
-  /** An idle container is destroyed after this long. */
+  /** How long an execution of a function that was never seen may take, for the latest start of one with a deadline. */
+  readonly durationUnknownMs: number;
+  /** Room in front of a latest start: this much, and the expected duration times `deadlineMargin`. */
+  readonly startReserveMs: number;
+  readonly deadlineMargin: number;
+  /** A demand level at or below which a time is calm, whatever the last day was like. */
+  readonly calmDemandLevel: number;
+  /** Executions on an instance that is taken away are cut off this long before its end. */
+  readonly reclaimReserveMs: number;
+  /** A variable instance on which nothing runs and that fails its account's constraints is given up after this long. */
+  readonly unsatisfiedMs: number;
+  /** An idle container is destroyed after this long, unless its function's history says better. */
   readonly keepAliveMs: number;
   /** An active instance without running or idle containers is given up after this long. */
   readonly instanceIdleMs: number;
+  /** An active instance whose containers fit elsewhere drains after so long without an execution; Infinity: never. */
+  readonly consolidateAfterMs: number;
   /** A launched instance whose agent has not joined by then counts as failed. */
   readonly launchMsMax: number;
-  /** Pause after a failed launch; doubles with each further failure, up to 64 times. */
+  /** Pause after a failed launch; doubles with each further failure, up to 64 times. Per offer. */
   readonly launchBackoffMs: number;
   /** Pause of an instance after a container could not be made; doubles likewise. */
   readonly createBackoffMs: number;
@@ -52,18 +73,31 @@ export type Settings = {
 
 export const DEFAULT_SETTINGS: Settings = {
   idPrefix: "",
-  capacity: { memoryMiB: 16384, cpuMilli: 4000 },
-  defaultShape: { memoryMiB: 4096, cpuMilli: 2000 },
-  warmingTarget: { fixed: 1, variable: 0 },
+  warming: { fixed: { min: 1, max: 8 }, variable: { min: 1, max: 8 } },
+  warmingHitShare: 0.99,
+  launchMsTypical: 1_000,
+  burstTakes: 3,
+  burstWindowMs: 10_000,
+  burstMs: 60_000,
+  burstExtra: 1,
+  surplusShare: 0.1,
+  surplusStepMs: 10_000,
   blankTarget: { "nodejs22.x": 1, "nodejs24.x": 2, "provided.al2023": 1 },
   blankMemoryMiB: 128,
   creationsPerInstanceMax: 2,
   refillDelayMs: 25,
   accountConcurrencyMax: 1000,
-  queueLengthMax: 10_000,
+  queueLengthMax: 100_000,
   waitMsMax: 30_000,
+  durationUnknownMs: 60_000,
+  startReserveMs: 5_000,
+  deadlineMargin: 1.5,
+  calmDemandLevel: 0.5,
+  reclaimReserveMs: 5_000,
+  unsatisfiedMs: 30_000,
   keepAliveMs: 600_000,
   instanceIdleMs: 120_000,
+  consolidateAfterMs: 60_000,
   launchMsMax: 60_000,
   launchBackoffMs: 500,
   createBackoffMs: 250,

@@ -16,8 +16,8 @@ export type PoolsSnapshot = {
 export const INSTANCE_STATES = ["launching", "warming", "active", "draining"] as const;
 export type InstanceState = (typeof INSTANCE_STATES)[number];
 
-/** `idle`: it holds a function and waits for the next invocation of it. `leaving`: told to go, not gone yet. */
-export const CONTAINER_STATES = ["creating", "blank", "running", "idle", "leaving"] as const;
+/** `prewarming`: it loads a function ahead of its call. `idle`: it holds one and waits. `leaving`: told to go, not gone yet. */
+export const CONTAINER_STATES = ["creating", "blank", "prewarming", "running", "idle", "leaving"] as const;
 export type ContainerState = (typeof CONTAINER_STATES)[number];
 
 /** One instance that is not gone. */
@@ -26,6 +26,10 @@ export type InstanceSnapshot = {
   readonly subPool: SubPool;
   readonly offerId: OfferId;
   readonly state: InstanceState;
+  /** It may be taken away soon. */
+  readonly isAtRisk?: true;
+  /** When it will be taken away. */
+  readonly endsAtMs?: number;
   /** Absent until the instance is assigned; then it never changes. */
   readonly accountId?: AccountId;
   readonly shape: Shape;
@@ -68,6 +72,8 @@ export type WaitEntry = {
 /** Invocations that wait for capacity. */
 export type WaitingSnapshot = {
   readonly count: number;
+  /** Of them, those that are held for a better time. */
+  readonly heldCount: number;
   /** When the one that waits longest arrived. Absent: none waits. */
   readonly oldestSinceMs?: number;
 };
@@ -77,7 +83,10 @@ export type PoolCounters = {
   readonly launches: number;
   readonly launchFailures: number;
   readonly instancesLost: number;
+  /** Taken away with notice. */
+  readonly instancesReclaimed: number;
   readonly coldStarts: number;
   readonly warmStarts: number;
+  readonly prewarms: number;
   readonly evictions: number;
 };

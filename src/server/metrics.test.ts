@@ -8,19 +8,21 @@ const counters = {
   launches: 2,
   launchFailures: 0,
   instancesLost: 0,
+  instancesReclaimed: 0,
   coldStarts: 1,
   warmStarts: 1,
+  prewarms: 0,
   evictions: 0,
 } satisfies PoolsSnapshot["counters"];
 
-let pools: PoolsSnapshot = { nowMs: NOW_MS, instances: [], waiting: { count: 0 }, counters };
+let pools: PoolsSnapshot = { nowMs: NOW_MS, instances: [], waiting: { count: 0, heldCount: 0 }, counters };
 const metrics = new Metrics({
   pools: () => pools,
   eventQueue: () => ({ length: 3, oldestAcceptedMs: undefined }),
   lostLogBytes: () => 7,
 });
 afterEach(() => {
-  pools = { nowMs: NOW_MS, instances: [], waiting: { count: 0 }, counters };
+  pools = { nowMs: NOW_MS, instances: [], waiting: { count: 0, heldCount: 0 }, counters };
 });
 
 test("counts executions by outcome and start, and init only where there was one", async () => {
@@ -55,7 +57,7 @@ test("shows the pools of the moment of the scrape, and forgets what is gone", as
         containers: [{ id: "c-1" as ContainerId, runtime: "nodejs24.x", state: "blank", memoryMiB: 128, sinceMs: 0 }],
       },
     ],
-    waiting: { count: 4, oldestSinceMs: NOW_MS - 2500 },
+    waiting: { count: 4, heldCount: 0, oldestSinceMs: NOW_MS - 2500 },
     counters,
   };
   const text = await metrics.scrape();
@@ -69,7 +71,7 @@ test("shows the pools of the moment of the scrape, and forgets what is gone", as
   expect(text).toContain('hearth_pool_events{event="launches"} 2');
   expect(text).toContain("nodejs_eventloop_lag_seconds");
 
-  pools = { ...pools, instances: [], waiting: { count: 0 } };
+  pools = { ...pools, instances: [], waiting: { count: 0, heldCount: 0 } };
   const later = await metrics.scrape();
   expect(later).toContain('hearth_instances{state="active",sub_pool="fixed"} 0');
   expect(later).toContain("hearth_waiting_oldest_seconds 0");

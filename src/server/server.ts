@@ -52,6 +52,9 @@ const WAIT_MS_MIN = 1;
 /** An instance that does not end is tried again this often before it is given up with an error. */
 const TERMINATE_TRIES_MAX = 5;
 const TERMINATE_PAUSE_MS = 500;
+/** Drifts are told when they matter to a window that is given in minutes, and looked for this often. */
+const WALL_STEP_MS = 500;
+const WALL_LOOK_MS = 1_000;
 
 /**
  * Feeds the control core with what happens, performs its commands and answers callers. It decides
@@ -61,9 +64,13 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #endpoint: AgentEndpoint;
   readonly #pending = new Map<InvocationId, Pending>();
+  /** Functions that were called since the start and are as they were: what may be prewarmed. */
+  readonly #versions = new Map<FunctionKey, FunctionVersion>();
   readonly #inbox: Event[] = [];
   #isFeeding = false;
   #timer: NodeJS.Timeout | undefined;
+  #wallClockTimer: NodeJS.Timeout | undefined;
+  #wallOffsetTold = 0;
   /** Nothing is armed before `keepPools` and after `shutdown`. */
   #timerAtMs = Number.NEGATIVE_INFINITY;
   readonly #launched = new Set<InstanceId>();
@@ -104,6 +111,8 @@ export class Server {
       onExit: (instanceId, reason) => this.#exited(instanceId, reason),
     });
     this.feed({ kind: "OffersChanged", offers: provider.offers() });
+    this.#watchWallClock();
+    this.#wallClockTimer = setInterval(() => this.#watchWallClock(), WALL_LOOK_MS).unref();
     await this.#endpoint.listen();
   }
 
@@ -129,11 +138,15 @@ export class Server {
     const arrivedMs = this.#options.clock.monotonicMs();
     this.#pending.set(id, { request, retries, mode, answer, arrivedMs, tail, lease: undefined });
     const { accountId, key: functionKey, runtime, memoryMiB } = version;
-    this.feed({ kind: "InvocationArrived", invocation: { id, accountId, functionKey, runtime, memoryMiB, mode } });
+    this.#versions.set(functionKey, version);
+    const deadlineMs = request.deadlineMs === undefined ? undefined : request.deadlineMs - this.#wallOffsetMs();
+    const invocation = { id, accountId, functionKey, runtime, memoryMiB, mode, deadlineMs };
+    this.feed({ kind: "InvocationArrived", invocation });
     return () => this.#cancel(id);
   }
 
   retire(functionKey: FunctionKey): void {
+    this.#versions.delete(functionKey);
     this.feed({ kind: "FunctionRetired", functionKey });
   }
 
@@ -149,6 +162,7 @@ export class Server {
     await this.#idleWithin(graceMs, hurry);
     this.#isClosing = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#wallClockTimer);
     this.#timer = undefined;
     this.#timerAtMs = Number.NEGATIVE_INFINITY;
     this.#cutOffPending();
@@ -167,6 +181,20 @@ export class Server {
     for (const { mode, answer } of pending) {
       answer({ kind: "rejected", code: mode === "synchronous" ? "SHUTTING_DOWN" : "INSTANCE_LOST" }, () => {});
     }
+  }
+
+  /** What the host believes the time to be, less the core's clock. */
+  #wallOffsetMs(): number {
+    const { clock } = this.#options;
+    return clock.nowMs() - clock.monotonicMs();
+  }
+
+  /** Windows go by the host's clock; steps of it are told to the core. */
+  #watchWallClock(): void {
+    const offsetMs = this.#wallOffsetMs();
+    if (Math.abs(offsetMs - this.#wallOffsetTold) < WALL_STEP_MS) return;
+    this.#wallOffsetTold = offsetMs;
+    this.feed({ kind: "WallClockSet", offsetMs });
   }
 
   #feedUnlessClosing(event: Event): void {
@@ -224,7 +252,7 @@ export class Server {
         return this.#send(instanceId, { kind: "createContainer", containerId, runtime });
       }
       case "PrewarmContainer":
-        return;
+        return this.#prewarm(command);
       case "DestroyContainer": {
         const { instanceId, containerId, reason } = command;
         this.#options.log.debug({ instanceId, containerId, reason }, "container given up");
@@ -266,6 +294,16 @@ export class Server {
     );
     const started = startLine(id, version.version);
     this.#appendLog(pending, retries === 0 ? started : started + retryLine(id, retries));
+  }
+
+  #prewarm({ instanceId, containerId, functionKey, reason }: Extract<Command, { kind: "PrewarmContainer" }>): void {
+    const version = this.#versions.get(functionKey);
+    this.#options.log.debug({ instanceId, containerId, functionKey, reason }, "loading a function ahead of its call");
+    if (version !== undefined) {
+      return this.#send(instanceId, { kind: "prewarm", containerId, assignment: this.#assignmentOf(version) });
+    }
+    // It was deleted meanwhile: the container goes, as one that failed would.
+    this.#send(instanceId, { kind: "destroyContainer", containerId });
   }
 
   #assignmentOf(version: FunctionVersion): Assignment {
@@ -403,6 +441,8 @@ export class Server {
         return this.#logged(message, payload);
       case "containerReady":
         return this.feed({ kind: "ContainerReady", instanceId, containerId: message.containerId });
+      case "prewarmed":
+        return this.feed({ kind: "ContainerPrewarmed", instanceId, containerId: message.containerId });
       case "containerGone": {
         const { containerId, reason } = message;
         this.#options.log.debug({ instanceId, containerId, reason }, "container gone");

@@ -29,9 +29,11 @@ export class Crowd implements ResultSink {
   #calls = 0;
   isShuttingDown = false;
   readonly #waitMsMax: number;
+  readonly #capacityMiB: number;
 
   constructor(world: World, random: Random, stage: Stage, report: Report) {
     this.#world = world;
+    this.#capacityMiB = world.host.capacity?.memoryMiB ?? 0;
     this.#stage = stage;
     this.#report = report;
     this.#random = random.fork("callers");
@@ -190,16 +192,16 @@ export class Crowd implements ResultSink {
   }
 
   #checkAdmitted(invocation: SimulatedInvocation, admitted: number): void {
-    const { accountConcurrencyMax, queueLengthMax, capacity } = this.#world.settings;
+    const { accountConcurrencyMax, queueLengthMax } = this.#world.settings;
     if (this.isShuttingDown) violated(`invocation ${invocation.id} was admitted after the shutdown began`);
     if (admitted > accountConcurrencyMax) violated(`account ${invocation.accountId} has ${admitted} invocations`);
     if (this.#waiting > queueLengthMax) violated(`${this.#waiting} invocations wait`);
-    if (invocation.memoryMiB > capacity.memoryMiB)
+    if (invocation.memoryMiB > this.#capacityMiB)
       violated(`invocation ${invocation.id} of ${invocation.memoryMiB} MiB was admitted`);
   }
 
   #checkRefusal({ id, memoryMiB }: SimulatedInvocation, code: RejectCode): void {
-    const isTooLarge = memoryMiB > this.#world.settings.capacity.memoryMiB;
+    const isTooLarge = memoryMiB > this.#capacityMiB;
     if (code === "TOO_LARGE" && !isTooLarge) violated(`invocation ${id} of ${memoryMiB} MiB was refused as too large`);
     if (code === "SHUTTING_DOWN" && !this.isShuttingDown) violated(`invocation ${id} was refused with ${code}`);
   }

@@ -56,10 +56,12 @@ export class SimulatedHost {
   readonly #kept = new Map<SimulatedInstance, KeptResult[]>();
   readonly #onContainerDue = (container: SimulatedContainer) => this.#containerDue(container);
   readonly #hasExecutionFaults: boolean;
+  readonly #capacityMiB: number;
   isShuttingDown = false;
 
   constructor(world: World, random: Random, stage: Stage, report: Report, sink: ResultSink) {
     this.#world = world;
+    this.#capacityMiB = world.host.capacity?.memoryMiB ?? 0;
     this.#stage = stage;
     this.#report = report;
     this.#sink = sink;
@@ -145,14 +147,12 @@ export class SimulatedHost {
       warming[instance.subPool]++;
       this.#checkBlanks(instance);
     }
-    const { warmingTarget, capacity, defaultShape } = this.#world.settings;
-    const wantedMiB = (warmingTarget.fixed + warmingTarget.variable) * defaultShape.memoryMiB;
-    for (const subPool of ["fixed", "variable"] as const) {
-      const [has, wants] = [warming[subPool], warmingTarget[subPool]];
-      if (has > wants) violated(`${has} instances warm in the ${subPool} sub-pool, and ${wants} are wanted`);
-      if (has < wants && wantedMiB <= capacity.memoryMiB)
-        violated(`${has} of ${wants} instances warm in the ${subPool} sub-pool`);
-    }
+    const { warming: bounds } = this.#world.settings;
+    const capacityMiB = this.#capacityMiB;
+    const wantedMiB = bounds.fixed.min * this.#world.host.shape.memoryMiB;
+    const { min, max } = bounds.fixed;
+    if (warming.fixed > max) violated(`${warming.fixed} fixed instances warm, and at most ${max} are wanted`);
+    if (warming.fixed < min && wantedMiB <= capacityMiB) violated(`${warming.fixed} of ${min} fixed instances warm`);
   }
 
   #checkBlanks(instance: SimulatedInstance): void {
@@ -194,10 +194,9 @@ export class SimulatedHost {
 
   /** What the core counts on must fit; instances that it cannot know of (cut off, or of an earlier server) are not its fault. */
   #checkCapacity(): void {
-    const { capacity } = this.#world.settings;
     let knownMiB = 0;
     for (const { isKnown, shape } of this.instances.values()) if (isKnown) knownMiB += shape.memoryMiB;
-    if (knownMiB > capacity.memoryMiB) violated(`instances of ${knownMiB} MiB on a host of ${capacity.memoryMiB} MiB`);
+    if (knownMiB > this.#capacityMiB) violated(`instances of ${knownMiB} MiB on a host of ${this.#capacityMiB} MiB`);
   }
 
   /**
@@ -215,7 +214,7 @@ export class SimulatedHost {
   #isRoom(): boolean {
     let takenMiB = 0;
     for (const { isAlive, shape } of this.instances.values()) if (isAlive) takenMiB += shape.memoryMiB;
-    return takenMiB <= this.#world.settings.capacity.memoryMiB;
+    return takenMiB <= this.#capacityMiB;
   }
 
   #failLaunch(instance: SimulatedInstance): void {

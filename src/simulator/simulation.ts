@@ -82,9 +82,15 @@ export class Simulation {
   }
 
   #start(): void {
-    this.#tell(TICK); // A server's first event; the pools begin to fill.
+    this.#publish();
+    this.#tell(TICK); // The pools begin to fill.
     this.#crowd.open(this.#host);
     for (const restart of this.#world.restarts) this.#stage.later(restart.atMs, () => this.#end(restart));
+  }
+
+  /** A server's first event: what can be had. */
+  #publish(): void {
+    this.#tell({ kind: "OffersChanged", offers: [this.#world.host] });
   }
 
   #step(): void {
@@ -188,6 +194,7 @@ export class Simulation {
     this.#core = this.#newCore();
     this.#crowd.isShuttingDown = false;
     this.#host.isShuttingDown = false;
+    this.#publish();
     this.#host.serverCame();
     const { serverRun } = this.#stage;
     this.#stage.later(JOIN_MS, () => {

@@ -1,6 +1,8 @@
 import { DEFAULT_RETRY_SETTINGS } from "../control/retry/async-retry.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
-import type { AccountId } from "../model/ids.ts";
+import type { Offer } from "../model/capacity.ts";
+import type { AccountId, OfferId } from "../model/ids.ts";
+import type { Shape } from "../model/instance.ts";
 import { RUNTIMES, type RuntimeName } from "../model/runtime.ts";
 import { Random } from "./random.ts";
 
@@ -61,6 +63,7 @@ export type Faults = {
 export type World = {
   readonly seed: number;
   readonly settings: Settings;
+  readonly host: Offer;
   /** All times are multiples of it; a coarse grain makes ties common. A power of two, so that sums are exact. */
   readonly grainMs: number;
   readonly invocations: number;
@@ -94,7 +97,9 @@ const MEMORIES_MIB = [128, 128, 256, 512, 1024, 1769, 3008] as const;
 export function drawWorld(seed: number): World {
   const root = new Random(seed);
   const settings = drawSettings(root.fork("settings"));
-  const functions = drawFunctions(root.fork("functions"), settings);
+  const host = drawHost(root.fork("host offer"));
+  const capacityMiB = host.capacity?.memoryMiB ?? 0;
+  const functions = drawFunctions(root.fork("functions"), capacityMiB);
   const random = root.fork("world");
   const invocations = Math.round(random.logUniform(50, 1500));
   const mustServe = isGenerous(settings);
@@ -103,6 +108,7 @@ export function drawWorld(seed: number): World {
   return {
     seed,
     settings,
+    host,
     grainMs: random.pick([1 / 64, 1, 1, 16]),
     invocations,
     functions,
@@ -130,16 +136,43 @@ export function drawWorld(seed: number): World {
   };
 }
 
-function drawSettings(random: Random): Settings {
+function drawHost(random: Random): Offer {
   const capacityMiB = random.pick([1024, 2048, 4096, 4096, 8192, 16_384, 65_536]);
   const shapeMiB = Math.min(capacityMiB, random.pick([512, 1024, 2048, 4096]));
+  return hostOffer({ memoryMiB: capacityMiB, cpuMilli: capacityMiB }, { memoryMiB: shapeMiB, cpuMilli: shapeMiB });
+}
+
+/** A host of which instances are slices. */
+export function hostOffer(capacity: Shape, shape: Shape): Offer {
+  return {
+    id: "simulated/host/slice/on-demand" as OfferId,
+    provider: "sandbox",
+    subPool: "fixed",
+    instanceType: "slice",
+    zone: "host",
+    shape,
+    isElastic: true,
+    capacity,
+    priceUsdPerHour: 0,
+    demandLevel: 0,
+    isAvailable: true,
+    noticeMs: Number.POSITIVE_INFINITY,
+  };
+}
+
+function boundsFrom(min: number): { min: number; max: number } {
+  return { min, max: min + 2 };
+}
+
+function drawSettings(random: Random): Settings {
   const keepAliveMs = random.pick([0, 1000, 30_000, 600_000]);
   const instanceIdleMs = random.pick([0, 1000, 120_000]);
   return {
     ...DEFAULT_SETTINGS,
-    capacity: { memoryMiB: capacityMiB, cpuMilli: capacityMiB },
-    defaultShape: { memoryMiB: shapeMiB, cpuMilli: shapeMiB },
-    warmingTarget: { fixed: random.int(0, 3), variable: random.pick([0, 0, 0, 1]) },
+    warming: { fixed: boundsFrom(random.int(0, 3)), variable: boundsFrom(random.pick([0, 0, 0, 1])) },
+    burstExtra: random.pick([0, 1]),
+    surplusStepMs: random.pick([500, 10_000]),
+    consolidateAfterMs: random.pick([1000, 60_000, Number.POSITIVE_INFINITY]),
     blankTarget: Object.fromEntries(RUNTIMES.map((runtime) => [runtime, random.int(0, 2)])),
     blankMemoryMiB: random.pick([64, 128]),
     creationsPerInstanceMax: random.int(1, 4),
@@ -163,19 +196,19 @@ function isGenerous({ waitMsMax, launchMsMax, accountConcurrencyMax, queueLength
   return waitMsMax > launchMsMax && accountConcurrencyMax >= 20 && queueLengthMax >= 10_000;
 }
 
-function drawFunctions(random: Random, settings: Settings): FunctionTraits[] {
+function drawFunctions(random: Random, capacityMiB: number): FunctionTraits[] {
   const accounts = random.int(1, 5);
   const count = Math.round(random.logUniform(1, 30));
-  const memories = MEMORIES_MIB.filter((memoryMiB) => memoryMiB <= settings.capacity.memoryMiB);
+  const memories = MEMORIES_MIB.filter((memoryMiB) => memoryMiB <= capacityMiB);
   const durationMsTypical = random.logUniform(2, 3000);
   // How much of the host the calls want: from a tenth to three times what there is.
   const load = random.logUniform(0.1, 3);
   const quietMsMean = random.pick([0, 1000, 30_000]);
   return Array.from({ length: count }, (_, index) => {
-    const memoryMiB = random.chance(0.02) ? settings.capacity.memoryMiB + 1 : random.pick(memories);
+    const memoryMiB = random.chance(0.02) ? capacityMiB + 1 : random.pick(memories);
     const durationMsMean = durationMsTypical * random.logUniform(0.2, 5);
     const busyMsMean = random.logUniform(50, 20_000);
-    const hostMs = (durationMsMean * memoryMiB * count) / settings.capacity.memoryMiB;
+    const hostMs = (durationMsMean * memoryMiB * count) / capacityMiB;
     return {
       name: `f${index}`,
       accountId: `a${random.int(1, accounts)}` as AccountId,

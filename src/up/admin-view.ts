@@ -88,8 +88,6 @@ export function createAdminView(parts: Parts): AdminView {
           waitMsMax: settings.waitMsMax,
           keepAliveMs: settings.keepAliveMs,
           instanceIdleMs: settings.instanceIdleMs,
-          capacityMemoryMiB: settings.capacity.memoryMiB,
-          instanceMemoryMiB: settings.defaultShape.memoryMiB,
         },
       };
     },

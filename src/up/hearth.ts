@@ -17,7 +17,6 @@ import { buildBundles } from "../images/bundle.ts";
 import { findNodeBinaries } from "../images/node-binaries.ts";
 import { HearthError } from "../model/error-code.ts";
 import { DEFAULT_ACCOUNT_ID, type InstanceId } from "../model/ids.ts";
-import type { Shape } from "../model/instance.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 import type { AccessKeys } from "../ports/access-keys.ts";
 import type { CapacityProvider } from "../ports/capacity-provider.ts";
@@ -128,7 +127,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     network,
     log,
   });
-  const settings = settingsFor(hostCapacity(provider), nodeBinaries.missing, options.settings);
+  const settings = settingsFor(nodeBinaries.missing, options.settings);
   const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
   const control = new ControlPlane(settings);
   const metrics = new Metrics({
@@ -243,20 +242,12 @@ async function adopt(server: Server, leftOver: Set<InstanceId>, adoptionMsMax: n
   }
 }
 
-function hostCapacity(provider: CapacityProvider): Shape {
-  return provider.offers()[0]?.capacity ?? DEFAULT_SETTINGS.capacity;
-}
-
-/** Instances get a quarter of the host each, within bounds that keep them useful and many enough. */
-function settingsFor(capacity: Shape, missingRuntimes: readonly string[], changes: Partial<Settings> = {}): Settings {
-  const memoryMiB = Math.min(Math.max(1024, Math.floor(capacity.memoryMiB / 4)), 4096, capacity.memoryMiB);
+/** Blank containers only of runtimes that can run here. */
+function settingsFor(missingRuntimes: readonly string[], changes: Partial<Settings> = {}): Settings {
   const runnable = RUNTIMES.filter((runtime) => !missingRuntimes.includes(runtime));
   return {
     ...DEFAULT_SETTINGS,
     idPrefix: `${randomBytes(3).toString("hex")}-`,
-    capacity,
-    // Processors are shared: containers have their own quota, and an idle neighbour's time is nobody's loss.
-    defaultShape: { memoryMiB, cpuMilli: capacity.cpuMilli },
     blankTarget: Object.fromEntries(runnable.map((runtime) => [runtime, DEFAULT_SETTINGS.blankTarget[runtime] ?? 0])),
     ...changes,
   };

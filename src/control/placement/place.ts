@@ -1,43 +1,74 @@
-import type { SubPool } from "../../model/instance.ts";
 import type { Invocation } from "../../model/invocation.ts";
+import type { AccountTerms } from "../market/account-terms.ts";
 import type { Container, Instance } from "../pool/instance.ts";
 import type { Inventory } from "../pool/inventory.ts";
+import type { Turn } from "../turn.ts";
+
+/** What an invocation wants, and what its account lets it have at this moment. */
+export type Want = {
+  readonly invocation: Invocation;
+  readonly terms: AccountTerms;
+  /** Fixed capacity may serve it as well, or alone. */
+  readonly withFixed: boolean;
+};
+
+/** Whether an instance may serve it now. Nothing about room: only whose capacity, and on which terms. */
+export function mayServe(instance: Instance, { terms, withFixed }: Want, { nowMs, wallMs }: Turn): boolean {
+  if (instance.subPool === "fixed") return withFixed;
+  return terms.usesVariable && terms.admits(instance.termsAt(nowMs), withFixed, wallMs);
+}
 
 /**
  * Chooses the container for an invocation: an idle one of its function, most recently used first
  * (its caches are warmest, and the others can age out); else a blank one of its runtime on one of the
  * account's instances with room to grow; else a blank one on a warming instance of the sub-pool,
- * which then becomes the account's. Among equals the tightest fit wins (it leaves the large gaps for
+ * which then becomes the account's. Only instances that the account's settings admit now; variable ones first where
+ * both kinds do, for they cost less. Among equals the tightest fit wins (it leaves the large gaps for
  * large functions), then the smallest id, so that a run replays. See docs/design/0002-placement.md.
  *
  * @returns undefined when nothing can take it at once.
  */
-export function place(inventory: Inventory, invocation: Invocation, subPool: SubPool): Container | undefined {
-  const idle = inventory.idleOf(invocation.functionKey);
-  if (idle.length > 0) return idle[idle.length - 1];
+export function place(inventory: Inventory, want: Want, turn: Turn): Container | undefined {
   return (
-    tightestBlank(inventory.activeOf(invocation.accountId), invocation) ??
-    tightestBlank(inventory.at("warming"), invocation, subPool)
+    idleContainer(inventory, want, turn) ??
+    blankContainer(inventory.activeOf(want.invocation.accountId), want, turn) ??
+    blankContainer(inventory.at("warming"), want, turn)
   );
 }
 
-function tightestBlank(
-  instances: Iterable<Instance>,
-  { runtime, memoryMiB }: Invocation,
-  subPool?: SubPool,
-): Container | undefined {
+/** One at risk of being reclaimed only when there is no other. */
+function idleContainer(inventory: Inventory, want: Want, turn: Turn): Container | undefined {
+  const idle = inventory.idleOf(want.invocation.functionKey);
+  let atRisk: Container | undefined;
+  for (let at = idle.length - 1; at >= 0; at--) {
+    const container = idle[at];
+    if (container === undefined || !mayServe(container.instance, want, turn)) continue;
+    if (!container.instance.isAtRisk) return container;
+    atRisk ??= container;
+  }
+  return atRisk;
+}
+
+function blankContainer(instances: Iterable<Instance>, want: Want, turn: Turn): Container | undefined {
+  const { runtime, memoryMiB } = want.invocation;
   let best: Instance | undefined;
   let bestBlank: Container | undefined;
   for (const instance of instances) {
-    if (subPool !== undefined && instance.subPool !== subPool) continue;
     const blanks = instance.blanks[runtime];
     const blank = blanks[blanks.length - 1];
-    if (blank === undefined || instance.freeMemoryMiB + blank.memoryMiB < memoryMiB) continue;
-    if (best !== undefined && !isTighter(instance, best)) continue;
+    if (blank === undefined || instance.isAtRisk || instance.freeMemoryMiB + blank.memoryMiB < memoryMiB) continue;
+    if (best !== undefined && !isBetter(instance, best)) continue;
+    if (!mayServe(instance, want, turn)) continue;
     best = instance;
     bestBlank = blank;
   }
   return bestBlank;
+}
+
+/** Variable before fixed, then `isTighter`. */
+export function isBetter(a: Instance, b: Instance): boolean {
+  if (a.subPool !== b.subPool) return a.subPool === "variable";
+  return isTighter(a, b);
 }
 
 export function isTighter(a: Instance, b: Instance): boolean {

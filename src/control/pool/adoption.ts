@@ -1,5 +1,6 @@
 import type { InstanceReport } from "../../model/instance.ts";
 import type { Invocation, Lease } from "../../model/invocation.ts";
+import type { OfferState } from "../market/market.ts";
 import type { Settings } from "../settings.ts";
 import { Container, Instance } from "./instance.ts";
 
@@ -13,9 +14,9 @@ function placementOfAdopted({ subPool, offerId }: InstanceReport): Lease["placem
  * An instance of an earlier server, rebuilt from what its agent reports: warming, with its containers as they are.
  * What runs holds a lease again; who waits for it is the shell's business, and by now nobody but the durable queue.
  */
-export function instanceFrom(report: InstanceReport, settings: Settings, nowMs: number): Instance {
-  const { instanceId, subPool, offerId, shape, accountId, containers } = report;
-  const instance = new Instance(instanceId, subPool, offerId, shape, settings, nowMs);
+export function instanceFrom(report: InstanceReport, source: OfferState, settings: Settings, nowMs: number): Instance {
+  const { instanceId, subPool, shape, accountId, containers } = report;
+  const instance = new Instance(instanceId, source, subPool, shape, settings, nowMs);
   instance.place = "warming";
   for (const held of containers) {
     const memoryMiB = held.state === "blank" ? settings.blankMemoryMiB : held.memoryMiB;

@@ -1,18 +1,23 @@
 import type { RuntimeName } from "../../model/runtime.ts";
 import type { Container, Instance } from "./instance.ts";
 
+/** What an idle container is worth keeping; more is better. Ties are broken by the longest idle time. */
+export type WorthOf = (container: Container) => number;
+
 /**
  * Chooses what an instance gives up to gain memory: blank containers of other runtimes first (they
- * cost a start, not a function's warm state), then the idle container that has been idle longest.
+ * cost a start, not a function's warm state), then the idle containers of least value.
  *
  * @param runtime whose blank containers are spared; undefined: none.
  * @param neededMiB memory to gain; zero or less asks for nothing.
+ * @param worthOf undefined: the least recently used one is worth least.
  * @returns what to give up, or undefined when all of it is not enough.
  */
 export function evict(
   instance: Instance,
   runtime: RuntimeName | undefined,
   neededMiB: number,
+  worthOf?: WorthOf,
 ): Container[] | undefined {
   if (neededMiB <= 0) return [];
   const candidates: Container[] = [];
@@ -20,7 +25,8 @@ export function evict(
     const isForeignBlank = container.state === "blank" && container.runtime !== runtime;
     if (isForeignBlank || container.state === "idle") candidates.push(container);
   }
-  candidates.sort(byValue);
+  const values = new Map(candidates.map((container) => [container, worthOf?.(container) ?? 0]));
+  candidates.sort((a, b) => leastFirst(a, b, values));
   const chosen: Container[] = [];
   let gainedMiB = 0;
   for (const container of candidates) {
@@ -31,9 +37,10 @@ export function evict(
   return gainedMiB >= neededMiB ? chosen : undefined;
 }
 
-/** Least valuable first. */
-function byValue(a: Container, b: Container): number {
+function leastFirst(a: Container, b: Container, values: ReadonlyMap<Container, number>): number {
   if (a.state !== b.state) return a.state === "blank" ? -1 : 1;
+  const difference = (values.get(a) ?? 0) - (values.get(b) ?? 0);
+  if (difference !== 0) return difference;
   if (a.sinceMs !== b.sinceMs) return a.sinceMs - b.sinceMs;
   return a.id < b.id ? -1 : 1;
 }

@@ -1,22 +1,24 @@
-import type { AccountId, ContainerId, FunctionKey, InstanceId, OfferId } from "../../model/ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../../model/ids.ts";
 import type { Shape, SubPool } from "../../model/instance.ts";
 import type { Lease } from "../../model/invocation.ts";
 import { RUNTIMES, type RuntimeName } from "../../model/runtime.ts";
+import type { ContainerState, InstanceState } from "../../model/snapshot.ts";
 import { Backoff } from "../backoff.ts";
+import type { Terms } from "../market/account-terms.ts";
+import type { OfferState } from "../market/market.ts";
 import type { Settings } from "../settings.ts";
 
-/**
+/*
  * A container as the core sees it.
  *
- *     creating ──▶ blank ──▶ running ⇄ idle
- *         │          │          │       │
- *         └──────────┴── leaving ◀──────┘ ──▶ (forgotten at ContainerGone)
+ *     creating ──▶ blank ──▶ running ⇄ idle ◀── prewarming ◀── (blank)
+ *         │          │          │       │           │
+ *         └──────────┴── leaving ◀──────┴───────────┘ ──▶ (forgotten at ContainerGone)
  *
- * `creating`: asked for, not yet there. `blank`: its runtime has started, it is nobody's. `running`:
- * holds a lease. `idle`: holds a function and nothing runs. `leaving`: told to go, or known to be
- * dying; its memory counts until the agent says that it is gone.
+ * `creating`: asked for, not yet there. `blank`: its runtime has started, it is nobody's. `prewarming`: it loads a
+ * function that nobody has called. `running`: holds a lease. `idle`: holds a function and nothing runs. `leaving`: told to
+ * go, or known to be dying; its memory counts until the agent says that it is gone.
  */
-export type ContainerState = "creating" | "blank" | "running" | "idle" | "leaving";
 
 export class Container {
   readonly id: ContainerId;
@@ -42,15 +44,14 @@ export class Container {
   }
 }
 
-/**
+/*
  * Where an instance is. It only ever moves to the right, so it can never serve a second account:
  *
  *     launching ──▶ warming ──▶ active ──▶ draining ──▶ (forgotten at InstanceLost)
  *
  * `warming`: booted, nobody's, in its sub-pool. `active`: assigned to an account, busy or not.
- * `draining`: told to end, takes nothing; its memory counts until it is gone.
+ * `draining`: told to end, or about to be taken away: takes nothing; its memory counts until it is gone.
  */
-export type InstancePlace = "launching" | "warming" | "active" | "draining";
 
 type PerRuntime<T> = { [runtime in RuntimeName]: T };
 
@@ -61,10 +62,23 @@ const perRuntime = <T>(make: () => T): PerRuntime<T> =>
 export class Instance {
   readonly id: InstanceId;
   readonly subPool: SubPool;
-  readonly offerId: OfferId;
+  /** Where it comes from; its price, zone and demand are this offer's. */
+  readonly source: OfferState;
   readonly shape: Shape;
   readonly containers = new Map<ContainerId, Container>();
-  place: InstancePlace = "launching";
+  place: InstanceState = "launching";
+  /** Launched for this account's own: it is assigned the moment it joins. */
+  reservedFor: AccountId | undefined;
+  /** It may be taken away soon: it gets no new containers, and idle ones serve only when there are no others. */
+  isAtRisk = false;
+  /** When it will be taken away, once that is known. */
+  endsAtMs: number | undefined;
+  /** TerminateInstance was ordered. */
+  isEnding = false;
+  /** Why it drains; said when it is ended. */
+  endReason = "";
+  /** Since when its account's constraints fail for it. */
+  unsatisfiedSinceMs: number | undefined;
   /** Set once, by the step from warming to active. */
   accountId: AccountId | undefined;
   /** When it entered its place. */
@@ -75,6 +89,7 @@ export class Instance {
   /** Memory of leaving containers: not free yet, but soon. */
   leavingMemoryMiB = 0;
   runningCount = 0;
+  prewarmingCount = 0;
   idleCount = 0;
   readonly creatingCount = perRuntime(() => 0);
   /** Last in, first out: the youngest blank has the warmest caches. */
@@ -89,20 +104,27 @@ export class Instance {
   readonly plannedCreating = perRuntime(() => 0);
   plannedPass = 0;
 
-  constructor(id: InstanceId, subPool: SubPool, offerId: OfferId, shape: Shape, settings: Settings, nowMs: number) {
+  constructor(id: InstanceId, source: OfferState, subPool: SubPool, shape: Shape, settings: Settings, nowMs: number) {
     this.creations = new Backoff(settings.createBackoffMs);
     this.id = id;
     this.subPool = subPool;
-    this.offerId = offerId;
+    this.source = source;
     this.shape = shape;
     this.freeMemoryMiB = shape.memoryMiB;
     this.sinceMs = nowMs;
     this.lastUsedMs = nowMs;
   }
 
-  moveTo(place: InstancePlace, nowMs: number): void {
+  moveTo(place: InstanceState, nowMs: number): void {
     this.place = place;
     this.sinceMs = nowMs;
+  }
+
+  /** What constraints are checked against. */
+  termsAt(nowMs: number): Terms {
+    const { subPool, source, endsAtMs } = this;
+    const remainingMs = endsAtMs === undefined ? (source.offer?.noticeMs ?? 0) : Math.max(0, endsAtMs - nowMs);
+    return { subPool, offer: source.offer, remainingMs };
   }
 
   /** Adds a container in any state; its memory is taken. */
@@ -152,9 +174,13 @@ export class Instance {
       }
       case "running":
         this.runningCount += step;
+        this.source.runningMiB += step * container.memoryMiB;
         return;
       case "idle":
         this.idleCount += step;
+        return;
+      case "prewarming":
+        this.prewarmingCount += step;
         return;
       case "leaving":
         this.leavingMemoryMiB += step * container.memoryMiB;

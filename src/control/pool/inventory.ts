@@ -1,6 +1,7 @@
 import type { AccountId, ContainerId, FunctionKey, InstanceId, LeaseId } from "../../model/ids.ts";
+import type { InstanceState } from "../../model/snapshot.ts";
 import assert from "../assert.ts";
-import type { Container, Instance, InstancePlace } from "./instance.ts";
+import type { Container, Instance } from "./instance.ts";
 
 /**
  * Everything that exists: instances by place and by account, idle containers by function, leases.
@@ -9,9 +10,7 @@ import type { Container, Instance, InstancePlace } from "./instance.ts";
 export class Inventory {
   readonly instances = new Map<InstanceId, Instance>();
   readonly leases = new Map<LeaseId, Container>();
-  /** Memory of all instances, draining ones included: what of the capacity is taken. */
-  takenMemoryMiB = 0;
-  readonly #byPlace: { readonly [place in InstancePlace]: Set<Instance> } = {
+  readonly #byPlace: { readonly [place in InstanceState]: Set<Instance> } = {
     launching: new Set(),
     warming: new Set(),
     active: new Set(),
@@ -21,7 +20,7 @@ export class Inventory {
   /** Idle containers of a function, most recently used last. */
   readonly #idle = new Map<FunctionKey, Container[]>();
 
-  at(place: InstancePlace): ReadonlySet<Instance> {
+  at(place: InstanceState): ReadonlySet<Instance> {
     return this.#byPlace[place];
   }
 
@@ -38,6 +37,17 @@ export class Inventory {
     return this.#idle.values();
   }
 
+  /** Containers that run the function or are being prewarmed with it; idle ones are `idleOf`. */
+  *containersOf(functionKey: FunctionKey): IterableIterator<Container> {
+    for (const container of this.leases.values()) if (container.functionKey === functionKey) yield container;
+    for (const instance of this.at("active")) {
+      if (instance.prewarmingCount === 0) continue;
+      for (const container of instance.containers.values()) {
+        if (container.state === "prewarming" && container.functionKey === functionKey) yield container;
+      }
+    }
+  }
+
   containerOf(instanceId: InstanceId, containerId: ContainerId): Container | undefined {
     return this.instances.get(instanceId)?.containers.get(containerId);
   }
@@ -45,10 +55,11 @@ export class Inventory {
   add(instance: Instance): void {
     this.instances.set(instance.id, instance);
     this.#byPlace[instance.place].add(instance);
-    this.takenMemoryMiB += instance.shape.memoryMiB;
+    instance.source.takenMiB += instance.shape.memoryMiB;
+    instance.source.heldCount++;
   }
 
-  move(instance: Instance, place: InstancePlace, nowMs: number): void {
+  move(instance: Instance, place: InstanceState, nowMs: number): void {
     this.#byPlace[instance.place].delete(instance);
     if (instance.place === "active") this.#leaveAccount(instance);
     instance.moveTo(place, nowMs);
@@ -78,12 +89,14 @@ export class Inventory {
       if (container.state === "idle") this.forgetIdle(container);
       if (container.lease === undefined) continue;
       this.leases.delete(container.lease.id);
+      instance.source.runningMiB -= container.memoryMiB;
       leased.push(container);
     }
     this.#byPlace[instance.place].delete(instance);
     if (instance.place === "active") this.#leaveAccount(instance);
     this.instances.delete(instance.id);
-    this.takenMemoryMiB -= instance.shape.memoryMiB;
+    instance.source.takenMiB -= instance.shape.memoryMiB;
+    instance.source.heldCount--;
     return leased;
   }
 

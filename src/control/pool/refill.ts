@@ -1,62 +1,174 @@
+import type { AccountId } from "../../model/ids.ts";
 import type { SubPool } from "../../model/instance.ts";
 import { RUNTIMES, type RuntimeName } from "../../model/runtime.ts";
+import type { WaitQueue } from "../admission/wait-queue.ts";
+import { type AccountTerms, DEFAULT_TERMS } from "../market/account-terms.ts";
+import { type ChosenOffer, chooseOffer } from "../market/choose-offer.ts";
+import type { Market, OfferState } from "../market/market.ts";
 import type { Settings } from "../settings.ts";
+import type { Turn } from "../turn.ts";
 import type { Instance } from "./instance.ts";
-import type { Inventory } from "./inventory.ts";
+import type { Pools } from "./pools.ts";
 import { canCreate } from "./supply.ts";
+import type { WarmingTargets } from "./warming-targets.ts";
 
-/**
- * Runtimes of which the instance lacks a blank container and can start one now. A warming instance
- * holds blanks of every runtime, because nobody knows who will take it; an active one only of the
- * runtimes that its account has used on it.
- */
-export function missingBlanks(instance: Instance, settings: Settings, nowMs: number): RuntimeName | undefined {
-  if (!canCreate(instance, settings, nowMs)) return undefined;
-  for (const runtime of RUNTIMES) {
-    const target = settings.blankTarget[runtime] ?? 0;
-    const held = instance.blanks[runtime].length + instance.creatingCount[runtime];
-    if (held >= target) continue;
-    if (instance.place === "active" && !instance.usedRuntimes.has(runtime)) continue;
-    return runtime;
+export type RefillParts = {
+  readonly settings: Settings;
+  readonly turn: Turn;
+  readonly market: Market;
+  readonly pools: Pools;
+  readonly queue: WaitQueue;
+  readonly targets: WarmingTargets;
+};
+
+const SUB_POOLS: readonly SubPool[] = ["variable", "fixed"];
+
+/** Brings blank containers, accounts' own instances and the warming sub-pools back to their targets; those who wait come first. */
+export class Refill {
+  readonly #parts: RefillParts;
+
+  constructor(parts: RefillParts) {
+    this.#parts = parts;
   }
-  return undefined;
-}
 
-/** @returns whether one more instance must be launched to bring the sub-pool to its target. */
-export function isBelowTarget(inventory: Inventory, subPool: SubPool, settings: Settings): boolean {
-  const { capacity, defaultShape, warmingTarget } = settings;
-  if (inventory.takenMemoryMiB + defaultShape.memoryMiB > capacity.memoryMiB) return false;
-  return countIn(inventory, subPool, settings) < warmingTarget[subPool];
-}
-
-/**
- * A warming instance to give up: one above the target, or one of another than the default shape. That was launched for
- * a large function; once nobody waits for it, it would hold the capacity of the instances that the target means.
- */
-export function surplusIn(
-  inventory: Inventory,
-  subPool: SubPool,
-  settings: Settings,
-  nowMs: number,
-): Instance | undefined {
-  const isAbove = countIn(inventory, subPool, settings) > settings.warmingTarget[subPool];
-  for (const instance of inventory.at("warming")) {
-    if (instance.subPool !== subPool || nowMs - instance.sinceMs < settings.instanceIdleMs) continue;
-    if (isAbove || !isDefault(instance, settings)) return instance;
+  /** @param mayLaunch false while instances of an earlier server may yet join. */
+  run(mayLaunch: boolean): void {
+    const { pools, market } = this.#parts;
+    pools.refillBegan();
+    for (const instance of [...pools.toRefill]) this.#refillBlanks(instance);
+    if (!mayLaunch) return;
+    for (const [accountId, terms] of market.accounts()) this.#refillOwn(accountId, terms);
+    for (const subPool of SUB_POOLS) this.#refillWarming(subPool);
   }
-  return undefined;
-}
 
-function countIn(inventory: Inventory, subPool: SubPool, settings: Settings): number {
-  let count = 0;
-  for (const place of ["warming", "launching"] as const) {
-    for (const instance of inventory.at(place)) {
-      if (instance.subPool === subPool && isDefault(instance, settings)) count++;
+  #refillBlanks(instance: Instance): void {
+    const { pools, settings, turn } = this.#parts;
+    pools.toRefill.delete(instance);
+    if (instance.place !== "active" && instance.place !== "warming") return;
+    if (instance.isAtRisk) return;
+    if (!instance.creations.allows(turn.nowMs)) {
+      pools.toRefill.add(instance);
+      return pools.wantRefill(instance.creations.notBeforeMs);
+    }
+    for (;;) {
+      const runtime = this.#missingBlank(instance);
+      if (runtime === undefined || !canCreate(instance, settings, turn.nowMs)) return;
+      pools.create(instance, runtime, "blank containers are below their target");
     }
   }
-  return count;
+
+  /**
+   * A runtime of which the instance lacks a blank container. A warming instance, or an account's own, holds blanks of every
+   * runtime, because nobody knows what will be called; another active one only of the runtimes its account has used on it.
+   */
+  #missingBlank(instance: Instance): RuntimeName | undefined {
+    const { settings, market } = this.#parts;
+    const isGeneral =
+      instance.accountId === undefined || market.termsOf(instance.accountId).settings.class === "dedicated";
+    for (const runtime of RUNTIMES) {
+      const held = instance.blanks[runtime].length + instance.creatingCount[runtime];
+      if (held >= (settings.blankTarget[runtime] ?? 0)) continue;
+      if (isGeneral || instance.usedRuntimes.has(runtime)) return runtime;
+    }
+    return undefined;
+  }
+
+  /** Instances that an account shall have before any request (A12). */
+  #refillOwn(accountId: AccountId, terms: AccountTerms): void {
+    const { pools } = this.#parts;
+    const wanted = terms.settings.dedicatedInstances;
+    if (wanted === 0) return;
+    let held = pools.inventory.activeOf(accountId).size;
+    for (const instance of pools.inventory.at("launching")) if (instance.reservedFor === accountId) held++;
+    for (; held < wanted; held++) {
+      const chosen = this.#choose(terms);
+      if (chosen === undefined) return this.#againLater("fixed");
+      const reason = `account ${accountId} has ${held} of its ${wanted} instances`;
+      pools.launch(chosen.source, chosen.shape, { reason, reservedFor: accountId });
+    }
+  }
+
+  #refillWarming(subPool: SubPool): void {
+    const { pools, turn, targets } = this.#parts;
+    const { instances, why } = targets.of(subPool, turn.nowMs);
+    for (let held = this.countIn(subPool); held < instances; held++) {
+      const chosen = this.#chooseFor(subPool);
+      if (chosen === undefined) return this.#againLater(subPool);
+      const reason = `${held} of ${instances} ${subPool} instances are ready: ${why}`;
+      pools.launch(chosen.source, chosen.shape, { reason, bidUsdPerHour: this.#bidOf(subPool) });
+    }
+  }
+
+  /** Warming and launching instances of use: of their offer's usual shape, not at risk, and such that some account may have them. */
+  countIn(subPool: SubPool): number {
+    const { inventory } = this.#parts.pools;
+    let count = 0;
+    for (const place of ["warming", "launching"] as const) {
+      for (const instance of inventory.at(place)) if (instance.subPool === subPool && this.isOfUse(instance)) count++;
+    }
+    return count;
+  }
+
+  isOfUse(instance: Instance): boolean {
+    if (instance.reservedFor !== undefined || instance.isAtRisk) return false;
+    if (!isUsualShape(instance)) return false;
+    if (instance.subPool === "fixed") return true;
+    const { market, turn } = this.#parts;
+    const terms = instance.termsAt(turn.nowMs);
+    for (const account of market.accounts().values()) {
+      if (account.usesVariable && account.admits(terms, false, turn.wallMs)) return true;
+    }
+    return false;
+  }
+
+  #chooseFor(subPool: SubPool): ChosenOffer | undefined {
+    if (subPool === "fixed") return this.#choose(DEFAULT_TERMS);
+    let best: ChosenOffer | undefined;
+    for (const terms of this.#parts.market.accounts().values()) {
+      const chosen = terms.usesVariable ? this.#choose(terms, false) : undefined;
+      if (chosen !== undefined && (best === undefined || chosen.source.heldCount < best.source.heldCount))
+        best = chosen;
+    }
+    return best;
+  }
+
+  #choose(terms: AccountTerms, withFixed = true): ChosenOffer | undefined {
+    const { market, turn } = this.#parts;
+    const chosen = chooseOffer(market, { terms, withFixed, memoryMiB: 0 }, turn.nowMs, turn.wallMs);
+    return chosen === undefined || this.#isWaitedFor(chosen.source) ? undefined : chosen;
+  }
+
+  /** Somebody waits whom this offer could serve: what room it has is theirs. */
+  #isWaitedFor(source: OfferState): boolean {
+    const { queue, market, turn } = this.#parts;
+    if (source.offer?.capacity === undefined) return false;
+    for (const accountId of queue.accountIds()) {
+      const terms = market.termsOf(accountId);
+      if (terms.admits(source.terms, terms.usesFixedAtOnce, turn.wallMs)) return true;
+    }
+    return false;
+  }
+
+  /** The most that any account would pay. */
+  #bidOf(subPool: SubPool): number | undefined {
+    if (subPool === "fixed") return undefined;
+    let bid = 0;
+    for (const terms of this.#parts.market.accounts().values()) {
+      if (terms.usesVariable) bid = Math.max(bid, terms.bidUsdPerHour);
+    }
+    return Number.isFinite(bid) ? bid : undefined;
+  }
+
+  /** When the first offer that is avoided may be tried again. What is full or unavailable says so when it is not any more. */
+  #againLater(subPool: SubPool): void {
+    const { market, pools, turn } = this.#parts;
+    for (const { terms, launches } of market.offers()) {
+      if (terms.subPool === subPool && !launches.allows(turn.nowMs)) pools.wantRefill(launches.notBeforeMs);
+    }
+  }
 }
 
-function isDefault({ shape }: Instance, { defaultShape }: Settings): boolean {
-  return shape.memoryMiB === defaultShape.memoryMiB;
+/** Of its offer; one that was launched for a large function is not what the target means. */
+function isUsualShape({ shape, source }: Instance): boolean {
+  return source.offer === undefined || shape.memoryMiB === source.offer.shape.memoryMiB;
 }

@@ -1,27 +1,31 @@
-import type { Shape, SubPool } from "../../model/instance.ts";
-import type { Invocation } from "../../model/invocation.ts";
 import { RUNTIMES } from "../../model/runtime.ts";
-import type { WaitQueue } from "../admission/wait-queue.ts";
-import { isTighter } from "../placement/place.ts";
+import { bestLines, type Line, type WaitQueue } from "../admission/wait-queue.ts";
+import { admittedOffers, chooseOffer, type OfferWish } from "../market/choose-offer.ts";
+import type { Market, OfferState } from "../market/market.ts";
+import { isBetter, mayServe, type Want } from "../placement/place.ts";
 import type { Settings } from "../settings.ts";
-import { evict } from "./eviction.ts";
+import type { Turn } from "../turn.ts";
+import { evict, type WorthOf } from "./eviction.ts";
 import type { Container, Instance } from "./instance.ts";
-import type { Inventory } from "./inventory.ts";
+import type { Pools } from "./pools.ts";
 
-/** What `Supply` may ask for; the control plane turns it into commands and state. */
-export type SupplyActions = {
-  createContainer(instance: Instance, runtime: Invocation["runtime"]): void;
-  destroyContainer(container: Container, reason: string): void;
-  assignInstance(instance: Instance, invocation: Invocation): void;
-  launchInstance(subPool: SubPool, shape: Shape, reason: string): Instance;
-  terminateInstance(instance: Instance, reason: string): void;
+export type SupplyParts = {
+  readonly settings: Settings;
+  readonly turn: Turn;
+  readonly market: Market;
+  readonly pools: Pools;
+  readonly queue: WaitQueue;
+  /** What the head of a line wants at this moment. */
+  wantOf(line: Line): Want | undefined;
+  /** undefined: the least recently used container goes first. */
+  readonly worthOf: WorthOf | undefined;
 };
 
 /** Waiting invocations that one pass plans for; more of them would ask for the same capacity. */
 const PLANNED_MAX = 256;
 
 /**
- * Brings about room for the invocations that wait. Each pass walks the queue in order and promises
+ * Brings about room for the invocations that wait. Each pass walks the lines in order and promises
  * every waiting invocation something that exists or is under way, the nearest first: a container
  * that is being created for its account, a new container on one of the account's instances, the same
  * after evicting idle ones, a warming instance, one that is being launched, a new launch, and last
@@ -30,61 +34,55 @@ const PLANNED_MAX = 256;
  * nothing.
  */
 export class Supply {
-  readonly #settings: Settings;
-  readonly #inventory: Inventory;
-  readonly #queue: WaitQueue;
-  readonly #actions: SupplyActions;
+  readonly #parts: SupplyParts;
   #pass = 0;
-  #nowMs = 0;
 
-  constructor(settings: Settings, inventory: Inventory, queue: WaitQueue, actions: SupplyActions) {
-    this.#settings = settings;
-    this.#inventory = inventory;
-    this.#queue = queue;
-    this.#actions = actions;
+  constructor(parts: SupplyParts) {
+    this.#parts = parts;
   }
 
-  /** @param launchAllowed false while launches are backed off. */
-  run(subPoolOf: (invocation: Invocation) => SubPool, launchAllowed: boolean, nowMs: number): void {
+  /** @param launchAllowed false while instances of an earlier server may yet join. */
+  run(launchAllowed: boolean): void {
     this.#pass++;
-    this.#nowMs = nowMs;
     let planned = 0;
-    const unsupplied: Invocation[] = [];
-    for (const functionKey of [...this.#queue.functionKeys()]) {
-      // All entries of one function are alike, so the first one that gets nothing ends its turn.
-      const invocation = this.#queue.head(functionKey);
-      if (invocation === undefined) continue;
-      const waiting = Math.min(this.#queue.lengthOf(functionKey), PLANNED_MAX - planned);
-      const supplied = this.#supply(invocation, waiting, subPoolOf(invocation), launchAllowed);
-      if (supplied < waiting) unsupplied.push(invocation);
+    const unsupplied: Want[] = [];
+    for (const line of bestLines(this.#parts.queue.lines(), PLANNED_MAX)) {
+      // All entries of a line are alike, so the first one that gets nothing ends its turn.
+      const want = this.#parts.wantOf(line);
+      if (want === undefined) continue;
+      const waiting = Math.min(line.length, PLANNED_MAX - planned);
+      const supplied = this.#supply(want, waiting, launchAllowed);
+      if (supplied < waiting) unsupplied.push(want);
       planned += supplied;
       if (planned >= PLANNED_MAX) break;
     }
     // Only now is it known which instances are promised to nobody.
-    if (launchAllowed) for (const invocation of unsupplied) this.#takeOver(invocation);
+    if (launchAllowed) for (const want of unsupplied) this.#takeOver(want);
   }
 
   /** @returns for how many of the waiting invocations, all like this one, something is under way. */
-  #supply(invocation: Invocation, waiting: number, subPool: SubPool, launchAllowed: boolean): number {
+  #supply(want: Want, waiting: number, launchAllowed: boolean): number {
     let supplied = 0;
-    while (supplied < waiting && this.#supplyOne(invocation, subPool, launchAllowed)) supplied++;
+    while (supplied < waiting && this.#supplyOne(want, launchAllowed)) supplied++;
     return supplied;
   }
 
-  #supplyOne(invocation: Invocation, subPool: SubPool, launchAllowed: boolean): boolean {
+  #supplyOne(want: Want, launchAllowed: boolean): boolean {
     return (
-      this.#onActive(invocation) ||
-      this.#onWarming(invocation, subPool) ||
-      this.#onLaunching(invocation, subPool) ||
-      (launchAllowed && this.#byLaunch(invocation, subPool)) ||
-      this.#byEviction(invocation)
+      this.#onActive(want) ||
+      this.#onWarming(want) ||
+      this.#onLaunching(want) ||
+      (launchAllowed && this.#byLaunch(want)) ||
+      this.#byEviction(want)
     );
   }
 
-  #onActive(invocation: Invocation): boolean {
-    const { runtime, memoryMiB } = invocation;
+  #onActive(want: Want): boolean {
+    const { settings, turn, pools } = this.#parts;
+    const { runtime, memoryMiB, accountId } = want.invocation;
     let best: Instance | undefined;
-    for (const instance of this.#inventory.activeOf(invocation.accountId)) {
+    for (const instance of pools.inventory.activeOf(accountId)) {
+      if (instance.isAtRisk || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       if (instance.plannedCreating[runtime] > 0 && this.#plannableMiB(instance) >= memoryMiB - this.#blankMiB) {
         instance.plannedCreating[runtime]--;
@@ -92,23 +90,24 @@ export class Supply {
         return true;
       }
       if (this.#plannableMiB(instance) < memoryMiB) continue;
-      if (best === undefined || isTighter(instance, best)) best = instance;
+      if (best === undefined || isBetter(instance, best)) best = instance;
     }
     if (best === undefined) return false;
     promise(best, memoryMiB);
-    if (canCreate(best, this.#settings, this.#nowMs)) {
-      this.#actions.createContainer(best, runtime);
+    if (canCreate(best, settings, turn.nowMs)) {
+      pools.create(best, runtime, `function ${want.invocation.functionKey} waits`);
       best.plannedMemoryMiB -= this.#blankMiB;
     }
     return true;
   }
 
   /** A warming instance without a blank of this runtime: it becomes the account's, and gets one. */
-  #onWarming(invocation: Invocation, subPool: SubPool): boolean {
-    for (const instance of this.#inventory.at("warming")) {
-      if (instance.subPool !== subPool) continue;
+  #onWarming(want: Want): boolean {
+    const { turn, pools } = this.#parts;
+    const { runtime, memoryMiB, accountId } = want.invocation;
+    for (const instance of pools.inventory.at("warming")) {
+      if (instance.isAtRisk || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
-      const { runtime, memoryMiB } = invocation;
       if (instance.isPromised) continue;
       if (instance.plannedCreating[runtime] > 0 && this.#plannableMiB(instance) >= memoryMiB - this.#blankMiB) {
         // Its blank is on the way; taking the instance now would not make it come sooner.
@@ -117,22 +116,24 @@ export class Supply {
         return true;
       }
       if (this.#plannableMiB(instance) >= memoryMiB) {
-        this.#actions.assignInstance(instance, invocation);
-        return this.#onActive(invocation);
+        pools.assign(instance, accountId);
+        return this.#onActive(want);
       }
       const blanks = evictableBlanks(instance);
       if (this.#plannableMiB(instance) + blanks.length * this.#blankMiB >= memoryMiB) {
-        this.#actions.assignInstance(instance, invocation);
-        for (const blank of blanks) this.#actions.destroyContainer(blank, "its memory is needed");
-        return this.#onActive(invocation);
+        pools.assign(instance, accountId);
+        for (const blank of blanks) pools.destroy(blank, "its memory is needed");
+        return this.#onActive(want);
       }
     }
     return false;
   }
 
-  #onLaunching({ memoryMiB }: Invocation, subPool: SubPool): boolean {
-    for (const instance of this.#inventory.at("launching")) {
-      if (instance.subPool !== subPool) continue;
+  #onLaunching(want: Want): boolean {
+    const { accountId, memoryMiB } = want.invocation;
+    for (const instance of this.#parts.pools.inventory.at("launching")) {
+      if (instance.reservedFor !== undefined && instance.reservedFor !== accountId) continue;
+      if (!mayServe(instance, want, this.#parts.turn)) continue;
       this.#beginPlan(instance);
       if (instance.shape.memoryMiB - instance.plannedMemoryMiB < memoryMiB) continue;
       promise(instance, memoryMiB);
@@ -141,67 +142,83 @@ export class Supply {
     return false;
   }
 
-  #byLaunch(invocation: Invocation, subPool: SubPool): boolean {
-    const shape = this.#shapeFor(invocation.memoryMiB);
-    if (!this.#fitsCapacity(shape)) return false;
-    const instance = this.#actions.launchInstance(subPool, shape, `function ${invocation.functionKey} waits`);
+  #byLaunch(want: Want): boolean {
+    const { turn, market, pools } = this.#parts;
+    const chosen = chooseOffer(market, wishOf(want), turn.nowMs, turn.wallMs);
+    if (chosen === undefined) return false;
+    const instance = pools.launch(chosen.source, chosen.shape, {
+      reason: `function ${want.invocation.functionKey} waits`,
+      bidUsdPerHour: bidOf(want, chosen.source),
+    });
     this.#beginPlan(instance);
-    promise(instance, invocation.memoryMiB);
+    promise(instance, want.invocation.memoryMiB);
     return true;
   }
 
-  #byEviction(invocation: Invocation): boolean {
-    const { runtime, memoryMiB } = invocation;
-    for (const instance of this.#inventory.activeOf(invocation.accountId)) {
+  #byEviction(want: Want): boolean {
+    const { turn, pools, worthOf } = this.#parts;
+    const { runtime, memoryMiB, accountId } = want.invocation;
+    for (const instance of pools.inventory.activeOf(accountId)) {
+      if (instance.isAtRisk || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
-      const chosen = evict(instance, runtime, memoryMiB - this.#plannableMiB(instance));
+      const chosen = evict(instance, runtime, memoryMiB - this.#plannableMiB(instance), worthOf);
       if (chosen === undefined) continue;
-      for (const container of chosen) this.#actions.destroyContainer(container, "its memory is needed");
+      for (const container of chosen) pools.destroy(container, "its memory is needed");
       promise(instance, memoryMiB);
       return true;
     }
     return false;
   }
 
-  /** Idle instances give way, of other accounts or of a shape that does not fit; the launch follows when they are gone. */
-  #takeOver(invocation: Invocation): void {
-    const shape = this.#shapeFor(invocation.memoryMiB);
+  /**
+   * Idle instances of an offer that is full give way, of other accounts or of a shape that does not fit; the launch
+   * follows when they are gone.
+   */
+  #takeOver(want: Want): void {
+    const { turn, market } = this.#parts;
+    for (const { source, shape } of admittedOffers(market, wishOf(want), turn.wallMs)) {
+      const isUsable = source.offer?.isAvailable === true && source.launches.allows(turn.nowMs);
+      if (isUsable && this.#makeRoom(source, shape.memoryMiB)) return;
+    }
+  }
+
+  /** @returns whether room for this much is there, on its way back, or asked for now. */
+  #makeRoom(source: OfferState, memoryMiB: number): boolean {
+    const { pools } = this.#parts;
     // Capacity that is already on its way back is waited for, not asked for twice.
-    let comingMiB = this.#settings.capacity.memoryMiB - this.#inventory.takenMemoryMiB;
-    for (const instance of this.#inventory.at("draining")) comingMiB += instance.shape.memoryMiB;
-    const victims = [...this.#inventory.at("active"), ...this.#inventory.at("warming")]
-      .filter((instance) => instance.runningCount === 0 && !this.#isWanted(instance))
+    let comingMiB = (source.offer?.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) - source.takenMiB;
+    for (const instance of pools.inventory.at("draining")) {
+      if (instance.source === source) comingMiB += instance.shape.memoryMiB;
+    }
+    if (comingMiB >= memoryMiB) return true;
+    const victims = [...pools.inventory.at("active"), ...pools.inventory.at("warming")]
+      .filter((instance) => instance.source === source && this.#isDispensable(instance))
       .sort((a, b) => a.lastUsedMs - b.lastUsedMs || (a.id < b.id ? -1 : 1));
     const chosen: Instance[] = [];
     for (const victim of victims) {
-      if (comingMiB >= shape.memoryMiB) break;
+      if (comingMiB >= memoryMiB) break;
       comingMiB += victim.shape.memoryMiB;
       chosen.push(victim);
     }
-    if (comingMiB < shape.memoryMiB) return;
-    for (const victim of chosen) this.#actions.terminateInstance(victim, "its capacity is needed");
+    if (comingMiB < memoryMiB) return false;
+    for (const victim of chosen) pools.terminate(victim, "its capacity is needed");
+    return true;
   }
 
-  /** Promised in this pass, or making a container for somebody who may not have had a turn in it. */
-  #isWanted(instance: Instance): boolean {
-    if (instance.place === "active" && instance.creatingTotal() > 0) return true;
-    return instance.plannedPass === this.#pass && instance.isPromised;
-  }
-
-  /** The smallest instance for a function: the default shape, or the function's own size with CPU in proportion. */
-  #shapeFor(memoryMiB: number): Shape {
-    const { defaultShape, capacity } = this.#settings;
-    if (memoryMiB <= defaultShape.memoryMiB) return defaultShape;
-    const cpuMilli = Math.ceil((defaultShape.cpuMilli * memoryMiB) / defaultShape.memoryMiB);
-    return { memoryMiB, cpuMilli: Math.min(capacity.cpuMilli, cpuMilli) };
-  }
-
-  #fitsCapacity(shape: Shape): boolean {
-    return this.#inventory.takenMemoryMiB + shape.memoryMiB <= this.#settings.capacity.memoryMiB;
+  /** Nothing runs on it, it is no account's own, it is not promised in this pass, nor making a container for somebody. */
+  #isDispensable(instance: Instance): boolean {
+    const { market, pools } = this.#parts;
+    if (instance.runningCount > 0 || instance.prewarmingCount > 0) return false;
+    if (instance.place === "active" && instance.creatingTotal() > 0) return false;
+    if (instance.accountId !== undefined) {
+      const own = market.termsOf(instance.accountId).settings.dedicatedInstances;
+      if (pools.inventory.activeOf(instance.accountId).size <= own) return false;
+    }
+    return instance.plannedPass !== this.#pass || !instance.isPromised;
   }
 
   get #blankMiB(): number {
-    return this.#settings.blankMemoryMiB;
+    return this.#parts.settings.blankMemoryMiB;
   }
 
   /** Memory of an instance that is free or about to be, and promised to nobody in this pass. */
@@ -221,6 +238,16 @@ export class Supply {
 function promise(instance: Instance, memoryMiB: number): void {
   instance.plannedMemoryMiB += memoryMiB;
   instance.isPromised = true;
+}
+
+function wishOf({ terms, withFixed, invocation }: Want): OfferWish {
+  return { terms, withFixed, memoryMiB: invocation.memoryMiB };
+}
+
+/** What the account would pay at most; a fixed price takes no bids. */
+function bidOf({ terms }: { readonly terms: Want["terms"] }, source: OfferState): number | undefined {
+  const isBid = source.terms.subPool === "variable" && terms.bidUsdPerHour !== Number.POSITIVE_INFINITY;
+  return isBid ? terms.bidUsdPerHour : undefined;
 }
 
 /** Whether an instance can start one more blank container now. */

@@ -1,0 +1,319 @@
+import type { WaitCause } from "../../model/capacity.ts";
+import type { RejectCode } from "../../model/error-code.ts";
+import type { AccountId, FunctionKey, InvocationId } from "../../model/ids.ts";
+import type { Invocation } from "../../model/invocation.ts";
+import type { Market } from "../market/market.ts";
+import { mayServe, place, type Want } from "../placement/place.ts";
+import type { Container } from "../pool/instance.ts";
+import type { Pools } from "../pool/pools.ts";
+import type { Settings } from "../settings.ts";
+import type { Turn } from "../turn.ts";
+import type { Wakes } from "../wakes.ts";
+import type { Admission } from "./admission.ts";
+import { acceptedRank, Deferral, type Held } from "./deferral.ts";
+import { Durations } from "./durations.ts";
+import { goodnessRank } from "./good-time.ts";
+import { causesOf } from "./wait-causes.ts";
+import { bestLines, type Line, type Waiting, WaitQueue } from "./wait-queue.ts";
+
+export type WaitParts = {
+  readonly settings: Settings;
+  readonly turn: Turn;
+  readonly market: Market;
+  readonly pools: Pools;
+  readonly admission: Admission;
+  readonly wakes: Wakes;
+  /** The placement decision; the audit and the tests ask the same one. */
+  onLeased(container: Container, invocation: Invocation): void;
+};
+
+/**
+ * Everything between the admission of an invocation and its lease: placed at once, held for a better time, or waiting for
+ * capacity until something that happened lets it run.
+ */
+export class Waits {
+  readonly queue = new WaitQueue();
+  readonly deferral = new Deferral();
+  readonly durations: Durations;
+  readonly #parts: WaitParts;
+  /** Queued ones that become overdue one day. */
+  readonly #early = new Set<Waiting>();
+  /** Nothing changes by mere passing of time before then. */
+  #nextMs = Number.POSITIVE_INFINITY;
+
+  constructor(parts: WaitParts) {
+    this.#parts = parts;
+    this.durations = new Durations(parts.settings.durationUnknownMs);
+  }
+
+  /** Waiting and held ones. */
+  get length(): number {
+    return this.queue.length + this.deferral.length;
+  }
+
+  /** When mere passing of time lets somebody run: a window, the end of a patience, a latest start. Infinity: never. */
+  get nextMs(): number {
+    return this.#nextMs;
+  }
+
+  /** An admitted invocation is placed, held or queued. */
+  arrived(invocation: Invocation): void {
+    const { turn, settings } = this.#parts;
+    const { deadlineMs, functionKey } = invocation;
+    if (deadlineMs === undefined) {
+      // Whoever waits for the same function was here first.
+      const isFirst = this.queue.lengthOf(functionKey) === 0;
+      if (isFirst && this.#place(invocation, this.#wantOfNew(invocation), undefined)) return;
+      return this.#enqueue(invocation, turn.nowMs, Number.POSITIVE_INFINITY, "due");
+    }
+    const expectedMs = this.durations.estimateMs(functionKey) * settings.deadlineMargin;
+    const held: Held = {
+      invocation,
+      sinceMs: turn.nowMs,
+      startByMs: deadlineMs - expectedMs - settings.startReserveMs,
+    };
+    if (this.#isToRelease(held)) return this.#release(held);
+    this.deferral.hold(held);
+    this.#nextMs = Math.min(this.#nextMs, held.startByMs);
+  }
+
+  /** @returns the invocation if it was waiting or held; it is forgotten. */
+  cancel(id: InvocationId): Invocation | undefined {
+    const entry = this.queue.remove(id);
+    if (entry !== undefined) this.#early.delete(entry);
+    return entry?.invocation ?? this.deferral.remove(id)?.invocation;
+  }
+
+  /** Takes all that wait or are held. */
+  takeAll(): Invocation[] {
+    const all = [...this.queue.entries(), ...this.deferral.entries()].map(({ invocation }) => invocation);
+    for (const { id } of all) this.cancel(id);
+    return all;
+  }
+
+  /** What the head of a line may have at this moment; undefined: its account runs as many as it may. */
+  wantOf(line: Line): Want | undefined {
+    const head = line.head();
+    if (head === undefined || !this.#parts.admission.mayRun(line.accountId)) return undefined;
+    return this.#wantOf(head);
+  }
+
+  /** What an invocation waits for, for people. */
+  causesOf(entry: Waiting | Held): WaitCause[] {
+    return causesOf(entry, this.#parts);
+  }
+
+  /** Places all whom the wakes name and that can be placed; those that wait on stay in their order. */
+  drain(): void {
+    const { wakes } = this.#parts;
+    while (wakes.all || wakes.accountIds.size > 0 || wakes.functionKeys.size > 0) {
+      const isForAll = wakes.all;
+      const accountIds = [...wakes.accountIds];
+      const functionKeys = [...wakes.functionKeys];
+      wakes.all = false;
+      wakes.accountIds.clear();
+      wakes.functionKeys.clear();
+      if (this.queue.length === 0) continue;
+      for (const key of functionKeys) this.#serve(this.#linesOfFunction(key));
+      for (const accountId of accountIds) this.#serve([...this.queue.linesOf(accountId)]);
+      if (isForAll) this.#serve(this.#linesThatMayMove());
+    }
+  }
+
+  /** What time alone has changed; to be called on each event, cheap when nothing has. */
+  timePassed(): void {
+    const { turn, wakes } = this.#parts;
+    if (turn.nowMs < this.#nextMs) return;
+    for (const entry of [...this.#early]) {
+      if (entry.startByMs > turn.nowMs) continue;
+      this.#early.delete(entry);
+      this.queue.makeOverdue(entry.invocation.id);
+    }
+    this.releaseHeld();
+    this.#planAhead();
+    wakes.everybody();
+  }
+
+  /** The host's clock was set: windows are looked at anew. */
+  wallClockSet(): void {
+    this.#nextMs = Number.NEGATIVE_INFINITY;
+    this.timePassed();
+  }
+
+  /** Lets those held ones go for whom the time is good, or up. */
+  releaseHeld(): void {
+    if (this.deferral.length === 0) return;
+    for (const held of this.deferral.release((each) => this.#isToRelease(each))) this.#release(held);
+  }
+
+  /** Refuses those that waited for as long as they may. */
+  refuseOverdue(refuse: (invocation: Invocation, code: RejectCode) => void): void {
+    for (const line of [...this.queue.lines()]) {
+      for (let head = line.head(); head !== undefined; head = line.head()) {
+        const code = this.#refusalOf(head);
+        if (code === undefined) break;
+        this.cancel(head.invocation.id);
+        refuse(head.invocation, code);
+      }
+    }
+  }
+
+  #refusalOf({ invocation, queuedMs }: Waiting): RejectCode | undefined {
+    const { settings, turn, market } = this.#parts;
+    const { accountId, deadlineMs } = invocation;
+    if (deadlineMs !== undefined) return turn.nowMs >= deadlineMs ? "DEADLINE_MISSED" : undefined;
+    const terms = market.termsOf(accountId);
+    if (terms.usesFixedAtOnce) {
+      if (turn.nowMs - queuedMs < settings.waitMsMax) return undefined;
+      return this.#isLaunchFailing() ? "LAUNCH_FAILED" : "NO_CAPACITY";
+    }
+    const { onShortage } = terms.settings;
+    const isOver = onShortage.kind === "fail" && turn.nowMs - queuedMs >= onShortage.afterMs;
+    return isOver ? "NO_VARIABLE_CAPACITY" : undefined;
+  }
+
+  #isLaunchFailing(): boolean {
+    for (const { terms, launches } of this.#parts.market.offers()) {
+      if (terms.subPool === "fixed" && launches.failures > 0) return true;
+    }
+    return false;
+  }
+
+  #enqueue(invocation: Invocation, sinceMs: number, startByMs: number, urgency: Waiting["urgency"]): void {
+    const { turn, market, wakes } = this.#parts;
+    const terms = market.termsOf(invocation.accountId);
+    const bidUsdPerHour = terms.usesVariable ? terms.bidUsdPerHour : Number.POSITIVE_INFINITY;
+    const entry = this.queue.push(invocation, { sinceMs, queuedMs: turn.nowMs, startByMs, bidUsdPerHour, urgency });
+    if (urgency === "early") this.#early.add(entry);
+    entry.waitsFor = this.causesOf(entry);
+    if (this.queue.line(invocation.functionKey)?.head() === entry) wakes.functionKeys.add(invocation.functionKey);
+    this.#nextMs = Math.min(this.#nextMs, this.#nextChangeMs(entry));
+    wakes.supply = true;
+  }
+
+  #isToRelease(held: Held): boolean {
+    const { turn, market, settings } = this.#parts;
+    if (turn.nowMs >= held.startByMs) return true;
+    const rank = goodnessRank(market, held.invocation, settings, turn);
+    return rank <= acceptedRank(held, turn.nowMs);
+  }
+
+  #release({ invocation, sinceMs, startByMs }: Held): void {
+    const urgency = this.#parts.turn.nowMs >= startByMs ? "overdue" : "early";
+    this.#enqueue(invocation, sinceMs, startByMs, urgency);
+  }
+
+  #linesOfFunction(key: FunctionKey): Line[] {
+    const line = this.queue.line(key);
+    return line === undefined ? [] : [line];
+  }
+
+  /** Lines of accounts to which a warming instance, or one of their own whose terms changed, could be of use. */
+  #linesThatMayMove(): Line[] {
+    const lines: Line[] = [];
+    for (const accountId of this.queue.accountIds()) {
+      if (this.#mayMove(accountId)) lines.push(...this.queue.linesOf(accountId));
+    }
+    return lines;
+  }
+
+  #mayMove(accountId: AccountId): boolean {
+    const { pools, market, turn } = this.#parts;
+    const terms = market.termsOf(accountId);
+    if (terms.usesVariable && pools.inventory.activeOf(accountId).size > 0) return true;
+    for (const instance of pools.inventory.at("warming")) {
+      const withFixed = terms.mayUseFixed;
+      if (mayServe(instance, { invocation: NOBODY, terms, withFixed }, turn)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Places heads of these lines, best first, until none can be placed. A line that fails speaks for all of its account that
+   * want the same runtime and size and have no container of their own.
+   */
+  #serve(lines: readonly Line[]): void {
+    const failed = new Set<string>();
+    let left = lines;
+    while (left.length > 0) {
+      left = left.filter((line) => line.length > 0 && !failed.has(this.#signatureOf(line)));
+      const line = bestLines(left, 1)[0];
+      if (line === undefined) return;
+      if (!this.#placeHead(line)) failed.add(this.#signatureOf(line));
+    }
+  }
+
+  #signatureOf(line: Line): string {
+    const head = line.head();
+    if (head === undefined) return "";
+    if (this.#parts.pools.inventory.idleOf(line.functionKey).length > 0) return line.functionKey;
+    const { accountId, runtime, memoryMiB } = head.invocation;
+    return `${accountId} ${runtime} ${memoryMiB} ${this.#withFixed(head)}`;
+  }
+
+  #placeHead(line: Line): boolean {
+    const head = line.head();
+    const want = this.wantOf(line);
+    return head !== undefined && want !== undefined && this.#place(head.invocation, want, head);
+  }
+
+  #place(invocation: Invocation, want: Want | undefined, entry: Waiting | undefined): boolean {
+    const { pools, turn, onLeased } = this.#parts;
+    const container = want === undefined ? undefined : place(pools.inventory, want, turn);
+    if (container === undefined) return false;
+    if (entry !== undefined) this.cancel(invocation.id);
+    const ms = entry === undefined ? 0 : turn.nowMs - entry.sinceMs;
+    const waitedFor = entry === undefined || ms === 0 ? [] : entry.waitsFor;
+    pools.lease(container, invocation, { ms, for: waitedFor }, whyThere(container));
+    onLeased(container, invocation);
+    return true;
+  }
+
+  #wantOfNew(invocation: Invocation): Want | undefined {
+    const { market, admission } = this.#parts;
+    const { accountId } = invocation;
+    const terms = market.termsOf(accountId);
+    return admission.mayRun(accountId) ? { invocation, terms, withFixed: terms.usesFixedAtOnce } : undefined;
+  }
+
+  #wantOf(entry: Waiting): Want {
+    const { invocation } = entry;
+    const terms = this.#parts.market.termsOf(invocation.accountId);
+    return { invocation, terms, withFixed: this.#withFixed(entry) };
+  }
+
+  /** An overdue one takes fixed capacity wherever its account allows that in the end. */
+  #withFixed({ invocation, queuedMs, urgency }: Waiting): boolean {
+    const { market, turn } = this.#parts;
+    const terms = market.termsOf(invocation.accountId);
+    return terms.isWidened(queuedMs, turn.nowMs) || (urgency === "overdue" && terms.mayUseFixed);
+  }
+
+  /** When time alone may let this one run, as far as is known now. */
+  #nextChangeMs({ invocation, queuedMs, startByMs, urgency }: Waiting): number {
+    const { market, turn } = this.#parts;
+    const terms = market.termsOf(invocation.accountId);
+    const windowMs = turn.nowMs + (terms.nextWindowChangeMs(turn.wallMs) - turn.wallMs);
+    const patienceMs = terms.patienceEndsMs(queuedMs);
+    const startMs = urgency === "early" ? startByMs : Number.POSITIVE_INFINITY;
+    return Math.min(windowMs, patienceMs > turn.nowMs ? patienceMs : Number.POSITIVE_INFINITY, startMs);
+  }
+
+  #planAhead(): void {
+    this.#nextMs = this.deferral.nextStartMs ?? Number.POSITIVE_INFINITY;
+    for (const { startByMs } of this.#early) this.#nextMs = Math.min(this.#nextMs, startByMs);
+    for (const line of this.queue.lines()) {
+      const head = line.head();
+      if (head !== undefined) this.#nextMs = Math.min(this.#nextMs, this.#nextChangeMs(head));
+    }
+  }
+}
+
+/** `mayServe` asks about whose capacity and on which terms, not about the invocation. */
+const NOBODY = {} as Invocation;
+
+function whyThere({ state, instance, runtime }: Container): string {
+  if (state === "idle") return "an idle container of the function was there";
+  const where = instance.place === "warming" ? "a warming instance" : "an instance of the account";
+  return `no container of the function was idle; a blank ${runtime} container on ${where} was taken`;
+}

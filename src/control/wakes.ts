@@ -1,0 +1,39 @@
+import type { AccountId, FunctionKey } from "../model/ids.ts";
+
+/**
+ * Whom what happened may let run. Those who wait are tried only then, and only they; so there is neither a lost wake-up nor a
+ * busy loop (docs/design/0007-capacity.md has the table).
+ */
+export class Wakes {
+  /** A container of the function turned idle. */
+  readonly functionKeys = new Set<FunctionKey>();
+  /** On one of the account's instances memory or a blank container became free. */
+  readonly accountIds = new Set<AccountId>();
+  /** A warming instance has something to offer, or terms changed. */
+  all = false;
+  /** Room must be brought about for those who still wait. */
+  supply = false;
+
+  get isAny(): boolean {
+    return this.all || this.supply || this.functionKeys.size > 0 || this.accountIds.size > 0;
+  }
+
+  /** An instance has more to give than before. */
+  byInstance({ accountId }: { readonly accountId: AccountId | undefined }): void {
+    if (accountId === undefined) this.all = true;
+    else this.accountIds.add(accountId);
+    this.supply = true;
+  }
+
+  everybody(): void {
+    this.all = true;
+    this.supply = true;
+  }
+
+  clear(): void {
+    this.functionKeys.clear();
+    this.accountIds.clear();
+    this.all = false;
+    this.supply = false;
+  }
+}
