@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { CliContext, HostAgentInput } from "../cli-context.ts";
@@ -6,6 +7,7 @@ import { CliError, usageError } from "../cli-error.ts";
 const DEFAULT_AGENT_DATA_DIR = ".hearth-host";
 
 type AgentFlags = {
+  readonly config?: string;
   readonly join?: string;
   readonly token?: string;
   readonly data?: string;
@@ -34,7 +36,7 @@ export function addAgentCommand(program: Command, context: CliContext): void {
   program
     .command("agent")
     .description("make this machine a host of a server elsewhere")
-    .requiredOption("--join <HOST:PORT>", "the server's endpoint for machines (`hearth up --agent-port`)")
+    .option("--join <HOST:PORT>", "the server's endpoint for machines (`hearth up --agent-port`)")
     .option("--token <TOKEN>", "join token (HEARTH_JOIN_TOKEN); needed the first time")
     .option("--data <DIR>", `folder for keys, instances and code (default ${DEFAULT_AGENT_DATA_DIR})`)
     .option("--name <NAME>", "what the host is called (default: this machine's name)")
@@ -43,10 +45,13 @@ export function addAgentCommand(program: Command, context: CliContext): void {
     .option("--memory <MIB>", "what instances may take together (default: most of what is free)")
     .option("--cpus <COUNT>", "likewise, such as 1.5 (default: all)")
     .option("--no-network", "containers reach no network")
+    .option("--config <FILE>", "all of it as a JSON file, instead of options; for machines that are made by a server")
     .option("--log-level <LEVEL>", "trace, debug, info, warn, error, fatal, silent (default info)")
     .addHelpText("after", HELP_AFTER)
     .action(async (flags: AgentFlags) => {
-      const end = await context.verbs.agent(inputFrom(flags, context.env));
+      const end = await context.verbs.agent(
+        flags.config === undefined ? inputFrom(flags, context.env) : inputIn(flags.config),
+      );
       if (end?.kind === "refused") {
         const remedy = "make a new token on the server with `hearth host token`";
         throw new CliError(`the server refuses this machine: ${end.reason}`, { code: "JOIN_REFUSED", remedy });
@@ -55,7 +60,8 @@ export function addAgentCommand(program: Command, context: CliContext): void {
 }
 
 function inputFrom(flags: AgentFlags, env: CliContext["env"]): HostAgentInput {
-  const { join = "", data, name, zone, provider, memory, cpus, network, logLevel } = flags;
+  const { join, data, name, zone, provider, memory, cpus, network, logLevel } = flags;
+  if (join === undefined) throw usageError("the server is not named", "give --join HOST:PORT, or --config FILE");
   const token = flags.token ?? env["HEARTH_JOIN_TOKEN"];
   return {
     server: join,
@@ -69,6 +75,15 @@ function inputFrom(flags: AgentFlags, env: CliContext["env"]): HostAgentInput {
     ...(cpus === undefined ? {} : { cpuMilli: countIn(cpus, "--cpus", 1000) }),
     ...(logLevel === undefined ? {} : { logLevel }),
   };
+}
+
+/** As `src/protocol/host-agent-config.ts` has it; the verb checks it. */
+function inputIn(path: string): HostAgentInput {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as HostAgentInput;
+  } catch (error) {
+    throw usageError(`${path}: ${(error as Error).message}`, "give a JSON file");
+  }
 }
 
 function countIn(text: string, option: string, factor: number): number {
