@@ -160,8 +160,8 @@ describe("waits", () => {
     expect(out.split("\n")[1]?.replace(/ +/g, " ").trim()).toBe(
       `1 1 min 2 h asynchronous ${tenant} report w-1 0.05 USD/h is above 0.03; mon-fri 22:00-06:00`,
     );
-    expect(err).toBe("and 1 more\n");
-    expect(JSON.parse((await run(["waits", "--json"])).out)).toMatchObject({ count: 2, entries: [{}, {}] });
+    expect(err).toBe("and more; --limit shows up to 1000\n");
+    expect(JSON.parse((await run(["waits", "--json"])).out)).toMatchObject({ hasMore: false, entries: [{}, {}] });
     expect((await run(["waits", "--limit", "many"])).err).toContain('limit: "many" is no count');
   });
 });

@@ -37,9 +37,9 @@ export type AccountCapacity = {
 export type WaitsAnswer = {
   /** By the clock of the entries. */
   readonly nowMs: number;
-  /** All that wait, those included that are not among the entries. */
-  readonly count: number;
   readonly entries: readonly WaitEntry[];
+  /** More wait than the answer has entries. */
+  readonly hasMore: boolean;
 };
 
 /** The answer of `/_hearth/costs`. */

@@ -1,8 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { CostRow } from "../model/cost.ts";
 import { ERROR_CODES, type ErrorCode } from "../model/error-code.ts";
 import { type Lease, OUTCOMES, type Outcome, type Usage } from "../model/invocation.ts";
 import { CONTAINER_STATES, INSTANCE_STATES, type PoolsSnapshot } from "../model/snapshot.ts";
 import type { MetricsSource } from "../ports/admin.ts";
+import { type CapacityMetricsInput, registerCapacity } from "./capacity-metrics.ts";
 
 type Start = Lease["start"];
 type Durations = Readonly<Record<Start, Readonly<Record<Outcome, Histogram.Internal<string>>>>>;
@@ -23,6 +25,8 @@ export type MetricsInput = {
   /** Accepted asynchronous invocations without a final outcome, and when the oldest was accepted. */
   eventQueue(): { readonly length: number; readonly oldestAcceptedMs: number | undefined };
   lostLogBytes(): number;
+  /** Offers, what is waited for, and costs; absent: they are not shown. */
+  readonly capacity?: Omit<CapacityMetricsInput, "pools">;
 };
 
 /**
@@ -35,6 +39,7 @@ export class Metrics implements MetricsSource {
   readonly #inits: Histogram;
   readonly #waits: Histogram;
   readonly #rejections: Rejections;
+  readonly #countCosts: (rows: readonly CostRow[]) => void;
 
   constructor(input: MetricsInput) {
     const registers = [this.#registry];
@@ -73,6 +78,8 @@ export class Metrics implements MetricsSource {
     this.#rejections = Object.fromEntries(codes.map((code) => [code, rejections.labels(code)])) as Rejections;
     registerPools(this.#registry, input);
     registerEventQueue(this.#registry, input);
+    const { pools, capacity } = input;
+    this.#countCosts = capacity === undefined ? () => {} : registerCapacity(this.#registry, { pools, ...capacity });
   }
 
   get contentType(): string {
@@ -87,6 +94,11 @@ export class Metrics implements MetricsSource {
   /** Only for invocations that really waited. */
   observeWait(waitMs: number): void {
     this.#waits.observe(waitMs / 1000);
+  }
+
+  /** Each row once. */
+  countCosts(rows: readonly CostRow[]): void {
+    this.#countCosts(rows);
   }
 
   countRejection(code: ErrorCode): void {

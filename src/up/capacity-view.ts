@@ -17,13 +17,15 @@ type Parts = {
   readonly store: Pick<Store, "loadCosts">;
   readonly clock: Clock;
   hasAccount(accountId: AccountId): Promise<boolean>;
-  /** In the order in which they are tried; the core's. */
-  waits(): readonly WaitEntry[];
+  /** The core's: the first `countMax`, in the order in which they are tried. */
+  waits(accountId: AccountId | undefined, countMax: number): readonly WaitEntry[];
+  /** The core's: undefined if it does not wait. */
+  waitOf(id: InvocationId): WaitEntry | undefined;
 };
 
 /** What the admin API shows of capacity, out of the server's parts. */
 export function createCapacityView(parts: Parts): CapacityView {
-  const { capacities, explanations, ledger, costWriter, store, clock, hasAccount, waits } = parts;
+  const { capacities, explanations, ledger, costWriter, store, clock, hasAccount, waits, waitOf } = parts;
   return {
     async capacityOf(accountId) {
       if (!(await hasAccount(accountId))) return undefined;
@@ -35,12 +37,14 @@ export function createCapacityView(parts: Parts): CapacityView {
       return true;
     },
     waits(accountId, countMax) {
-      const all = waits();
-      const own = accountId === undefined ? all : all.filter((entry) => entry.accountId === accountId);
-      return { nowMs: clock.monotonicMs(), count: own.length, entries: own.slice(0, countMax) };
+      const entries = waits(accountId, countMax + 1);
+      const hasMore = entries.length > countMax;
+      return { nowMs: clock.monotonicMs(), entries: hasMore ? entries.slice(0, countMax) : entries, hasMore };
     },
     explain(id) {
-      return withWait(explanations.find(id), id, waits(), clock);
+      const known = explanations.find(id);
+      const mayWait = known === undefined || known.mode === "asynchronous";
+      return mayWait ? withWait(known, waitOf(id), clock) : known;
     },
     async costs(accountId, fromDay, toDay) {
       await costWriter.write();
@@ -52,16 +56,10 @@ export function createCapacityView(parts: Parts): CapacityView {
 }
 
 /** What is known of an invocation, with what it waits for, by the host's clock. */
-function withWait(
-  known: Explanation | undefined,
-  id: InvocationId,
-  waits: readonly WaitEntry[],
-  clock: Clock,
-): Explanation | undefined {
-  const entry = waits.find(({ invocationId }) => invocationId === id);
+function withWait(known: Explanation | undefined, entry: WaitEntry | undefined, clock: Clock): Explanation | undefined {
   if (entry === undefined) return known;
-  const { accountId, functionKey, mode, sinceMs, place, waitsFor } = entry;
+  const { invocationId, accountId, functionKey, mode, sinceMs, place, waitsFor } = entry;
   const [, functionName = "", version = ""] = functionKey.split("/");
   const waiting = { sinceMs: sinceMs - clock.monotonicMs() + clock.nowMs(), place, waitsFor };
-  return { ...(known ?? { invocationId: id, accountId, functionName, version, mode, attempts: [] }), waiting };
+  return { ...(known ?? { invocationId, accountId, functionName, version, mode, attempts: [] }), waiting };
 }

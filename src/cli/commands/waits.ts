@@ -42,13 +42,13 @@ export function addWaitsCommand(program: Command, context: CliContext): void {
 function show(answer: WaitsAnswer, flags: WaitsFlags, { terminal }: CliContext): void {
   if (flags.json) return flags.watch ? terminal.print(JSON.stringify(answer)) : terminal.printJson(answer);
   if (flags.watch && terminal.stdout.isTTY) terminal.stdout.write(CLEAR_SCREEN);
-  const { nowMs, count, entries } = answer;
-  if (count === 0) return terminal.note("nothing waits");
+  const { nowMs, entries, hasMore } = answer;
+  if (entries.length === 0 && !hasMore) return terminal.note("nothing waits");
   terminal.printTable(
     ["PLACE", "SINCE", "DUE IN", "MODE", "ACCOUNT", "FUNCTION", "REQUEST", "WAITS FOR"],
     entries.map((entry) => rowOf(entry, nowMs)),
   );
-  if (entries.length < count) terminal.note(`and ${count - entries.length} more`);
+  if (hasMore) terminal.note("and more; --limit shows up to 1000");
 }
 
 function rowOf(entry: WaitEntry, nowMs: number): (string | number)[] {

@@ -54,7 +54,9 @@ export function serveCapacityRoutes(): void {
       store,
       clock: systemClock,
       hasAccount: async (accountId) => keys.has(accountId),
-      waits: () => waits,
+      waits: (accountId, countMax) =>
+        waits.filter((entry) => accountId === undefined || entry.accountId === accountId).slice(0, countMax),
+      waitOf: (id) => waits.find(({ invocationId }) => invocationId === id),
     });
     const onError = (error: unknown) => {
       throw error;

@@ -105,8 +105,12 @@ describe("waits", () => {
     expect(await seen(`/_hearth/waits?account=${stranger}`, tenant)).toBe(403);
   });
 
-  test("an answer has a bound, and counts what it leaves out", async () => {
-    expect((await ask("/_hearth/waits?limit=1")).body).toMatchObject({ count: 3, entries: [{ invocationId: "w-1" }] });
+  test("an answer has a bound, and tells that there is more", async () => {
+    expect((await ask("/_hearth/waits?limit=1")).body).toMatchObject({
+      hasMore: true,
+      entries: [{ invocationId: "w-1" }],
+    });
+    expect((await ask("/_hearth/waits?limit=3")).body).toMatchObject({ hasMore: false });
     for (const limit of ["-1", "x", "1001", "1e3"]) expect(await seen(`/_hearth/waits?limit=${limit}`)).toBe(400);
   });
 });

@@ -65,6 +65,10 @@ async function makeToken(hosts: HostAdmin | undefined, { res, body }: AdminReque
     return sendError(res, 400, "InvalidParameterValueException", `${faults.slice(0, 5).join("; ")}.`);
   }
   const { name, zone, subPool = "fixed", priceUsdPerHour = 0, notice, expires } = parsed.data;
+  if (notice !== undefined && subPool === "fixed") {
+    const says = "notice goes with subPool variable: what is fixed is never taken away.";
+    return sendError(res, 400, "InvalidParameterValueException", says);
+  }
   const terms: HostTerms = { provider: "static", name, zone, subPool, priceUsdPerHour, noticeMs: notice };
   try {
     sendJson(res, 201, await hosts.createToken(terms, expires ?? EXPIRES_MS_DEFAULT));
