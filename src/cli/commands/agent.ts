@@ -5,6 +5,8 @@ import type { CliContext, HostAgentInput } from "../cli-context.ts";
 import { CliError, usageError } from "../cli-error.ts";
 
 const DEFAULT_AGENT_DATA_DIR = ".hearth-host";
+/** Trying again is of no use, so whatever keeps the command running may stop: the same as of the bundled host agent. */
+const EXIT_REFUSED = 3;
 
 type AgentFlags = {
   readonly config?: string;
@@ -54,7 +56,11 @@ export function addAgentCommand(program: Command, context: CliContext): void {
       );
       if (end?.kind === "refused") {
         const remedy = "make a new token on the server with `hearth host token`";
-        throw new CliError(`the server refuses this machine: ${end.reason}`, { code: "JOIN_REFUSED", remedy });
+        throw new CliError(`the server refuses this machine: ${end.reason}`, {
+          code: "JOIN_REFUSED",
+          remedy,
+          exitCode: EXIT_REFUSED,
+        });
       }
     });
 }

@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { Instance } from "@aws-sdk/client-ec2";
+import { leftoversOf } from "../server-fixture/leftovers.ts";
+import type { Ec2Place } from "./ec2-place.ts";
+import { powerOff } from "./power-off.ts";
+
+const COMMAND = fileURLToPath(new URL("../../../bin/hearth.mjs", import.meta.url));
+const LOG_FILE = process.env["HEARTH_TEST_LOG"];
+const LOOK_MS = 100;
+const OUR_TAG = "hearth:instance-id";
+
+type Machine = { readonly instanceId: string; readonly directory: string; readonly hostAgent: ChildProcess };
+
+/**
+ * Runs what EC2's machines would run, here: for each machine that moto reports, the host agent that its user data
+ * starts; when moto has ended it, or the host agent ends, everything of it is ended, as when the power goes.
+ */
+export class MachineRoom {
+  readonly #place: Ec2Place;
+  /** Into the host agents' configuration, in place of what only holds on a machine of EC2. */
+  readonly #changes: Readonly<Record<string, unknown>>;
+  /** By EC2's id. */
+  readonly #machines = new Map<string, Machine>();
+  #isOpen = true;
+  readonly #rounds: Promise<void>;
+
+  private constructor(place: Ec2Place, changes: Readonly<Record<string, unknown>>) {
+    this.#place = place;
+    this.#changes = changes;
+    this.#rounds = this.#goRound();
+  }
+
+  static open(place: Ec2Place, changes: Readonly<Record<string, unknown>> = {}): MachineRoom {
+    return new MachineRoom(place, changes);
+  }
+
+  /** EC2's id of the machine of an instance, if there is one. */
+  machineOf(instanceId: string): string | undefined {
+    return [...this.#machines].find(([, machine]) => machine.instanceId === instanceId)?.[0];
+  }
+
+  /** What there is of all machines on this host; a line for each. */
+  traces(): string[] {
+    return [...this.#machines.values()].flatMap(({ instanceId, directory }) => [
+      `machine of ${instanceId}`,
+      ...leftoversOf(directory).map((trace) => `${instanceId}: ${trace}`),
+    ]);
+  }
+
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    await this.#rounds;
+    for (const machineId of this.#machines.keys()) await this.#end(machineId);
+  }
+
+  async #goRound(): Promise<void> {
+    while (this.#isOpen) {
+      const there = (await this.#place.running()).filter((machine) => instanceIdOf(machine) !== undefined);
+      const ids = new Set(there.map(({ InstanceId }) => InstanceId));
+      for (const machineId of this.#machines.keys()) if (!ids.has(machineId)) await this.#end(machineId);
+      for (const machine of there) if (!this.#machines.has(machine.InstanceId!)) await this.#boot(machine);
+      await delay(LOOK_MS);
+    }
+  }
+
+  async #boot(machine: Instance): Promise<void> {
+    const machineId = machine.InstanceId!;
+    const script = await this.#place.userDataOf(machineId);
+    const config = /'END_OF_CONFIG'\n(.*)\nEND_OF_CONFIG\n/.exec(script)?.[1];
+    if (config === undefined) throw new Error(`the user data of ${machineId} configures no host agent:\n${script}`);
+    const directory = mkdtempSync(join(tmpdir(), "hearth-ec2-machine-"));
+    const path = join(directory, "host.json");
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(config), dataDir: join(directory, "data"), ...this.#changes }), {
+      mode: 0o600,
+    });
+    const hostAgent = spawn(process.execPath, [COMMAND, "agent", "--config", path], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    hostAgent.stderr?.on("data", (text: Buffer) => {
+      if (LOG_FILE !== undefined) appendFileSync(LOG_FILE, text);
+    });
+    // What the unit in the user data does: the machine ends with it, and shutdown means termination.
+    hostAgent.once("exit", () => {
+      this.#place.ec2.terminateInstances({ InstanceIds: [machineId] }).catch(() => {});
+    });
+    this.#machines.set(machineId, { instanceId: instanceIdOf(machine) ?? "", directory, hostAgent });
+  }
+
+  async #end(machineId: string): Promise<void> {
+    const machine = this.#machines.get(machineId);
+    if (machine === undefined) return;
+    const { hostAgent, directory } = machine;
+    hostAgent.removeAllListeners("exit");
+    if (hostAgent.exitCode === null && hostAgent.signalCode === null) {
+      const ended = new Promise((resolve) => hostAgent.once("exit", resolve));
+      hostAgent.kill("SIGKILL");
+      await ended;
+    }
+    await powerOff(join(directory, "data"));
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+    this.#machines.delete(machineId);
+  }
+}
+
+function instanceIdOf(machine: Instance): string | undefined {
+  return machine.Tags?.find(({ Key }) => Key === OUR_TAG)?.Value;
+}
