@@ -2,7 +2,6 @@ import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import { explanations, ledger, serveCapacityRoutes, tenant, url, waits } from "../frontend/admin/capacity-fixture.ts";
-import type { FunctionVersion } from "../model/function-version.ts";
 import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import { systemClock } from "../ports/clock.ts";
 import { runCli } from "./cli.ts";
@@ -133,8 +132,6 @@ describe("account set", () => {
   });
 });
 
-const version = { accountId: tenant, name: "report", version: "$LATEST" } as FunctionVersion;
-
 function addWait(id: string, place: number): void {
   waits.push({
     invocationId: id as InvocationId,
@@ -174,7 +171,7 @@ describe("explain", () => {
       invocation: {
         id,
         accountId: tenant,
-        functionKey: "k" as FunctionKey,
+        functionKey: `${tenant}/report/$LATEST/r` as FunctionKey,
         runtime: "nodejs24.x",
         memoryMiB: 128,
         mode: "asynchronous",
@@ -191,11 +188,11 @@ describe("explain", () => {
         waitedFor: [{ kind: "price", text: "0.05 USD/h is above 0.03" }],
       },
     } as const;
-    explanations.begun({ version }, lease, Date.now());
-    explanations.refused(id, { version }, "asynchronous", "RECLAIMED", Date.now());
-    explanations.begun({ version }, { ...lease, placement: { ...lease.placement, waitedMs: 0 } }, Date.now());
+    explanations.begun(lease, Date.now());
+    explanations.refused(lease.invocation, "RECLAIMED", Date.now());
+    explanations.begun({ ...lease, placement: { ...lease.placement, waitedMs: 0 } }, Date.now());
     explanations.finished(id, { outcome: "functionError", wallMs: 2.25, costUsd: 1.5e-8, fixedUsd: 5e-8 });
-    explanations.refused(id, { version }, "asynchronous", "NO_CAPACITY", Date.now());
+    explanations.refused(lease.invocation, "NO_CAPACITY", Date.now());
     addWait("r-1", 3);
     const { out } = await run(["explain", id]);
     const lines = out.split("\n").map((line) => line.replace(/ +/g, " ").trim());

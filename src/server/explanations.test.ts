@@ -1,12 +1,10 @@
 import { expect, test } from "vitest";
 import type { Placement } from "../model/capacity.ts";
-import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import type { InvocationMode, Lease } from "../model/invocation.ts";
 import { Explanations } from "./explanations.ts";
 
 const accountId = "111111111111" as AccountId;
-const request = { version: { accountId, name: "f", version: "$LATEST" } as FunctionVersion };
 const idOf = (text: string) => text as InvocationId;
 
 const placement: Placement = {
@@ -24,7 +22,7 @@ function leaseOf(id: string, mode: InvocationMode = "synchronous"): Lease {
     invocation: {
       id: idOf(id),
       accountId,
-      functionKey: "k" as FunctionKey,
+      functionKey: `${accountId}/f/$LATEST/r` as FunctionKey,
       runtime: "nodejs24.x",
       memoryMiB: 128,
       mode,
@@ -38,7 +36,7 @@ function leaseOf(id: string, mode: InvocationMode = "synchronous"): Lease {
 
 test("an execution, while it runs and after", () => {
   const explanations = new Explanations();
-  explanations.begun(request, leaseOf("a"), 17);
+  explanations.begun(leaseOf("a"), 17);
   const running = explanations.find(idOf("a"));
   expect(running).toMatchObject({
     invocationId: "a",
@@ -55,12 +53,14 @@ test("an execution, while it runs and after", () => {
   expect(running?.attempts[0]).not.toHaveProperty("end");
 });
 
+const { invocation } = leaseOf("a", "asynchronous");
+
 test("an asynchronous one with all its attempts: cut off, refused, done", () => {
   const explanations = new Explanations();
-  explanations.begun(request, leaseOf("a", "asynchronous"), 1);
-  explanations.refused(idOf("a"), request, "asynchronous", "RECLAIMED", 2);
-  explanations.refused(idOf("a"), request, "asynchronous", "NO_CAPACITY", 3);
-  explanations.begun(request, leaseOf("a", "asynchronous"), 4);
+  explanations.begun(leaseOf("a", "asynchronous"), 1);
+  explanations.refused(invocation, "RECLAIMED", 2);
+  explanations.refused(invocation, "NO_CAPACITY", 3);
+  explanations.begun(leaseOf("a", "asynchronous"), 4);
   expect(explanations.find(idOf("a"))?.attempts).toMatchObject([
     { kind: "executed", begunMs: 1, end: { kind: "cutOff", atMs: 2, code: "RECLAIMED" } },
     { kind: "refused", atMs: 3, code: "NO_CAPACITY", says: expect.stringMatching(/^No instance/) },
@@ -70,7 +70,7 @@ test("an asynchronous one with all its attempts: cut off, refused, done", () => 
 
 test("of very many attempts the first and the latest are kept", () => {
   const explanations = new Explanations();
-  for (let i = 0; i < 50; i++) explanations.refused(idOf("a"), request, "asynchronous", "NO_CAPACITY", i);
+  for (let i = 0; i < 50; i++) explanations.refused(invocation, "NO_CAPACITY", i);
   const attempts = explanations.find(idOf("a"))?.attempts ?? [];
   expect(attempts.map((attempt) => (attempt.kind === "refused" ? attempt.atMs : -1))).toEqual([
     0, 41, 42, 43, 44, 45, 46, 47, 48, 49,
@@ -79,7 +79,7 @@ test("of very many attempts the first and the latest are kept", () => {
 
 test("the oldest is forgotten first, and what was never heard of is unknown", () => {
   const explanations = new Explanations(3);
-  for (const id of ["a", "b", "c", "d", "d"]) explanations.begun(request, leaseOf(id), 1);
+  for (const id of ["a", "b", "c", "d", "d"]) explanations.begun(leaseOf(id), 1);
   expect(["a", "b", "c", "d", "e"].map((id) => explanations.find(idOf(id)) !== undefined)).toEqual([
     false,
     true,

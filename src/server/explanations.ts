@@ -1,8 +1,7 @@
 import { ERROR_CODES, type ErrorCode } from "../model/error-code.ts";
 import type { AttemptEnd, AttemptExplanation, Explanation } from "../model/explanation.ts";
-import type { AccountId, InvocationId } from "../model/ids.ts";
-import type { InvocationMode, Lease } from "../model/invocation.ts";
-import type { InvokeRequest } from "../ports/invoker.ts";
+import type { AccountId, FunctionKey, InvocationId } from "../model/ids.ts";
+import type { Invocation, InvocationMode, Lease } from "../model/invocation.ts";
 
 /** The latest invocations that are remembered; the one that was heard of longest ago is forgotten first. */
 const REMEMBERED_MAX = 20_000;
@@ -27,10 +26,15 @@ export class Explanations {
   }
 
   /** An execution begins. @param atMs the host's clock, as in the others. */
-  begun(request: Pick<InvokeRequest, "version">, { invocation, ...lease }: Lease, atMs: number): void {
-    const { start, instanceId, containerId, placement } = lease;
-    const told = this.#toldOf(invocation.id, request, invocation.mode);
-    keep(told.attempts, { kind: "executed", begunMs: atMs, start, instanceId, containerId, placement });
+  begun({ invocation, start, instanceId, containerId, placement }: Lease, atMs: number): void {
+    keep(this.#toldOf(invocation).attempts, {
+      kind: "executed",
+      begunMs: atMs,
+      start,
+      instanceId,
+      containerId,
+      placement,
+    });
   }
 
   finished(id: InvocationId, end: Omit<Extract<AttemptEnd, { kind: "finished" }>, "kind">): void {
@@ -38,16 +42,10 @@ export class Explanations {
   }
 
   /** An execution was cut off, or the invocation was refused before it began. */
-  refused(
-    id: InvocationId,
-    request: Pick<InvokeRequest, "version">,
-    mode: InvocationMode,
-    code: ErrorCode,
-    atMs: number,
-  ): void {
+  refused(invocation: Invocation, code: ErrorCode, atMs: number): void {
     const { says } = ERROR_CODES[code];
-    if (this.#end(id, { kind: "cutOff", atMs, code, says })) return;
-    keep(this.#toldOf(id, request, mode).attempts, { kind: "refused", atMs, code, says });
+    if (this.#end(invocation.id, { kind: "cutOff", atMs, code, says })) return;
+    keep(this.#toldOf(invocation).attempts, { kind: "refused", atMs, code, says });
   }
 
   find(id: InvocationId): Explanation | undefined {
@@ -64,11 +62,11 @@ export class Explanations {
     return true;
   }
 
-  #toldOf(id: InvocationId, { version }: Pick<InvokeRequest, "version">, mode: InvocationMode): Told {
+  #toldOf({ id, accountId, functionKey, mode }: Invocation): Told {
     const found = this.#told.get(id);
     if (found !== undefined) return found;
-    const { accountId, name: functionName } = version;
-    const told: Told = { accountId, functionName, version: version.version, mode, attempts: [] };
+    const { functionName, version } = partsOf(functionKey);
+    const told: Told = { accountId, functionName, version, mode, attempts: [] };
     this.#told.set(id, told);
     if (this.#told.size > this.#rememberedMax) {
       for (const oldest of this.#told.keys()) {
@@ -78,6 +76,12 @@ export class Explanations {
     }
     return told;
   }
+}
+
+/** A function key is account/name/version/revision. */
+export function partsOf(functionKey: FunctionKey): { readonly functionName: string; readonly version: string } {
+  const [, functionName = "", version = ""] = functionKey.split("/");
+  return { functionName, version };
 }
 
 function keep(attempts: AttemptExplanation[], attempt: AttemptExplanation): void {

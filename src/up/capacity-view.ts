@@ -7,7 +7,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import type { AccountCapacities } from "../server/account-capacities.ts";
 import type { CostWriter } from "../server/cost-writer.ts";
-import type { Explanations } from "../server/explanations.ts";
+import { type Explanations, partsOf } from "../server/explanations.ts";
 
 type Parts = {
   readonly capacities: AccountCapacities;
@@ -59,7 +59,7 @@ export function createCapacityView(parts: Parts): CapacityView {
 function withWait(known: Explanation | undefined, entry: WaitEntry | undefined, clock: Clock): Explanation | undefined {
   if (entry === undefined) return known;
   const { invocationId, accountId, functionKey, mode, sinceMs, place, waitsFor } = entry;
-  const [, functionName = "", version = ""] = functionKey.split("/");
+  const { functionName, version } = partsOf(functionKey);
   const waiting = { sinceMs: sinceMs - clock.monotonicMs() + clock.nowMs(), place, waitsFor };
   return { ...(known ?? { invocationId, accountId, functionName, version, mode, attempts: [] }), waiting };
 }

@@ -1,8 +1,8 @@
 // biome-ignore-all lint/style/noRestrictedImports: a signed request is made as the command line makes it.
 import { beforeEach, describe, expect, test } from "vitest";
 import { signedHeaders } from "../../cli/signature.ts";
-import type { FunctionVersion } from "../../model/function-version.ts";
 import { type AccountId, DEFAULT_ACCOUNT_ID, type FunctionKey, type InvocationId } from "../../model/ids.ts";
+import type { Invocation, InvocationMode } from "../../model/invocation.ts";
 import type { WaitEntry } from "../../model/snapshot.ts";
 import { systemClock } from "../../ports/clock.ts";
 import {
@@ -116,10 +116,17 @@ describe("waits", () => {
 });
 
 describe("explain", () => {
-  const version = { accountId: tenant, name: "f", version: "$LATEST" } as FunctionVersion;
+  const invocationOf = (id: string, mode: InvocationMode): Invocation => ({
+    id: id as InvocationId,
+    accountId: tenant,
+    functionKey: `${tenant}/f/$LATEST/r` as FunctionKey,
+    runtime: "nodejs24.x",
+    memoryMiB: 128,
+    mode,
+  });
 
   test("the operator and its account see it; for others it does not exist", async () => {
-    explanations.refused("r-1" as InvocationId, { version }, "synchronous", "NO_VARIABLE_CAPACITY", 17);
+    explanations.refused(invocationOf("r-1", "synchronous"), "NO_VARIABLE_CAPACITY", 17);
     for (const as of [undefined, tenant]) {
       expect(await ask("/_hearth/explain/r-1", as)).toMatchObject({
         status: 200,
@@ -140,7 +147,7 @@ describe("explain", () => {
     expect(Math.abs(Number((first.body["waiting"] as { sinceMs: number }).sinceMs) - Date.now() + 5000)).toBeLessThan(
       2000,
     );
-    explanations.refused("w-1" as InvocationId, { version }, "asynchronous", "NO_CAPACITY", 17);
+    explanations.refused(invocationOf("w-1", "asynchronous"), "NO_CAPACITY", 17);
     const again = await ask("/_hearth/explain/w-1", tenant);
     expect(again.body).toMatchObject({ mode: "asynchronous", attempts: [{ kind: "refused" }], waiting });
     expect((await ask("/_hearth/explain/w-1", stranger)).status).toBe(404);
