@@ -18,6 +18,8 @@ import {
   type HostGreeting,
   type HostLoad,
   type HostToServer,
+  type InstanceOrder,
+  instanceOrderSchema,
 } from "../../protocol/host-protocol.ts";
 import { formatJoinToken } from "../../protocol/join-token.ts";
 import { HostConnection } from "./host-connection.ts";
@@ -45,8 +47,8 @@ type Entry = {
   record: HostRecord;
   connection: HostConnection | undefined;
   load: HostLoad | undefined;
-  /** Ordered, and not answered yet. */
-  readonly launching: Set<InstanceId>;
+  /** Ordered, and not answered yet; each settles with its answer, and never rejects. */
+  readonly launching: Map<InstanceId, Promise<unknown>>;
 };
 
 /** A start makes a container image and a trial first where the host is new. */
@@ -151,22 +153,33 @@ export class JoinedHosts implements RemoteHosts {
 
   async launchOn(hostId: string, order: LaunchOrder): Promise<void> {
     const entry = this.#entries.get(hostId);
+    const parsed = instanceOrderSchema.safeParse(order);
+    if (!parsed.success) throw new HearthError("LAUNCH_FAILED", "the order's shape or name is none");
     if (entry?.connection === undefined)
       throw new HearthError("INSUFFICIENT_CAPACITY", `host ${hostId} is not connected`);
-    const { instanceId, offerId, subPool, shape, token } = order;
-    entry.launching.add(instanceId);
+    const { instanceId } = parsed.data;
+    if (entry.record.instanceIds.includes(instanceId) || entry.launching.has(instanceId))
+      throw new HearthError("LAUNCH_FAILED", `instance ${instanceId} exists`);
+    const launch = this.#launch(entry, parsed.data);
+    entry.launching.set(
+      instanceId,
+      launch.catch(() => {}),
+    );
+    await launch.finally(() => entry.launching.delete(instanceId));
+  }
+
+  async #launch(entry: Entry, order: InstanceOrder): Promise<void> {
+    const { instanceId } = order;
     try {
-      await this.#keep(entry, { instanceIds: [...new Set([...entry.record.instanceIds, instanceId])] });
+      await this.#keep(entry, { instanceIds: [...entry.record.instanceIds, instanceId] });
       const { connection } = entry;
       if (connection === undefined) throw new HearthError("INSUFFICIENT_CAPACITY", "its host was cut off");
-      await connection.launch({ instanceId, offerId, subPool, shape, token }, LAUNCH_MS_MAX);
+      await connection.launch(order, LAUNCH_MS_MAX);
     } catch (error) {
       this.#withdraw(entry, instanceId);
       throw error instanceof HearthError && error.code !== "STORE_FAILED"
         ? error
         : new HearthError("LAUNCH_FAILED", (error as Error).message, { cause: error });
-    } finally {
-      entry.launching.delete(instanceId);
     }
   }
 
@@ -179,6 +192,7 @@ export class JoinedHosts implements RemoteHosts {
   async terminateOn(hostId: string, instanceId: InstanceId): Promise<void> {
     const entry = this.#entries.get(hostId);
     if (entry === undefined) return;
+    await entry.launching.get(instanceId);
     try {
       await entry.connection?.terminate(instanceId, TERMINATE_MS_MAX);
     } catch (error) {
@@ -288,7 +302,10 @@ export class JoinedHosts implements RemoteHosts {
     }
     const missing = record.instanceIds.filter((id) => !there.has(id) && !launching.has(id));
     const isNew = instance !== undefined && !record.instanceIds.includes(instance.instanceId);
-    for (const instanceId of missing) this.#exited(entry, instanceId, "it is not on its host any more");
+    for (const instanceId of missing) {
+      this.#keepLater(entry, without(entry.record, instanceId));
+      this.#exited(entry, instanceId, "it is not on its host any more");
+    }
     if (instance === undefined || !isNew) return;
     if (there.has(instance.instanceId)) this.#keepLater(entry, { instanceIds: [instance.instanceId] });
     else void this.#launchSingle(entry, instance);
@@ -338,9 +355,8 @@ export class JoinedHosts implements RemoteHosts {
     }
   }
 
+  /** What it has left there is cleaned up when its owner ends it: until then it stays written down. */
   #exited(entry: Entry, instanceId: InstanceId, reason: string): void {
-    if (!entry.record.instanceIds.includes(instanceId) && entry.record.instance?.instanceId !== instanceId) return;
-    this.#keepLater(entry, without(entry.record, instanceId));
     const host = viewOf(entry);
     // A machine whose one instance ended is never ordered it again.
     if (entry.record.instance?.instanceId === instanceId) {
@@ -399,7 +415,7 @@ function unknownKey(): never {
 }
 
 function entryOf(record: HostRecord): Entry {
-  return { record, connection: undefined, load: undefined, launching: new Set() };
+  return { record, connection: undefined, load: undefined, launching: new Map() };
 }
 
 function viewOf({ record, connection, load }: Entry): RemoteHost {

@@ -97,7 +97,7 @@ class StaticProvider implements CapacityProvider {
       priceUsdPerHour: (terms.priceUsdPerHour * shape.memoryMiB) / offered.memoryMiB,
       demandLevel: load?.cpu ?? 0,
       isAvailable: isConnected && !this.#reclaimed.has(hostId),
-      noticeMs: terms.noticeMs ?? (terms.subPool === "fixed" ? Number.POSITIVE_INFINITY : 0),
+      noticeMs: terms.subPool === "fixed" ? Number.POSITIVE_INFINITY : (terms.noticeMs ?? 0),
     };
   }
 }
