@@ -16,7 +16,7 @@ import type { HarvestSettings } from "./harvest-settings.ts";
 const SETTINGS: HarvestSettings = {
   reserve: { memoryMiB: 1000, cpuMilli: 400 },
   floor: { memoryMiB: 500, cpuMilli: 200 },
-  shape: { memoryMiB: 1024, cpuMilli: 600 },
+  shape: { memoryMiB: 1024, cpuMilli: 300 },
   shapeMin: { memoryMiB: 512, cpuMilli: 300 },
   calmMs: 30_000,
   pressedMs: 5_000,
@@ -99,6 +99,11 @@ describe("spare capacity is offered", () => {
     expect(watch.step({ host: { memoryAvailableMiB: 4000 } }).capacity.memoryMiB).toBe(2944);
     expect(watch.steps(29).capacity.memoryMiB).toBe(2944);
     expect(watch.steps(2).capacity.memoryMiB).toBe(6912);
+  });
+
+  test("no more memory than there are processors for", () => {
+    const capacity = { memoryMiB: 2304, cpuMilli: 700 };
+    expect(new Watch().steps(31, { host: { cpuBusyMilli: 2900 } }).capacity).toEqual(capacity);
   });
 
   test("again after a while when the server stood still meanwhile: nobody watched", () => {

@@ -55,6 +55,8 @@ const NONE: Shape = { memoryMiB: 0, cpuMilli: 0 };
 const STEP: Shape = { memoryMiB: 128, cpuMilli: 100 };
 /** Memory runs out when it fell from one look to the next so many times in a row. */
 const FALLS_MIN = 2;
+/** After a longer time without a look it is unknown what there was meanwhile. */
+const PAUSE_MS_MIN = 5000;
 /** A second notice comes only for a deadline that is earlier by more than this. */
 const DEADLINE_CHANGE_MS_MIN = 1000;
 
@@ -138,19 +140,19 @@ function seenIn(sample: HarvestSample, pressure: OthersPressure, settings: Harve
 
 /** The last one before the window stays: it shows that the window was watched from its beginning. */
 function remember(seen: readonly Seen[], now: Seen, windowMs: number): readonly Seen[] {
-  const wasPaused = now.atMs - (seen.at(-1)?.atMs ?? now.atMs) > windowMs / 2;
+  const wasPaused = now.atMs - (seen.at(-1)?.atMs ?? now.atMs) > PAUSE_MS_MIN;
   const firstInside = seen.findIndex(({ atMs }) => atMs > now.atMs - windowMs);
   const kept = firstInside < 0 ? seen.slice(-1) : seen.slice(Math.max(0, firstInside - 1));
   return wasPaused ? [now] : [...kept, now];
 }
 
-function offered(seen: readonly Seen[], nowMs: number, { calmMs }: HarvestSettings): Shape {
+/** Placement counts memory alone, so no more of it is offered than the spare processors suffice for. */
+function offered(seen: readonly Seen[], nowMs: number, { calmMs, shape }: HarvestSettings): Shape {
   if ((seen[0]?.atMs ?? nowMs) > nowMs - calmMs) return NONE;
-  const least = (of: keyof Shape) => {
-    const leastSeen = Math.min(...seen.map(({ room }) => room[of]));
-    return roundDown(Math.max(0, leastSeen), STEP[of]);
-  };
-  return { memoryMiB: least("memoryMiB"), cpuMilli: least("cpuMilli") };
+  const least = (of: keyof Shape) => Math.max(0, Math.min(...seen.map(({ room }) => room[of])));
+  const cpuMilli = roundDown(least("cpuMilli"), STEP.cpuMilli);
+  const servedMiB = (cpuMilli * shape.memoryMiB) / shape.cpuMilli;
+  return { memoryMiB: roundDown(Math.min(least("memoryMiB"), servedMiB), STEP.memoryMiB), cpuMilli };
 }
 
 type Shortage = { readonly reason: string; readonly ofMemory: boolean };

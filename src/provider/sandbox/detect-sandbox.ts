@@ -65,9 +65,8 @@ async function findOut(
   const stateDir = join(options.dataDir, "sandbox");
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const dataId = dataIdOf(options.dataDir);
-  const isInUse = cgroups.group(`/hearth-${dataId}`).children().length > 0;
   const nodeBinaries = Object.values(options.nodeBinaries);
-  const baseImageDir = await ensureBaseImage(options.imagesDir, nodeBinaries, !isInUse);
+  const baseImageDir = await ensureBaseImage(options.imagesDir, nodeBinaries, !hasInstances(cgroups));
   const key = JSON.stringify([release(), await bootId(), runtimes, baseImageDir]);
   const kept = await readFinding(stateDir, key);
   if (kept !== undefined) return kept;
@@ -78,6 +77,12 @@ async function findOut(
   const finding = { ...runs, tmpOnDisk: await canMountDisk(stateDir), baseImageDir };
   await writeFile(findingPath(stateDir), JSON.stringify({ key, finding }));
   return finding;
+}
+
+/** Of whichever data directory: several may share one folder of images. */
+function hasInstances(cgroups: CgroupHost): boolean {
+  const groups = cgroups.group("/").children();
+  return groups.some((name) => name.startsWith("hearth-") && cgroups.group(`/${name}`).children().length > 0);
 }
 
 /** With a user namespace if at all possible; the first failure is the one that is told. */

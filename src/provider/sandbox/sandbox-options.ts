@@ -20,6 +20,8 @@ export type SandboxOptions = {
   readonly ociRuntimes?: readonly string[];
   /** What all instances together may take, at any moment; by default four fifths of what the host has to spare at the start. */
   readonly capacity?: () => Shape;
+  /** Data directories of sandboxes that give way to these: what they use at the start counts as free. */
+  readonly yieldingDirs?: readonly string[];
   /** Memory that is promised for each MiB there is. Above 1 the host may run out of it; 1 by default. */
   readonly overcommit?: number;
   /** Share of contended processors that all instances together have, see `CgroupLimits`; by default as anybody else. */

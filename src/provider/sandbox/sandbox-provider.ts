@@ -106,7 +106,8 @@ class SandboxProvider implements Sandbox {
     this.#slots = new InstanceSlots(join(parts.stateDir, "instances"), (instanceId) =>
       this.#group.children().includes(instanceId),
     );
-    const atStart = capacityOf(this.#group);
+    const yielding = (parts.yieldingDirs ?? []).filter((path) => existsSync(path)).map(dataIdOf);
+    const atStart = capacityOf([parts.dataId, ...yielding].map((dataId) => this.#groupOfAll(dataId)));
     this.#capacity = parts.capacity ?? (() => atStart);
     this.#offer = offerOf(this.#promised());
   }
@@ -250,7 +251,11 @@ class SandboxProvider implements Sandbox {
   }
 
   get #group(): Cgroup {
-    return this.#parts.cgroups.group(`/hearth-${this.#parts.dataId}`);
+    return this.#groupOfAll(this.#parts.dataId);
+  }
+
+  #groupOfAll(dataId: string): Cgroup {
+    return this.#parts.cgroups.group(`/hearth-${dataId}`);
   }
 
   #groupOf(instanceId: InstanceId): Cgroup {
@@ -286,8 +291,8 @@ function offerOf(capacity: Shape): Offer {
 }
 
 /** What instances of an earlier server hold counts as ours, not as taken. */
-function capacityOf(ours: Cgroup): Shape {
-  const heldMiB = ours.children().length > 0 ? ours.memoryUsageBytes() / MEBIBYTE : 0;
+function capacityOf(ours: readonly Cgroup[]): Shape {
+  const heldMiB = ours.reduce((sum, group) => sum + group.totals().memoryBytes, 0) / MEBIBYTE;
   return {
     memoryMiB: Math.floor((availableMemoryMiB() + heldMiB) * CAPACITY_SHARE),
     cpuMilli: availableCpuMilli(),
