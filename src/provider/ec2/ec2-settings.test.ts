@@ -19,7 +19,7 @@ describe("EC2 settings", () => {
     expect(parseEc2Settings(GOOD)).toMatchObject({
       terms: ["on-demand", "spot"],
       machinesMax: 20,
-      setup: { hearthPath: "/opt/hearth/bin/hearth" },
+      setup: { hearthPath: "/opt/hearth/app/bin/hearth.mjs" },
       intervals: { pricesMs: 60_000, machinesMs: 15_000, joinMsMax: 600_000 },
     });
   });

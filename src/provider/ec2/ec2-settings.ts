@@ -26,14 +26,14 @@ const setupSchema = z.discriminatedUnion(
       hearthPath: z
         .string()
         .regex(/^\/[\w./-]+$/, "give an absolute path of the image")
-        .default("/opt/hearth/bin/hearth"),
+        .default("/opt/hearth/app/bin/hearth.mjs"),
     }),
     /** A plain Debian image: the first boot installs Node.js and Hearth. */
     z.strictObject({
       kind: z.literal("debian"),
       /** Node's own `node-v…-linux-….tar.xz`. */
       node: downloadSchema,
-      /** What `npm pack` makes of Hearth. */
+      /** What `git archive --prefix=hearth/` makes of Hearth's repository, as `.tar.gz`. */
       hearth: downloadSchema,
     }),
   ],

@@ -12,7 +12,7 @@ const DEBIAN = {
   hearth: { url: "https://mirror.test/hearth.tgz", sha256: SHA256 },
 } as const;
 const INPUT: UserDataInput = {
-  setup: { kind: "prepared", hearthPath: "/opt/hearth/bin/hearth" },
+  setup: { kind: "prepared", hearthPath: "/opt/hearth/app/bin/hearth.mjs" },
   server: "hearth.test:9601",
   joinToken: TOKEN,
   name: "ab12cd-i-1",

@@ -55,7 +55,7 @@ function scriptOf({ setup, server, joinToken, name, zone, shape, joinMsMax }: Us
     orphanMs: joinMsMax,
     notices: "imds",
   } satisfies HostAgentConfigInput);
-  const hearth = setup.kind === "prepared" ? setup.hearthPath : `${INSTALL_DIR}/bin/hearth`;
+  const hearth = setup.kind === "prepared" ? setup.hearthPath : `${INSTALL_DIR}/app/bin/hearth.mjs`;
   return `#!/bin/bash
 # Made by Hearth: this machine is one instance of a Hearth server, and powers off when it is that no more.
 set -euo pipefail
@@ -87,9 +87,11 @@ fetch() { # URL SHA256 FILE
 cd "$(mktemp -d)"
 fetch ${quote(node.url)} ${node.sha256} node.tar.xz
 fetch ${quote(hearth.url)} ${hearth.sha256} hearth.tgz
-mkdir -p ${INSTALL_DIR}
+mkdir -p ${INSTALL_DIR}/app
 tar -xJf node.tar.xz -C ${INSTALL_DIR} --strip-components=1 --no-same-owner
-PATH="${INSTALL_DIR}/bin:$PATH" npm install --global --no-audit --no-fund --prefix ${INSTALL_DIR} ./hearth.tgz
+tar -xzf hearth.tgz -C ${INSTALL_DIR}/app --strip-components=1 --no-same-owner
+cd ${INSTALL_DIR}/app
+PATH="${INSTALL_DIR}/bin:$PATH" npm ci --omit=dev --no-audit --no-fund
 `;
 }
 
