@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, copyFile, lutimes, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, lutimes, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findProgram, runCommand } from "../../host/command.ts";
@@ -24,6 +24,7 @@ import {
 const LAYOUT_VERSION = 1;
 const GUEST_SCRIPTS = ["initrd.sh", "init.sh"];
 const GUEST_DIR = fileURLToPath(new URL("guest", import.meta.url));
+const BUNDLE_DISK_PREFIX = "vm-bundle-";
 const PACK_TIMEOUT_MS = 600_000;
 /** Programs of the host, and the Debian packages that have them. */
 const BUILD_PROGRAMS = { mmdebstrap: "mmdebstrap", mksquashfs: "squashfs-tools", unshare: "util-linux", tar: "tar" };
@@ -174,11 +175,19 @@ async function pack(root: string, image: string): Promise<void> {
   await runCommand("mksquashfs", [root, image, ...[...same, ...plain].map(String)], { timeoutMs: PACK_TIMEOUT_MS });
 }
 
-/** The agent and the runtimes as a disk of their own: they change more often than the rest. @returns its path. */
-export async function packBundle(bundleDir: string): Promise<string> {
-  const path = `${bundleDir}.squashfs`;
+/**
+ * The agent and the runtimes as a disk of their own: they change more often than the rest.
+ *
+ * @param bundleDir named for its content, see `bundle.ts`.
+ * @returns its path; those of other bundles are removed, guests that run keep them open.
+ */
+export async function packBundle(imagesDir: string, bundleDir: string): Promise<string> {
+  const name = `${BUNDLE_DISK_PREFIX}${basename(bundleDir)}.squashfs`;
+  const path = join(imagesDir, name);
+  const others = (await readdir(imagesDir)).filter((other) => other.startsWith(BUNDLE_DISK_PREFIX) && other !== name);
+  for (const other of others) await rm(join(imagesDir, other), { force: true });
   if (existsSync(path)) return path;
-  const unfinished = `${path}.unfinished-${process.pid}`;
+  const unfinished = join(imagesDir, `${BUNDLE_DISK_PREFIX}unfinished-${process.pid}`);
   try {
     await pack(bundleDir, unfinished);
     await rename(unfinished, path);
@@ -204,14 +213,19 @@ async function kernelReleaseIn(root: string): Promise<string> {
   return basename(name).slice("vmlinuz-".length);
 }
 
+/** Guests that are started meanwhile find the old one or the new one, but for a moment. */
 async function replace(from: string, to: string): Promise<void> {
-  await rm(to, { recursive: true, force: true });
+  if (existsSync(to)) await rename(to, `${from}-old`);
   await rename(from, to);
 }
 
 async function removeDrafts(imagesDir: string): Promise<void> {
   const names = (await readdir(imagesDir)).filter((name) => name.startsWith("vm-draft-"));
-  for (const name of names) await rm(join(imagesDir, name), { recursive: true, force: true });
+  for (const name of names) {
+    // Another build may be under way.
+    if (!existsSync(`/proc/${name.split("-").at(-1)}`))
+      await rm(join(imagesDir, name), { recursive: true, force: true });
+  }
 }
 
 async function requirePrograms(): Promise<void> {

@@ -17,7 +17,7 @@ end() {
 
 mount -t tmpfs -o mode=755,size=16m tmpfs /run
 mount -t tmpfs -o mode=1777,size=16m tmpfs /tmp
-mount -t tmpfs -o mode=1777,size=16m tmpfs /dev/shm
+mkdir -p /dev/shm && mount -t tmpfs -o mode=1777,size=16m tmpfs /dev/shm
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup || end "no control groups"
 mount -t squashfs -o ro,nosuid,nodev /dev/vdb /opt/hearth/bundle || end "no bundle on /dev/vdb"
 mount -t ext4 -o noatime,nosuid,nodev /dev/vdc /var/lib/hearth || end "no data disk on /dev/vdc"
@@ -41,6 +41,7 @@ cat /sys/firmware/qemu_fw_cfg/by_name/opt/hearth/resolv-conf/raw >/run/resolv.co
 # The containers' root folder was made with the image.
 ln -sfn /opt/hearth/images /var/lib/hearth/host/images
 dmesg -n 1
+echo "hearth: ready for the host agent after $(cut -d ' ' -f 1 /proc/uptime) s" >/dev/console
 
 restarts=0
 while [ "$restarts" -lt "$RESTARTS_MAX" ]; do

@@ -1,0 +1,48 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { findNodeBinaries } from "../../../src/images/node-binaries.ts";
+import { buildVmImage } from "../../../src/images/vm/build-vm-image.ts";
+import type { VmImage } from "../../../src/images/vm/vm-image.ts";
+
+/** Kept between runs: the image is only made anew when what it is made of changed. */
+export const TEST_IMAGES_DIR = join(tmpdir(), "hearth-test-images");
+/** A build with all downloads takes half a minute on an idle machine. */
+export const IMAGE_MS_MAX = 600_000;
+const LOOK_MS = 200;
+
+/** The machine image, made once for all test files. */
+export async function testVmImage(): Promise<VmImage> {
+  mkdirSync(TEST_IMAGES_DIR, { recursive: true });
+  const lock = join(TEST_IMAGES_DIR, "build.lock");
+  while (!take(lock)) await delay(LOOK_MS);
+  try {
+    return await buildVmImage({
+      imagesDir: TEST_IMAGES_DIR,
+      nodePath: process.execPath,
+      nodeBinaries: findNodeBinaries().paths,
+      onStep: () => {},
+    });
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+function take(lock: string): boolean {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: "wx" });
+    return true;
+  } catch {
+    if (!isRunning(lock)) rmSync(lock, { force: true }); // Its test run was killed.
+    return false;
+  }
+}
+
+function isRunning(lock: string): boolean {
+  try {
+    return process.kill(Number(readFileSync(lock, "utf8")), 0);
+  } catch {
+    return false;
+  }
+}
