@@ -335,7 +335,9 @@ export class JoinedHosts implements RemoteHosts {
     const { hostId } = entry.record;
     switch (told.kind) {
       case "exited":
-        return this.#exited(entry, told.instanceId, told.reason);
+        // Of instances of its own only.
+        if (entry.record.instanceIds.includes(told.instanceId)) this.#exited(entry, told.instanceId, told.reason);
+        return;
       case "atRisk":
         return owner?.onAtRisk(viewOf(entry), told.reason);
       case "reclaim":
