@@ -11,18 +11,20 @@ const key = { day: "2026-11-21", accountId: "111111111111" as AccountId, subPool
 
 function writerOn(store = createMemoryStore()) {
   const sheet = new CostSheet();
+  const told: CostRow[] = [];
   const writer = new CostWriter({
     store,
     take: () => sheet.take(),
     putBack: (rows) => {
       for (const row of rows) sheet.add(row, row);
     },
+    onWritten: (rows) => void told.push(...rows),
     nowMs: () => NOW_MS,
     log: { debug() {}, info() {}, warn() {}, error() {} },
   });
   const sum = async (count: (row: CostRow) => number) =>
     (await store.loadCosts("2000-01-01", "2100-01-01")).reduce((total, row) => total + count(row), 0);
-  return { store, sheet, writer, sum };
+  return { store, sheet, writer, sum, told };
 }
 
 test("what is counted is written once, in many pieces if it is much", async () => {
@@ -38,7 +40,7 @@ test("what could not be written comes with the next write, what was written does
   const store = createMemoryStore();
   const add = store.addCosts;
   let calls = 0;
-  const { sheet, writer, sum } = writerOn({
+  const { sheet, writer, sum, told } = writerOn({
     ...store,
     addCosts: async (rows) => {
       calls++;
@@ -52,6 +54,7 @@ test("what could not be written comes with the next write, what was written does
   sheet.add({ ...key, functionName: "f2400" }, { invocations: 1 });
   await writer.write();
   expect(await sum(({ invocations }) => invocations)).toBe(2501);
+  expect(told.reduce((total, { invocations }) => total + invocations, 0)).toBe(2501);
 });
 
 test("days beyond the bound are given up", async () => {

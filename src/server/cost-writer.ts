@@ -15,6 +15,7 @@ export type CostWriterOptions = {
   /** Rows that were added since the last time; the ledger's. */
   take(): CostRow[];
   putBack(rows: readonly CostRow[]): void;
+  onWritten(rows: readonly CostRow[]): void;
   /** The host's clock. */
   nowMs(): number;
   readonly log: Log;
@@ -57,11 +58,13 @@ export class CostWriter {
   }
 
   async #write(): Promise<void> {
-    const { store, take, putBack } = this.#options;
+    const { store, take, putBack, onWritten } = this.#options;
     let rows = take();
     try {
       while (rows.length > 0) {
-        await store.addCosts(rows.slice(0, ROWS_PER_WRITE_MAX));
+        const piece = rows.slice(0, ROWS_PER_WRITE_MAX);
+        await store.addCosts(piece);
+        onWritten(piece);
         rows = rows.slice(ROWS_PER_WRITE_MAX);
       }
     } catch (error) {

@@ -2,7 +2,6 @@ import { createHash, createHmac, randomBytes } from "node:crypto";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ControlPlane } from "../control/control-plane.ts";
 import {
   DEFAULT_RETRY_SETTINGS,
   decideRetry,
@@ -11,6 +10,8 @@ import {
 } from "../control/retry/async-retry.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
 import { addAdminRoutes } from "../frontend/admin/admin-routes.ts";
+import type { AddRoute } from "../frontend/admin/admitted.ts";
+import { addCapacityRoutes } from "../frontend/admin/capacity-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
 import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
 import { buildBundles } from "../images/bundle.ts";
@@ -24,6 +25,8 @@ import { systemClock } from "../ports/clock.ts";
 import type { Invoker } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store } from "../ports/store.ts";
+import { AccountCapacities } from "../server/account-capacities.ts";
+import { BookedControlPlane } from "../server/booked-control-plane.ts";
 import { createAccessKeyRing } from "../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../server/catalog/catalog.ts";
 import { Metrics } from "../server/metrics.ts";
@@ -33,6 +36,8 @@ import { openFilesLogStore } from "../store/files/log-store.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import { AsyncQueue } from "../triggers/async-queue.ts";
 import { createAdminView } from "./admin-view.ts";
+import { openBooks } from "./books.ts";
+import { createCapacityView } from "./capacity-view.ts";
 import { chooseProvider, type ProviderChoice } from "./choose-provider.ts";
 
 export type HearthOptions = {
@@ -51,6 +56,8 @@ export type HearthOptions = {
   /** Changes to the defaults of the control core. */
   readonly settings?: Partial<Settings>;
   readonly retrySettings?: Partial<RetrySettings>;
+  /** What fixed capacity costs where no fixed offer has a price, for comparisons; undefined: nobody knows. */
+  readonly fixedUsdPerGiBHour?: number | undefined;
 };
 
 /** A running server. */
@@ -64,6 +71,8 @@ export type Hearth = {
 };
 
 const ADOPTION_POLL_MS = 20;
+/** Waiting invocations that are looked through for one whose place is asked for. */
+const WAITS_SEARCHED_MAX = 10_000;
 /** The longest path of a unix socket on Linux is 107 bytes, on macOS 103. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
@@ -129,11 +138,25 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   const settings = settingsFor(nodeBinaries.missing, options.settings);
   const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
-  const control = new ControlPlane(settings);
+  const { fixedUsdPerGiBHour } = options;
+  const books = openBooks({ store, log, fixedUsdPerGiBHour, onCosts: (rows) => metrics.countCosts(rows) });
+  closers.push(() => books.costWriter.close());
+  const control = new BookedControlPlane(settings, books.bookkeeper);
+  const capacities = new AccountCapacities({
+    store,
+    clock: systemClock,
+    log,
+    onChange: (accountId, capacity) => server.feed({ kind: "AccountCapacityChanged", accountId, capacity }),
+  });
   const metrics = new Metrics({
     pools: () => control.snapshot(systemClock.monotonicMs()),
     eventQueue: () => ({ length: queue.length, oldestAcceptedMs: queue.oldestAcceptedMs }),
     lostLogBytes: () => logs.lostBytes,
+    capacity: {
+      offers: () => provider.offers(),
+      waits: (countMax) => control.waiting(undefined, countMax),
+      capacityOf: (accountId) => capacities.of(accountId),
+    },
   });
   const leftOver = new Set<InstanceId>(await provider.list());
   const server = new Server({
@@ -170,6 +193,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     log,
   });
   await queue.load();
+  await capacities.load();
   catalog.onRetired((key) => server.retire(key));
   await server.start();
   const http = createHttpServer({
@@ -203,13 +227,19 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     concurrentExecutionsMax: settings.accountConcurrencyMax,
   });
   const view = createAdminView({ ...options, url, provider, control, settings, catalog, accessKeys, store, queue });
-  const closeAdminRoutes = addAdminRoutes({
-    addRoute: (method, path, handler) =>
-      http.addRoute(method, path, handler, path === "/healthz" ? { access: "open" } : {}),
-    view,
-    logs,
-    metrics,
+  const addRoute: AddRoute = (method, path, handler) =>
+    http.addRoute(method, path, handler, path === "/healthz" ? { access: "open" } : {});
+  const closeAdminRoutes = addAdminRoutes({ addRoute, view, logs, metrics });
+  const capacityView = createCapacityView({
+    ...books,
+    capacities,
+    store,
+    clock: systemClock,
+    hasAccount: async (accountId) => (await view.listAccounts()).some((account) => account.accountId === accountId),
+    waits: (accountId, countMax) => control.waiting(accountId, countMax),
+    waitOf: (id) => control.waiting(undefined, WAITS_SEARCHED_MAX).find(({ invocationId }) => invocationId === id),
   });
+  addCapacityRoutes({ addRoute, view: capacityView });
   closers.push(closeAdminRoutes); // Those who follow a log would otherwise hold up the end.
   await adopt(server, leftOver, settings.adoptionMsMax);
   server.keepPools();

@@ -43,6 +43,7 @@ export function serveCapacityRoutes(): void {
       store,
       take: () => ledger.take(systemClock.monotonicMs()),
       putBack: (rows) => ledger.putBack(rows),
+      onWritten() {},
       nowMs: () => systemClock.nowMs(),
       log: quiet,
     });
