@@ -73,7 +73,7 @@ export type Settings = {
 
 export const DEFAULT_SETTINGS: Settings = {
   idPrefix: "",
-  warming: { fixed: { min: 1, max: 8 }, variable: { min: 1, max: 8 } },
+  warming: { fixed: { min: 1, max: 4 }, variable: { min: 1, max: 4 } },
   warmingHitShare: 0.99,
   launchMsTypical: 1_000,
   burstTakes: 3,

@@ -1,7 +1,7 @@
 import type { AccountId } from "../model/ids.ts";
 import type { ContainerSnapshot, InstanceSnapshot, PoolsSnapshot, WaitEntry } from "../model/snapshot.ts";
 import type { Held } from "./admission/deferral.ts";
-import { bestLines, type Waiting } from "./admission/wait-queue.ts";
+import { byHead, type Waiting } from "./admission/wait-queue.ts";
 import type { Waits } from "./admission/waits.ts";
 import type { Container, Instance } from "./pool/instance.ts";
 import type { Pools } from "./pool/pools.ts";
@@ -41,8 +41,7 @@ export function waitEntries(waits: Waits, accountId: AccountId | undefined, coun
       waitsFor: waits.causesOf(entry),
     });
   };
-  for (const line of bestLines(waits.queue.lines(), Number.MAX_SAFE_INTEGER))
-    for (const entry of line.entries()) add(entry);
+  for (const line of [...waits.queue.lines()].sort(byHead)) for (const entry of line.entries()) add(entry);
   for (const held of waits.deferral.entries()) add(held);
   return entries;
 }

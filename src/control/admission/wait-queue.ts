@@ -39,13 +39,15 @@ function isBefore(a: Waiting, b: Waiting): boolean {
 export class Line {
   readonly functionKey: FunctionKey;
   readonly accountId: AccountId;
+  readonly group: Group;
   #entries: (Waiting | undefined)[] = [];
   #head = 0;
   length = 0;
 
-  constructor({ functionKey, accountId }: Invocation) {
+  constructor({ functionKey, accountId }: Invocation, group: Group) {
     this.functionKey = functionKey;
     this.accountId = accountId;
+    this.group = group;
   }
 
   /** O(1) for those without a deadline, which come in their order. */
@@ -85,25 +87,46 @@ export class Line {
 }
 
 /**
- * Invocations that wait for capacity, in one line per function. Entries of a line want the same thing, so the first one that
- * cannot be placed speaks for all behind it; a line that cannot move holds up no other.
+ * The lines of one account that want containers of one runtime and size. For a blank container all of them are alike: when one
+ * cannot have it, none can.
+ */
+export class Group {
+  readonly accountId: AccountId;
+  readonly lines = new Set<Line>();
+  /** What its lines wait for, as said at `causesMs`; those that come within the same second are told the same. */
+  causes: readonly WaitCause[] = [];
+  causesMs = Number.NEGATIVE_INFINITY;
+
+  constructor(accountId: AccountId) {
+    this.accountId = accountId;
+  }
+
+  best(): Line | undefined {
+    let best: Line | undefined;
+    for (const line of this.lines) if (best === undefined || byHead(line, best) < 0) best = line;
+    return best;
+  }
+
+  get length(): number {
+    let length = 0;
+    for (const line of this.lines) length += line.length;
+    return length;
+  }
+}
+
+/**
+ * Invocations that wait for capacity, in one line per function, the lines in groups. Entries of a line want the same thing, so
+ * the first one that cannot be placed speaks for all behind it; a line that cannot move holds up no other.
  */
 export class WaitQueue {
   readonly #lines = new Map<FunctionKey, Line>();
-  readonly #ofAccount = new Map<AccountId, Set<Line>>();
+  readonly #groups = new Map<AccountId, Map<string, Group>>();
   /** In order of arrival. */
   readonly #byId = new Map<InvocationId, Waiting>();
   #seq = 0;
 
   get length(): number {
     return this.#byId.size;
-  }
-
-  /** Invocations of the account that wait. */
-  lengthOfAccount(accountId: AccountId): number {
-    let length = 0;
-    for (const line of this.linesOf(accountId)) length += line.length;
-    return length;
   }
 
   push(invocation: Invocation, wish: Omit<Waiting, "invocation" | "waitsFor" | "seq">): Waiting {
@@ -121,21 +144,22 @@ export class WaitQueue {
     return this.#lines.get(functionKey);
   }
 
-  linesOf(accountId: AccountId): ReadonlySet<Line> {
-    return this.#ofAccount.get(accountId) ?? NO_LINES;
+  groupsOf(accountId: AccountId): Iterable<Group> {
+    return this.#groups.get(accountId)?.values() ?? [];
+  }
+
+  /** Of all accounts. */
+  *groups(): IterableIterator<Group> {
+    for (const groups of this.#groups.values()) yield* groups.values();
   }
 
   /** Accounts of which something waits. */
   accountIds(): Iterable<AccountId> {
-    return this.#ofAccount.keys();
+    return this.#groups.keys();
   }
 
   lengthOf(functionKey: FunctionKey): number {
     return this.#lines.get(functionKey)?.length ?? 0;
-  }
-
-  get(id: InvocationId): Waiting | undefined {
-    return this.#byId.get(id);
   }
 
   /** All, in order of arrival. */
@@ -167,46 +191,47 @@ export class WaitQueue {
   }
 
   #joinLine(entry: Waiting): void {
-    const { functionKey, accountId } = entry.invocation;
+    const { functionKey } = entry.invocation;
     let line = this.#lines.get(functionKey);
     if (line === undefined) {
-      line = new Line(entry.invocation);
+      line = new Line(entry.invocation, this.#groupOf(entry.invocation));
       this.#lines.set(functionKey, line);
-      const lines = this.#ofAccount.get(accountId);
-      if (lines === undefined) this.#ofAccount.set(accountId, new Set([line]));
-      else lines.add(line);
+      line.group.lines.add(line);
     }
     line.push(entry);
   }
 
+  #groupOf({ accountId, runtime, memoryMiB }: Invocation): Group {
+    let groups = this.#groups.get(accountId);
+    if (groups === undefined) {
+      groups = new Map();
+      this.#groups.set(accountId, groups);
+    }
+    const key = `${runtime} ${memoryMiB}`;
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = new Group(accountId);
+      groups.set(key, group);
+    }
+    return group;
+  }
+
   #leaveLine(entry: Waiting): void {
-    const { functionKey, accountId } = entry.invocation;
+    const { functionKey, accountId, runtime, memoryMiB } = entry.invocation;
     const line = this.#lines.get(functionKey);
     line?.remove(entry);
     if (line === undefined || line.length > 0) return;
     this.#lines.delete(functionKey);
-    const lines = this.#ofAccount.get(accountId);
-    lines?.delete(line);
-    if (lines?.size === 0) this.#ofAccount.delete(accountId);
+    line.group.lines.delete(line);
+    if (line.group.lines.size > 0) return;
+    const groups = this.#groups.get(accountId);
+    groups?.delete(`${runtime} ${memoryMiB}`);
+    if (groups?.size === 0) this.#groups.delete(accountId);
   }
 }
 
-const NO_LINES: ReadonlySet<Line> = new Set();
-
-/** The lines by their heads, best first; at most `count` of them, found in one pass when there are more. */
-export function bestLines(lines: Iterable<Line>, count: number): Line[] {
-  const chosen: Line[] = [];
-  for (const line of lines) {
-    chosen.push(line);
-    // Sorting now and then keeps the array short without a comparison with each line that is in it.
-    if (chosen.length >= 2 * count + 16) chosen.sort(byHead).length = count;
-  }
-  chosen.sort(byHead);
-  if (chosen.length > count) chosen.length = count;
-  return chosen;
-}
-
-function byHead(a: Line, b: Line): number {
+/** Lines by their heads, the best first. */
+export function byHead(a: Line, b: Line): number {
   const headA = a.head();
   const headB = b.head();
   if (headA === undefined || headB === undefined) return headA === headB ? 0 : headA === undefined ? 1 : -1;

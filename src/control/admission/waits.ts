@@ -1,6 +1,6 @@
 import type { WaitCause } from "../../model/capacity.ts";
 import type { RejectCode } from "../../model/error-code.ts";
-import type { AccountId, FunctionKey, InvocationId } from "../../model/ids.ts";
+import type { AccountId, InvocationId } from "../../model/ids.ts";
 import type { Invocation } from "../../model/invocation.ts";
 import type { Market } from "../market/market.ts";
 import { mayServe, place, type Want } from "../placement/place.ts";
@@ -14,7 +14,7 @@ import { acceptedRank, Deferral, type Held } from "./deferral.ts";
 import { Durations } from "./durations.ts";
 import { goodnessRank } from "./good-time.ts";
 import { causesOf } from "./wait-causes.ts";
-import { bestLines, type Line, type Waiting, WaitQueue } from "./wait-queue.ts";
+import { byHead, type Group, type Line, type Waiting, WaitQueue } from "./wait-queue.ts";
 
 export type WaitParts = {
   readonly settings: Settings;
@@ -114,9 +114,9 @@ export class Waits {
       wakes.accountIds.clear();
       wakes.functionKeys.clear();
       if (this.queue.length === 0) continue;
-      for (const key of functionKeys) this.#serve(this.#linesOfFunction(key));
-      for (const accountId of accountIds) this.#serve([...this.queue.linesOf(accountId)]);
-      if (isForAll) this.#serve(this.#linesThatMayMove());
+      for (const key of functionKeys) this.#serveLine(this.queue.line(key));
+      for (const accountId of accountIds) this.#serve([...this.queue.groupsOf(accountId)]);
+      if (isForAll) this.#serve(this.#groupsThatMayMove());
     }
   }
 
@@ -185,10 +185,20 @@ export class Waits {
     const bidUsdPerHour = terms.usesVariable ? terms.bidUsdPerHour : Number.POSITIVE_INFINITY;
     const entry = this.queue.push(invocation, { sinceMs, queuedMs: turn.nowMs, startByMs, bidUsdPerHour, urgency });
     if (urgency === "early") this.#early.add(entry);
-    entry.waitsFor = this.causesOf(entry);
-    if (this.queue.line(invocation.functionKey)?.head() === entry) wakes.functionKeys.add(invocation.functionKey);
+    const line = this.queue.line(invocation.functionKey);
+    if (line?.head() === entry) wakes.functionKeys.add(invocation.functionKey);
+    entry.waitsFor = line === undefined ? [] : this.#causesOfGroup(line.group, entry);
     this.#nextMs = Math.min(this.#nextMs, this.#nextChangeMs(entry));
     wakes.supply = true;
+  }
+
+  #causesOfGroup(group: Group, entry: Waiting): readonly WaitCause[] {
+    const { nowMs } = this.#parts.turn;
+    if (nowMs - group.causesMs >= CAUSES_MS) {
+      group.causes = this.causesOf(entry);
+      group.causesMs = nowMs;
+    }
+    return group.causes;
   }
 
   #isToRelease(held: Held): boolean {
@@ -203,18 +213,13 @@ export class Waits {
     this.#enqueue(invocation, sinceMs, startByMs, urgency);
   }
 
-  #linesOfFunction(key: FunctionKey): Line[] {
-    const line = this.queue.line(key);
-    return line === undefined ? [] : [line];
-  }
-
-  /** Lines of accounts to which a warming instance, or one of their own whose terms changed, could be of use. */
-  #linesThatMayMove(): Line[] {
-    const lines: Line[] = [];
+  /** Of accounts to which a warming instance, or one of their own whose terms changed, could be of use. */
+  #groupsThatMayMove(): Group[] {
+    const groups: Group[] = [];
     for (const accountId of this.queue.accountIds()) {
-      if (this.#mayMove(accountId)) lines.push(...this.queue.linesOf(accountId));
+      if (this.#mayMove(accountId)) groups.push(...this.queue.groupsOf(accountId));
     }
-    return lines;
+    return groups;
   }
 
   #mayMove(accountId: AccountId): boolean {
@@ -228,27 +233,36 @@ export class Waits {
     return false;
   }
 
-  /**
-   * Places heads of these lines, best first, until none can be placed. A line that fails speaks for all of its account that
-   * want the same runtime and size and have no container of their own.
-   */
-  #serve(lines: readonly Line[]): void {
-    const failed = new Set<string>();
-    let left = lines;
-    while (left.length > 0) {
-      left = left.filter((line) => line.length > 0 && !failed.has(this.#signatureOf(line)));
-      const line = bestLines(left, 1)[0];
-      if (line === undefined) return;
-      if (!this.#placeHead(line)) failed.add(this.#signatureOf(line));
+  /** Places heads of the lines of these groups, best first, until none can be placed. */
+  #serve(groups: readonly Group[]): void {
+    for (const { lines } of groups) for (const line of [...lines]) this.#serveByIdle(line);
+    let best = groups.map((group) => group.best()).filter((line) => line !== undefined);
+    while (best.length > 0) {
+      const line = best.reduce((a, b) => (byHead(a, b) <= 0 ? a : b));
+      const others = best.filter((each) => each !== line);
+      const next = this.#placeHead(line) ? line.group.best() : this.#firstOfOtherKind(line);
+      best = next === undefined ? others : [...others, next];
     }
   }
 
-  #signatureOf(line: Line): string {
-    const head = line.head();
-    if (head === undefined) return "";
-    if (this.#parts.pools.inventory.idleOf(line.functionKey).length > 0) return line.functionKey;
-    const { accountId, runtime, memoryMiB } = head.invocation;
-    return `${accountId} ${runtime} ${memoryMiB} ${this.#withFixed(head)}`;
+  #serveLine(line: Line | undefined): void {
+    while (line !== undefined && this.#placeHead(line)) {}
+  }
+
+  /** Containers that are a function's own serve no other line of its group. */
+  #serveByIdle(line: Line): void {
+    while (this.#parts.pools.inventory.idleOf(line.functionKey).length > 0 && this.#placeHead(line)) {}
+  }
+
+  /** Some lines of a group may take fixed capacity by now and others not yet: one that fails does not speak for those. */
+  #firstOfOtherKind(failed: Line): Line | undefined {
+    const head = failed.head();
+    if (head === undefined || this.#withFixed(head)) return undefined;
+    for (const line of failed.group.lines) {
+      const other = line.head();
+      if (other !== undefined && this.#withFixed(other)) return line;
+    }
+    return undefined;
   }
 
   #placeHead(line: Line): boolean {
@@ -308,6 +322,8 @@ export class Waits {
     }
   }
 }
+
+const CAUSES_MS = 1_000;
 
 /** `mayServe` asks about whose capacity and on which terms, not about the invocation. */
 const NOBODY = {} as Invocation;

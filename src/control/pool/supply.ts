@@ -1,5 +1,5 @@
 import { RUNTIMES } from "../../model/runtime.ts";
-import { bestLines, type Line, type WaitQueue } from "../admission/wait-queue.ts";
+import { byHead, type Line, type WaitQueue } from "../admission/wait-queue.ts";
 import { admittedOffers, chooseOffer, type OfferWish } from "../market/choose-offer.ts";
 import type { Market, OfferState } from "../market/market.ts";
 import { isBetter, mayServe, type Want } from "../placement/place.ts";
@@ -20,6 +20,9 @@ export type SupplyParts = {
   /** undefined: the least recently used container goes first. */
   readonly worthOf: WorthOf | undefined;
 };
+
+/** Invocations that want the same. `line`: the one whose turn is first. */
+type Demand = { readonly want: Want; line: Line; length: number };
 
 /** Waiting invocations that one pass plans for; more of them would ask for the same capacity. */
 const PLANNED_MAX = 256;
@@ -46,11 +49,9 @@ export class Supply {
     this.#pass++;
     let planned = 0;
     const unsupplied: Want[] = [];
-    for (const line of bestLines(this.#parts.queue.lines(), PLANNED_MAX)) {
-      // All entries of a line are alike, so the first one that gets nothing ends its turn.
-      const want = this.#parts.wantOf(line);
-      if (want === undefined) continue;
-      const waiting = Math.min(line.length, PLANNED_MAX - planned);
+    for (const { want, length } of this.#demands()) {
+      // All entries of a demand are alike, so the first one that gets nothing ends its turn.
+      const waiting = Math.min(length, PLANNED_MAX - planned);
       const supplied = this.#supply(want, waiting, launchAllowed);
       if (supplied < waiting) unsupplied.push(want);
       planned += supplied;
@@ -58,6 +59,28 @@ export class Supply {
     }
     // Only now is it known which instances are promised to nobody.
     if (launchAllowed) for (const want of unsupplied) this.#takeOver(want);
+  }
+
+  /** What is wanted, and how often, the best first: each group of lines, those that may take fixed capacity by now apart. */
+  #demands(): Demand[] {
+    const { queue, wantOf } = this.#parts;
+    const demands: Demand[] = [];
+    for (const group of queue.groups()) {
+      const ofGroup = new Map<boolean, Demand>();
+      for (const line of group.lines) {
+        const want = wantOf(line);
+        if (want === undefined) continue;
+        const known = ofGroup.get(want.withFixed);
+        if (known === undefined) {
+          ofGroup.set(want.withFixed, { want, line, length: line.length });
+          continue;
+        }
+        known.length += line.length;
+        if (byHead(line, known.line) < 0) known.line = line;
+      }
+      demands.push(...ofGroup.values());
+    }
+    return demands.sort((a, b) => byHead(a.line, b.line));
   }
 
   /** @returns for how many of the waiting invocations, all like this one, something is under way. */
