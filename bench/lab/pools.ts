@@ -5,12 +5,13 @@ import { describeTarget, type Target, writeResult } from "../report.ts";
 import { printTable } from "../table.ts";
 import type { Lab, LabSection } from "./lab.ts";
 import { poolSizeLab } from "./pool-size/lab.ts";
+import { spotLab } from "./spot/lab.ts";
 
 /**
  * `npm run lab:pools [-- --data DIR] [--section keepalive|pool|spot]`: replays recorded traces against the policies that
  * production runs and against those of others. The result names the sections that were run: a part replaces the whole.
  */
-const LABS: readonly Lab[] = [poolSizeLab];
+const LABS: readonly Lab[] = [poolSizeLab, spotLab];
 const DATA_DIR = resolve(import.meta.dirname, "../../../shared/data");
 
 const { values } = parseArgs({ options: { data: { type: "string" }, section: { type: "string" } } });

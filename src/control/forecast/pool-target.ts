@@ -35,7 +35,7 @@ export class PoolForecast {
   /** As this forecast says. What really was ready also tells of failed launches, against which a larger target would not help. */
   readonly #own: VirtualPool;
   #margin = MARGIN_FIRST;
-  #instances = 0;
+  #target: PoolTarget = { instances: 0, keep: 0, why: "nothing is known of the demand yet" };
   #demand: Demand = { root: 0, rootError: 0, rootErrorOfDay: 0 };
   /** What was asked for, of older minutes ever less. */
   #taken = 0;
@@ -64,7 +64,7 @@ export class PoolForecast {
   /** As of the last full minute; constant until the next is over, at a multiple of 60,000 ms. */
   target(nowMs: number): PoolTarget {
     this.#advance(nowMs);
-    return { instances: this.#instances, keep: this.#own.keep, why: this.#why() };
+    return this.#target;
   }
 
   /** What was asked for in each of the last 7 days' minutes, oldest first: feed it to `replay` after a restart. */
@@ -96,9 +96,10 @@ export class PoolForecast {
     this.#account(count);
     this.#demand = this.#model.minuteOver(count);
     this.#margin = this.#steer();
-    this.#instances = this.#instancesAt(this.#margin);
+    const instances = this.#instancesAt(this.#margin);
     for (const { margin, pool } of this.#candidates) pool.bringTo(this.#instancesAt(margin));
-    this.#own.bringTo(this.#instances);
+    this.#own.bringTo(instances);
+    this.#target = { instances, keep: this.#own.keep, why: this.#why(instances) };
   }
 
   #account(count: number): void {
@@ -129,11 +130,11 @@ export class PoolForecast {
     return Math.round((root + errors * error) ** 2);
   }
 
-  #why(): string {
+  #why(instances: number): string {
     const { root } = this.#demand;
     const expected = (root ** 2).toFixed(1);
     const hits = (this.#settings.hitShare * 100).toFixed(1);
-    return `${this.#instances} for ${hits} % hits: ${expected} expected in ${this.#windowMinutes} min, ${this.#margin.errors.toFixed(1)} errors above`;
+    return `${instances} for ${hits} % hits: ${expected} expected in ${this.#windowMinutes} min, ${this.#margin.errors.toFixed(1)} errors above`;
   }
 }
 
