@@ -1,76 +1,11 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { NoticeSource } from "../notice-source.ts";
 import { createImdsNoticeSource } from "./imds.ts";
 import { parseInstanceAction } from "./imds-document.ts";
+import { ACTION, type MetadataAnswer, MetadataService, REBALANCE } from "./metadata-service-fixture.ts";
 
-const ACTION = "/latest/meta-data/spot/instance-action";
-const REBALANCE = "/latest/meta-data/events/recommendations/rebalance";
 const inTime = { timeout: 8_000, interval: 10 };
-
-type Answer = { readonly status?: number; readonly body?: string; readonly headers?: Record<string, string> };
-
-/** A metadata service of version 2: tokens by PUT, everything else with one, and nothing for whoever lacks it. */
-class MetadataService {
-  readonly #server: Server;
-  readonly #tokens = new Set<string>();
-  /** By path; what is not in it is not found. */
-  readonly documents = new Map<string, Answer | "hang" | "stall" | "flood">();
-  readonly asked: string[] = [];
-  tokensGiven = 0;
-  givesTokens = true;
-
-  constructor() {
-    this.#server = createServer((request, response) => this.#answer(request, response));
-  }
-
-  async listen(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  expireTokens(): void {
-    this.#tokens.clear();
-  }
-
-  looks(path: string): number {
-    return this.asked.filter((each) => each === path).length;
-  }
-
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  #answer({ method, url = "", headers }: IncomingMessage, response: ServerResponse): void {
-    if (method === "PUT" && url === "/latest/api/token") {
-      if (!this.givesTokens) return void response.writeHead(503).end();
-      expect(Number(headers["x-aws-ec2-metadata-token-ttl-seconds"])).toBeGreaterThan(0);
-      const token = `token-${++this.tokensGiven}==`;
-      this.#tokens.add(token);
-      return void response.end(token);
-    }
-    this.asked.push(url);
-    if (!this.#tokens.has(String(headers["x-aws-ec2-metadata-token"]))) return void response.writeHead(401).end();
-    const answer = this.documents.get(url);
-    if (answer === "hang") return;
-    if (answer === "stall") return void response.writeHead(200).write('{"action":');
-    if (answer === "flood") {
-      const pour = () => {
-        while (!response.destroyed && response.write("x".repeat(65_536)));
-      };
-      response.on("drain", pour);
-      return pour();
-    }
-    if (answer === undefined) return void response.writeHead(404).end();
-    response.writeHead(answer.status ?? 200, answer.headers).end(answer.body);
-  }
-}
 
 describe("notices of EC2's metadata service", () => {
   let service: MetadataService;
@@ -109,10 +44,10 @@ describe("notices of EC2's metadata service", () => {
     await expect.poll(() => service.looks(REBALANCE), inTime).toBeGreaterThanOrEqual(rebalances + times);
   }
 
-  const actionIn = (leftMs: number, action = "terminate"): Answer => ({
+  const actionIn = (leftMs: number, action = "terminate"): MetadataAnswer => ({
     body: JSON.stringify({ action, time: new Date(Date.now() + leftMs).toISOString().replace(/\.\d+Z$/, "Z") }),
   });
-  const rebalance: Answer = { body: '{"noticeTime": "2026-11-05T08:22:00Z"}' };
+  const rebalance: MetadataAnswer = { body: '{"noticeTime": "2026-11-05T08:22:00Z"}' };
 
   test("nothing is told while there is nothing", async () => {
     start();

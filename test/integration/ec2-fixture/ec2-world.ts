@@ -32,7 +32,7 @@ export class Ec2World implements ProviderWorld {
 
   constructor(place: Ec2Place) {
     this.#place = place;
-    this.#room = MachineRoom.open(place, { provider: "process", notices: "none" });
+    this.#room = MachineRoom.open(place, () => ({ provider: "process", notices: "none" }));
   }
 
   /** As after `kill -9` of the server before: machines dial again, and their agents with them. */

@@ -14,6 +14,9 @@ const LOG_FILE = process.env["HEARTH_TEST_LOG"];
 const LOOK_MS = 100;
 const OUR_TAG = "hearth:instance-id";
 
+/** Into a host agent's configuration, in place of what only holds on a machine of EC2. */
+type ChangesFor = (instanceId: string) => Readonly<Record<string, unknown>>;
+
 type Machine = { readonly instanceId: string; readonly directory: string; readonly hostAgent: ChildProcess };
 
 /**
@@ -22,21 +25,20 @@ type Machine = { readonly instanceId: string; readonly directory: string; readon
  */
 export class MachineRoom {
   readonly #place: Ec2Place;
-  /** Into the host agents' configuration, in place of what only holds on a machine of EC2. */
-  readonly #changes: Readonly<Record<string, unknown>>;
+  readonly #changesFor: ChangesFor;
   /** By EC2's id. */
   readonly #machines = new Map<string, Machine>();
   #isOpen = true;
   readonly #rounds: Promise<void>;
 
-  private constructor(place: Ec2Place, changes: Readonly<Record<string, unknown>>) {
+  private constructor(place: Ec2Place, changesFor: ChangesFor) {
     this.#place = place;
-    this.#changes = changes;
+    this.#changesFor = changesFor;
     this.#rounds = this.#goRound();
   }
 
-  static open(place: Ec2Place, changes: Readonly<Record<string, unknown>> = {}): MachineRoom {
-    return new MachineRoom(place, changes);
+  static open(place: Ec2Place, changesFor: ChangesFor): MachineRoom {
+    return new MachineRoom(place, changesFor);
   }
 
   /** EC2's id of the machine of an instance, if there is one. */
@@ -75,9 +77,9 @@ export class MachineRoom {
     if (config === undefined) throw new Error(`the user data of ${machineId} configures no host agent:\n${script}`);
     const directory = mkdtempSync(join(tmpdir(), "hearth-ec2-machine-"));
     const path = join(directory, "host.json");
-    writeFileSync(path, JSON.stringify({ ...JSON.parse(config), dataDir: join(directory, "data"), ...this.#changes }), {
-      mode: 0o600,
-    });
+    const instanceId = instanceIdOf(machine) ?? "";
+    const changes = { dataDir: join(directory, "data"), ...this.#changesFor(instanceId) };
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(config), ...changes }), { mode: 0o600 });
     const hostAgent = spawn(process.execPath, [COMMAND, "agent", "--config", path], {
       stdio: ["ignore", "ignore", "pipe"],
     });
@@ -88,7 +90,7 @@ export class MachineRoom {
     hostAgent.once("exit", () => {
       this.#place.ec2.terminateInstances({ InstanceIds: [machineId] }).catch(() => {});
     });
-    this.#machines.set(machineId, { instanceId: instanceIdOf(machine) ?? "", directory, hostAgent });
+    this.#machines.set(machineId, { instanceId, directory, hostAgent });
   }
 
   async #end(machineId: string): Promise<void> {
