@@ -1,8 +1,9 @@
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { describeTarget, type Target, writeResult } from "../report.ts";
+import { describeTarget, RESULTS_DIR, type Target, writeResult } from "../report.ts";
 import { printTable } from "../table.ts";
+import { renderChart } from "./chart.ts";
 import type { Lab, LabSection } from "./lab.ts";
 import { poolSizeLab } from "./pool-size/lab.ts";
 import { spotLab } from "./spot/lab.ts";
@@ -40,10 +41,12 @@ for (const lab of chosen) {
 const result = writeResult("lab-pools", { figures, targets });
 for (const target of result.targets) console.log(describeTarget(target));
 
-function show({ tables, skipped }: LabSection): void {
+function show({ tables, charts, skipped }: LabSection): void {
   for (const { title, headings, rows } of tables) {
     console.log(`\n${title}`);
     printTable(headings, rows);
   }
+  mkdirSync(RESULTS_DIR, { recursive: true });
+  for (const chart of charts) writeFileSync(join(RESULTS_DIR, `lab-${chart.name}.svg`), renderChart(chart));
   for (const sentence of skipped) console.log(`skipped: ${sentence}`);
 }
