@@ -52,6 +52,7 @@ const FAULTS: Readonly<Record<string, LaunchFault>> = {
 };
 
 export function launchFaultOf(error: unknown): LaunchFault {
+  if (error instanceof HearthError) return { kind: "refused", remedy: "" };
   const known = FAULTS[nameOf(error)];
   if (known !== undefined) return known;
   // EC2 answered, and it was no fault of its own: the request is wrong.
@@ -61,11 +62,17 @@ export function launchFaultOf(error: unknown): LaunchFault {
   return { kind: "unclear", remedy: "check that the server reaches EC2" };
 }
 
-/** The error of a launch, with what EC2 said and what to do about it. */
+/** The error of a launch, with what EC2 said and what to do about it; one that is an error of a launch stays as it is. */
 export function launchError(error: unknown): HearthError {
+  if (isLaunchError(error)) return error;
+  if (error instanceof HearthError) return new HearthError("LAUNCH_FAILED", error.message, { cause: error });
   const { kind, remedy } = launchFaultOf(error);
   const code = kind === "capacity" ? "INSUFFICIENT_CAPACITY" : "LAUNCH_FAILED";
   return new HearthError(code, `EC2: ${describe(error)}; ${remedy}`, { cause: error });
+}
+
+function isLaunchError(error: unknown): error is HearthError {
+  return error instanceof HearthError && (error.code === "LAUNCH_FAILED" || error.code === "INSUFFICIENT_CAPACITY");
 }
 
 /** `InvalidAMIID.NotFound: The image id '[ami-1]' does not exist`. */
@@ -79,6 +86,5 @@ function nameOf(error: unknown): string {
 
 /** Undefined: no answer came, or none that could be read. */
 function statusOf(error: unknown): number | undefined {
-  const { $metadata } = error as { $metadata?: { httpStatusCode?: number } };
-  return $metadata?.httpStatusCode;
+  return (error as { $metadata?: { httpStatusCode?: number } } | null | undefined)?.$metadata?.httpStatusCode;
 }

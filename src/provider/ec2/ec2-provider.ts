@@ -9,7 +9,7 @@ import type { RemoteHosts } from "../remote/remote-hosts.ts";
 import { type CapacityPool, offerOf, readCapacityPools } from "./capacity-pool.ts";
 import { dataIdIn } from "./data-tag.ts";
 import { type Ec2Client, openEc2Client } from "./ec2-client.ts";
-import { describe, launchFaultOf } from "./ec2-error.ts";
+import { describe, launchError, launchFaultOf } from "./ec2-error.ts";
 import type { Ec2Settings } from "./ec2-settings.ts";
 import { removeLaunchTemplates } from "./fleet-launch.ts";
 import { type Image, readImage } from "./image.ts";
@@ -128,7 +128,7 @@ class Ec2Provider implements CapacityProvider {
         await this.#end(instanceId).catch((failure: unknown) => {
           this.#parts.log.warn({ instanceId, error: failure }, "what a failed launch left could not be looked for");
         });
-        throw error;
+        throw launchError(error);
       }
     });
     this.#parts.log.info({ instanceId, offerId: pool.offerId }, "EC2 machine launched");
