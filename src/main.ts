@@ -14,6 +14,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   verbs: {
     up: async (options) => (await import("./up/up.ts")).up(options, terminal),
     agent: async (input) => (await import("./up/agent.ts")).agent(input),
+    buildImage: async (order) => (await import("./up/build-image.ts")).buildImage(order),
     simulate: async (args) => (await import("./simulator/main.ts")).runSimulator(args),
   },
 });

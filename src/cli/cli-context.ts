@@ -18,12 +18,36 @@ export type HostAgentInput = {
   readonly logLevel?: string;
 };
 
+/** What `hearth image build` was asked for. */
+export type ImageOrder = {
+  readonly dataDir: string;
+  /** Ask apt for newer packages. */
+  readonly isRefreshed: boolean;
+  /** Told of each step that takes a while. */
+  onStep(text: string): void;
+};
+
+/** The image that virtual machines boot. */
+export type BuiltImage = {
+  /** False: it was there, made of the same. */
+  readonly isNew: boolean;
+  readonly directory: string;
+  readonly manifest: {
+    readonly suite: string;
+    readonly kernelRelease: string;
+    readonly packages: readonly string[];
+    readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
+  };
+};
+
 /** The verbs that run in this process instead of talking to a server; main.ts gives them. */
 export type Verbs = {
   /** Serves until it is told to end. @throws HearthError when it cannot. */
   up(options: UpOptions): Promise<void>;
   /** Makes this machine a host. @returns why it ended by itself; undefined: it was told to. @throws HearthError, Error. */
   agent(input: HostAgentInput): Promise<{ readonly kind: string; readonly reason: string } | undefined>;
+  /** @throws HearthError PROVIDER_UNAVAILABLE, Error. */
+  buildImage(order: ImageOrder): Promise<BuiltImage>;
   /** @returns the exit code. */
   simulate(args: readonly string[]): Promise<number>;
 };

@@ -24,7 +24,13 @@ async function run(
 ): Promise<Run> {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
-  const verbs: Verbs = { up: async () => {}, agent: async () => undefined, simulate: async () => 0, ...options.verbs };
+  const verbs: Verbs = {
+    up: async () => {},
+    agent: async () => undefined,
+    buildImage: () => Promise.reject(new Error("no image is made here")),
+    simulate: async () => 0,
+    ...options.verbs,
+  };
   const exitCode = await runCli(args, {
     // Nothing listens on port 1: it is reserved and needs privileges.
     env: { HEARTH_DATA: dir, HEARTH_SERVER: options.server ?? "http://127.0.0.1:1" },

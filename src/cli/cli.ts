@@ -8,9 +8,11 @@ import { addCostsCommand } from "./commands/costs.ts";
 import { addDeployCommand } from "./commands/deploy.ts";
 import { addExplainCommand } from "./commands/explain.ts";
 import { addHostCommand } from "./commands/host.ts";
+import { addImageCommand } from "./commands/image.ts";
 import { addInvokeCommand } from "./commands/invoke.ts";
 import { addListCommand } from "./commands/list.ts";
 import { addLogsCommand } from "./commands/logs.ts";
+import { addOffersCommand } from "./commands/offers.ts";
 import { addPoolsCommand } from "./commands/pools.ts";
 import { addRmCommand } from "./commands/rm.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
@@ -80,12 +82,14 @@ function programFor(context: CliContext, isJson: boolean): Command {
     addLogsCommand,
     addRmCommand,
     addPoolsCommand,
+    addOffersCommand,
     addWaitsCommand,
     addExplainCommand,
     addCostsCommand,
     addAccountCommand,
     addHostCommand,
     addAgentCommand,
+    addImageCommand,
     addSimulateCommand,
   ];
   for (const add of commands) add(program, context);

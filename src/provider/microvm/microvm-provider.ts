@@ -12,6 +12,7 @@ import type { InstanceId } from "../../model/ids.ts";
 import type { Shape } from "../../model/instance.ts";
 import type { CapacityListener, CapacityProvider, LaunchOrder } from "../../ports/capacity-provider.ts";
 import type { HostAgentConfigInput } from "../../protocol/host-agent-config.ts";
+import { loadOrMakeKey } from "../../protocol/pinned-key.ts";
 import type { HostOwner } from "../remote/remote-hosts.ts";
 import { dataIdOf } from "../sandbox/data-id.ts";
 import { hostNameservers } from "../sandbox/host-addresses.ts";
@@ -251,6 +252,8 @@ class MicrovmProvider implements CapacityProvider {
       nodePath: GUEST_PATHS.agentNode,
     };
     const nameservers = sandboxNetwork === undefined ? [] : hostNameservers();
+    // Made here: making one takes seconds where processors are emulated.
+    await loadOrMakeKey(join(directory, "host-key"), "hearth host");
     const files = {
       "host-agent": JSON.stringify(config),
       // QEMU takes no empty file.
@@ -260,7 +263,7 @@ class MicrovmProvider implements CapacityProvider {
       writeFileSync(join(directory, name), text, { mode: 0o600 });
       chmodSync(join(directory, name), 0o600);
     }
-    return Object.fromEntries(Object.keys(files).map((name) => [name, join(directory, name)]));
+    return Object.fromEntries([...Object.keys(files), "host-key"].map((name) => [name, join(directory, name)]));
   }
 
   async #end(instanceId: InstanceId): Promise<void> {

@@ -37,12 +37,15 @@ RULES
 
 mkdir -p -m 700 /run/hearth /var/lib/hearth/host
 (umask 077 && cat /sys/firmware/qemu_fw_cfg/by_name/opt/hearth/host-agent/raw >"$CONFIG") || end "no configuration"
+(umask 077 && cat /sys/firmware/qemu_fw_cfg/by_name/opt/hearth/host-key/raw >/var/lib/hearth/host/host-key.json)
 cat /sys/firmware/qemu_fw_cfg/by_name/opt/hearth/resolv-conf/raw >/run/resolv.conf
 # The containers' root folder was made with the image.
 ln -sfn /opt/hearth/images /var/lib/hearth/host/images
 dmesg -n 1
 echo "hearth: ready for the host agent after $(cut -d ' ' -f 1 /proc/uptime) s" >/dev/console
 
+# What the engine made of the programs when the bundle was packed; without it they are compiled at every start.
+export NODE_COMPILE_CACHE=/opt/hearth/bundle/compiled NODE_COMPILE_CACHE_PORTABLE=1
 restarts=0
 while [ "$restarts" -lt "$RESTARTS_MAX" ]; do
   /opt/hearth/node/agent /opt/hearth/bundle/host-agent.mjs --config "$CONFIG" </dev/null >/dev/console 2>&1
