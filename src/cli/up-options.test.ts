@@ -5,12 +5,28 @@ import { CliError } from "./cli-error.ts";
 import { upOptionsFrom } from "./up-options.ts";
 
 describe("upOptionsFrom", () => {
+  test("several providers; settings of EC2 are reason enough to use it", () => {
+    expect(upOptionsFrom({ provider: "sandbox, harvest", ec2: "ec2.json" }, {}).fleet).toMatchObject({
+      providers: ["sandbox", "harvest", "ec2"],
+      ec2File: expect.stringMatching(/^\/.*ec2\.json$/),
+    });
+  });
+
   test("without anything: loopback, port 9600, sandbox where it works, with examples and network", () => {
     expect(upOptionsFrom({}, {})).toEqual({
       host: "127.0.0.1",
       port: 9600,
       dataDir: resolve(".hearth"),
-      provider: "auto",
+      fleet: {
+        providers: ["auto"],
+        ec2File: undefined,
+        agentHost: "0.0.0.0",
+        agentPort: 9610,
+        agentAdvertise: undefined,
+        sandboxMemoryMiB: undefined,
+        microvmMemoryMiB: undefined,
+        harvestNoticeMs: undefined,
+      },
       examples: true,
       network: true,
       logLevel: "info",
@@ -21,12 +37,13 @@ describe("upOptionsFrom", () => {
     const env = { HEARTH_PORT: "1", HEARTH_PROVIDER: "process", HEARTH_NO_EXAMPLES: "1", HEARTH_NO_NETWORK: "0" };
     expect(upOptionsFrom({ port: "2" }, env)).toMatchObject({
       port: 2,
-      provider: "process",
+      fleet: { providers: ["process"] },
       examples: false,
       network: true,
     });
     expect(upOptionsFrom({ network: false }, env)).toMatchObject({ port: 1, network: false });
     expect(upOptionsFrom({}, { HEARTH_PORT: "" }).port).toBe(9600);
+    expect(upOptionsFrom({ fixedPrice: "0.0125" }, {}).fixedUsdPerGiBHour).toBe(0.0125);
   });
 
   test.each([
@@ -35,8 +52,14 @@ describe("upOptionsFrom", () => {
     [{}, { HEARTH_PORT: "-1" }, /^HEARTH_PORT -1/],
     [{ host: "bad host" }, {}, /^--host/],
     [{ host: "1.2.3" }, {}, /^--host/],
+    [{ provider: "sandbox,sandbox" }, {}, /names sandbox twice/],
+    [{ provider: "auto,process" }, {}, /auto is the sandbox/],
+    [{ sandboxMemory: "64" }, {}, /^--sandbox-memory 64/],
+    [{}, { HEARTH_HARVEST_NOTICE: "soon" }, /^HEARTH_HARVEST_NOTICE soon/],
     [{ provider: "docker" }, {}, /^--provider docker/],
     [{ logLevel: "loud" }, {}, /^--log-level loud/],
+    [{ fixedPrice: "free" }, {}, /^--fixed-price free/],
+    [{}, { HEARTH_FIXED_PRICE: "-1" }, /^HEARTH_FIXED_PRICE -1/],
     [{}, { HEARTH_NO_EXAMPLES: "maybe" }, /^HEARTH_NO_EXAMPLES maybe/],
   ])("%j with %j names the culprit and a remedy", (flags, env, says) => {
     const failure = failureOf(() => upOptionsFrom(flags, env));

@@ -1,19 +1,25 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import type { ProviderKind } from "../model/capacity.ts";
+import { PROVIDER_KINDS } from "../model/capacity.ts";
+import { parseDurationMs } from "../model/duration.ts";
 import { usageError } from "./cli-error.ts";
 
 export const DEFAULT_HOST = "127.0.0.1";
 export const DEFAULT_PORT = 9600;
 export const DEFAULT_DATA_DIR = ".hearth";
 
-export const PROVIDER_CHOICES = ["auto", "process", "sandbox"] as const satisfies readonly (ProviderKind | "auto")[];
+export const PROVIDER_CHOICES = ["auto", ...PROVIDER_KINDS] as const;
+export const DEFAULT_AGENT_PORT = 9610;
 /** pino's levels. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
 const RETRIES_MAX = 10;
 const RETRY_SECONDS_MAX = 21_600;
 const BLANKS_MAX = 64;
+const PRICE_USD_MAX = 1000;
+/** One small instance. */
+const MEMORY_MIB_MIN = 256;
+const NOTICE_MS_MAX = 3_600_000;
 
 /** How `hearth up` was asked to run, checked. */
 export type UpOptions = {
@@ -22,7 +28,17 @@ export type UpOptions = {
   readonly port: number;
   /** Absolute. */
   readonly dataDir: string;
-  readonly provider: (typeof PROVIDER_CHOICES)[number];
+  readonly fleet: {
+    readonly providers: readonly (typeof PROVIDER_CHOICES)[number][];
+    /** Absolute. */
+    readonly ec2File: string | undefined;
+    readonly agentHost: string;
+    readonly agentPort: number;
+    readonly agentAdvertise: string | undefined;
+    readonly sandboxMemoryMiB: number | undefined;
+    readonly microvmMemoryMiB: number | undefined;
+    readonly harvestNoticeMs: number | undefined;
+  };
   /** Whether the functions under examples/ are deployed and invoked first. */
   readonly examples: boolean;
   /** Whether containers reach the network. */
@@ -32,6 +48,8 @@ export type UpOptions = {
   readonly asyncRetryDelaysMs: readonly number[] | undefined;
   /** Blank containers of each runtime on an instance; undefined: the server's own choice. */
   readonly blanks: number | undefined;
+  /** What a GiB-hour of fixed capacity costs where no fixed offer has a price, for comparisons; undefined: nobody knows. */
+  readonly fixedUsdPerGiBHour: number | undefined;
 };
 
 /** As commander gives them: absent when not on the command line. */
@@ -40,11 +58,19 @@ export type UpFlags = {
   readonly port?: string;
   readonly data?: string;
   readonly provider?: string;
+  readonly ec2?: string;
+  readonly agentHost?: string;
+  readonly agentPort?: string;
+  readonly agentAdvertise?: string;
+  readonly sandboxMemory?: string;
+  readonly microvmMemory?: string;
+  readonly harvestNotice?: string;
   readonly examples?: boolean;
   readonly network?: boolean;
   readonly logLevel?: string;
   readonly asyncRetrySeconds?: string;
   readonly blanks?: string;
+  readonly fixedPrice?: string;
 };
 
 /**
@@ -59,7 +85,7 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
     host: hostIn(given(flags.host, "--host", "HEARTH_HOST", DEFAULT_HOST)),
     port: portIn(given(flags.port, "--port", "HEARTH_PORT", String(DEFAULT_PORT))),
     dataDir: resolve(given(flags.data, "--data", "HEARTH_DATA", DEFAULT_DATA_DIR).text),
-    provider: oneOf(PROVIDER_CHOICES, given(flags.provider, "--provider", "HEARTH_PROVIDER", "auto")),
+    fleet: fleetIn(flags, given),
     examples: flags.examples !== false && !isSwitchedOn("HEARTH_NO_EXAMPLES", env),
     network: flags.network !== false && !isSwitchedOn("HEARTH_NO_NETWORK", env),
     logLevel: oneOf(LOG_LEVELS, given(flags.logLevel, "--log-level", "HEARTH_LOG_LEVEL", "info")),
@@ -67,10 +93,54 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
       given(flags.asyncRetrySeconds, "--async-retry-seconds", "HEARTH_ASYNC_RETRY_SECONDS", "default"),
     ),
     blanks: countIn(given(flags.blanks, "--blanks", "HEARTH_BLANKS", "default")),
+    fixedUsdPerGiBHour: priceIn(given(flags.fixedPrice, "--fixed-price", "HEARTH_FIXED_PRICE", "unknown")),
   };
 }
 
 type Given = { readonly text: string; readonly from: string };
+type Giver = (flag: string | undefined, option: string, variable: string, otherwise: string) => Given;
+
+function fleetIn(flags: UpFlags, given: Giver): UpOptions["fleet"] {
+  const ec2File = given(flags.ec2, "--ec2", "HEARTH_EC2", "").text;
+  const named = providersIn(given(flags.provider, "--provider", "HEARTH_PROVIDER", ec2File === "" ? "auto" : "ec2"));
+  const advertise = given(flags.agentAdvertise, "--agent-advertise", "HEARTH_AGENT_ADVERTISE", "");
+  return {
+    // Settings of EC2 are reason enough to use it.
+    providers: ec2File === "" || named.includes("ec2") ? named : [...named, "ec2"],
+    ec2File: ec2File === "" ? undefined : resolve(ec2File),
+    agentHost: hostIn(given(flags.agentHost, "--agent-host", "HEARTH_AGENT_HOST", "0.0.0.0")),
+    agentPort: portIn(given(flags.agentPort, "--agent-port", "HEARTH_AGENT_PORT", String(DEFAULT_AGENT_PORT))),
+    agentAdvertise: advertise.text === "" ? undefined : hostIn(advertise),
+    sandboxMemoryMiB: memoryIn(given(flags.sandboxMemory, "--sandbox-memory", "HEARTH_SANDBOX_MEMORY", "default")),
+    microvmMemoryMiB: memoryIn(given(flags.microvmMemory, "--microvm-memory", "HEARTH_MICROVM_MEMORY", "default")),
+    harvestNoticeMs: noticeIn(given(flags.harvestNotice, "--harvest-notice", "HEARTH_HARVEST_NOTICE", "default")),
+  };
+}
+
+function providersIn({ text, from }: Given): (typeof PROVIDER_CHOICES)[number][] {
+  const kinds = text.split(",").map((kind) => oneOf(PROVIDER_CHOICES, { text: kind.trim(), from }));
+  const doubled = kinds.find((kind, at) => kinds.indexOf(kind) !== at);
+  if (doubled !== undefined) throw usageError(`${from} names ${doubled} twice`, "name each provider once");
+  const hasSandbox = kinds.includes("sandbox") || kinds.includes("process");
+  if (kinds.includes("auto") && hasSandbox) {
+    throw usageError(`${from} ${text}: auto is the sandbox, or processes`, "leave out auto or what it stands for");
+  }
+  return kinds;
+}
+
+function memoryIn({ text, from }: Given): number | undefined {
+  if (text === "default") return undefined;
+  const memoryMiB = Number(text);
+  if (/^\d+$/.test(text) && memoryMiB >= MEMORY_MIB_MIN) return memoryMiB;
+  throw usageError(`${from} ${text} is no amount of memory`, `give whole MiB, at least ${MEMORY_MIB_MIN}`);
+}
+
+function noticeIn({ text, from }: Given): number | undefined {
+  if (text === "default") return undefined;
+  const noticeMs = parseDurationMs(text);
+  if (noticeMs !== undefined && noticeMs <= NOTICE_MS_MAX) return noticeMs;
+  throw usageError(`${from} ${text} is no length of time`, "give one such as 30s or 2m, at most 1h");
+}
 
 function hostIn({ text, from }: Given): string {
   const isName = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text) && !/^[\d.]+$/.test(text);
@@ -104,6 +174,13 @@ function countIn({ text, from }: Given): number | undefined {
   const count = Number(text);
   if (/^\d+$/.test(text) && count <= BLANKS_MAX) return count;
   throw usageError(`${from} ${text} is no number of containers`, `give a number from 0 to ${BLANKS_MAX}`);
+}
+
+function priceIn({ text, from }: Given): number | undefined {
+  if (text === "unknown") return undefined;
+  const usd = Number(text);
+  if (text.trim() !== "" && usd > 0 && usd <= PRICE_USD_MAX) return usd;
+  throw usageError(`${from} ${text} is no price`, "give USD per GiB-hour, such as 0.0125");
 }
 
 function oneOf<const T extends readonly string[]>(choices: T, { text, from }: Given): T[number] {

@@ -1,4 +1,4 @@
-import type { Offer, ProviderKind } from "../model/capacity.ts";
+import type { Offer } from "../model/capacity.ts";
 import type { AccountId } from "../model/ids.ts";
 import type { PoolsSnapshot } from "../model/snapshot.ts";
 import type { AccessKey } from "./store.ts";
@@ -29,7 +29,8 @@ export type ServerStatus = {
   readonly address: string;
   readonly dataDir: string;
   readonly region: string;
-  readonly provider: ProviderKind;
+  /** The kinds of its providers, separated by commas. */
+  readonly provider: string;
   /** One sentence: which isolation the instances give, and why this provider was chosen. */
   readonly isolation: string;
   /** What can be had, on the terms of now. */

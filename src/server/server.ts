@@ -21,7 +21,7 @@ export type ServerOptions = Pick<AgentEndpointOptions, "socketPath" | "welcome" 
   readonly control: ControlPlane;
   /** Instances of an earlier server that may join; no other strangers may. */
   readonly leftOver: ReadonlySet<InstanceId>;
-  readonly provider: CapacityProvider;
+  readonly provider: Omit<CapacityProvider, "kind">;
   codeDir(sha256Hex: string): string;
   readonly logs: LogStore;
   readonly metrics: Metrics;

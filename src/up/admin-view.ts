@@ -3,10 +3,10 @@ import type { Settings } from "../control/settings.ts";
 import { type AccountId, DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
 import type { AccessKeys } from "../ports/access-keys.ts";
 import type { AccountSummary, AdminView } from "../ports/admin.ts";
-import type { CapacityProvider } from "../ports/capacity-provider.ts";
 import { systemClock } from "../ports/clock.ts";
 import type { FunctionCatalog } from "../ports/function-catalog.ts";
 import type { AccountRecord, Store } from "../ports/store.ts";
+import type { Fleet } from "../provider/fleet/fleet.ts";
 import type { AsyncQueue } from "../triggers/async-queue.ts";
 import { VERSION } from "./version.ts";
 
@@ -14,7 +14,7 @@ type Parts = {
   readonly url: string;
   readonly dataDir: string;
   readonly region: string;
-  readonly provider: CapacityProvider;
+  readonly provider: Fleet;
   readonly control: ControlPlane;
   readonly settings: Settings;
   readonly catalog: FunctionCatalog;

@@ -12,6 +12,8 @@ import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
 import { addAdminRoutes } from "../frontend/admin/admin-routes.ts";
 import type { AddRoute } from "../frontend/admin/admitted.ts";
 import { addCapacityRoutes } from "../frontend/admin/capacity-routes.ts";
+import { addHostRoutes } from "../frontend/admin/host-routes.ts";
+import { addOfferRoutes } from "../frontend/admin/offer-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
 import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
 import { buildBundles } from "../images/bundle.ts";
@@ -20,11 +22,12 @@ import { HearthError } from "../model/error-code.ts";
 import { DEFAULT_ACCOUNT_ID, type InstanceId } from "../model/ids.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 import type { AccessKeys } from "../ports/access-keys.ts";
-import type { CapacityProvider } from "../ports/capacity-provider.ts";
 import { systemClock } from "../ports/clock.ts";
 import type { Invoker } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store } from "../ports/store.ts";
+import type { Fleet } from "../provider/fleet/fleet.ts";
+import { withPrices } from "../provider/fleet/offer-prices.ts";
 import { AccountCapacities } from "../server/account-capacities.ts";
 import { BookedControlPlane } from "../server/booked-control-plane.ts";
 import { createAccessKeyRing } from "../server/catalog/access-key-ring.ts";
@@ -38,7 +41,8 @@ import { AsyncQueue } from "../triggers/async-queue.ts";
 import { createAdminView } from "./admin-view.ts";
 import { openBooks } from "./books.ts";
 import { createCapacityView } from "./capacity-view.ts";
-import { chooseProvider, type ProviderChoice } from "./choose-provider.ts";
+import { createOfferView, loadOfferPrices } from "./offer-view.ts";
+import { type FleetChoice, isRemote, openFleet } from "./open-fleet.ts";
 
 export type HearthOptions = {
   readonly host: string;
@@ -46,7 +50,7 @@ export type HearthOptions = {
   readonly port: number;
   /** Absolute. */
   readonly dataDir: string;
-  readonly provider: ProviderChoice;
+  readonly fleet: FleetChoice;
   /** Whether containers reach the network. */
   readonly network: boolean;
   readonly region: string;
@@ -63,7 +67,7 @@ export type HearthOptions = {
 /** A running server. */
 export type Hearth = {
   readonly url: string;
-  readonly provider: CapacityProvider;
+  readonly provider: Fleet;
   /** Managed runtimes that cannot run here, because npm did not install their Node. */
   readonly missingRuntimes: readonly string[];
   /** Lets running invocations finish for up to `graceMs`, then ends every instance. Called again with 0 it hurries. */
@@ -127,16 +131,27 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   closers.push(() => logs.close());
   const imagesDir = join(dataDir, "images");
   const nodeBinaries = findNodeBinaries();
-  const provider = await chooseProvider(options.provider, {
+  const settings = settingsFor(options, nodeBinaries.missing);
+  const capacity = await openFleet(options.fleet, {
     dataDir,
     imagesDir,
     ...(await buildBundles(imagesDir)),
     nodeBinaries: nodeBinaries.paths,
     nodePath: process.execPath,
     network,
+    orphanMs: settings.orphanMs,
+    clock: systemClock,
     log,
+    remote: {
+      store: store.hosts,
+      heartbeatMs: settings.heartbeatMs,
+      silenceMs: settings.silenceMsMax,
+      readCode: (sha256Hex) => codeStore.read(sha256Hex),
+      onAgent: (socket) => server.acceptAgent(socket),
+    },
   });
-  const settings = settingsFor(nodeBinaries.missing, options.settings);
+  closers.push(async () => capacity.endpoint?.close());
+  const provider = withPrices(capacity.fleet, await loadOfferPrices(store));
   const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
   const { fixedUsdPerGiBHour } = options;
   const books = openBooks({ store, log, fixedUsdPerGiBHour, onCosts: (rows) => metrics.countCosts(rows) });
@@ -196,6 +211,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   await capacities.load();
   catalog.onRetired((key) => server.retire(key));
   await server.start();
+  await capacity.listen();
   const http = createHttpServer({
     host,
     port,
@@ -240,6 +256,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     waitOf: (id) => control.waiting(undefined, WAITS_SEARCHED_MAX).find(({ invocationId }) => invocationId === id),
   });
   addCapacityRoutes({ addRoute, view: capacityView });
+  addOfferRoutes({ addRoute, view: createOfferView(provider, store) });
+  addHostRoutes({ addRoute, hosts: capacity.endpoint?.hosts });
   closers.push(closeAdminRoutes); // Those who follow a log would otherwise hold up the end.
   await adopt(server, leftOver, settings.adoptionMsMax);
   server.keepPools();
@@ -272,11 +290,20 @@ async function adopt(server: Server, leftOver: Set<InstanceId>, adoptionMsMax: n
   }
 }
 
+/** Other machines take longer to boot and to come back than processes of this one. */
+const REMOTE_SETTINGS: Partial<Settings> = {
+  launchMsMax: 300_000,
+  launchMsTypical: 60_000,
+  adoptionMsMax: 10_000,
+  orphanMs: 300_000,
+};
+
 /** Blank containers only of runtimes that can run here. */
-function settingsFor(missingRuntimes: readonly string[], changes: Partial<Settings> = {}): Settings {
+function settingsFor({ fleet, settings: changes = {} }: HearthOptions, missingRuntimes: readonly string[]): Settings {
   const runnable = RUNTIMES.filter((runtime) => !missingRuntimes.includes(runtime));
   return {
     ...DEFAULT_SETTINGS,
+    ...(isRemote(fleet) ? REMOTE_SETTINGS : {}),
     idPrefix: `${randomBytes(3).toString("hex")}-`,
     blankTarget: Object.fromEntries(runnable.map((runtime) => [runtime, DEFAULT_SETTINGS.blankTarget[runtime] ?? 0])),
     ...changes,

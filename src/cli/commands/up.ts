@@ -1,11 +1,19 @@
 import type { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
-import { LOG_LEVELS, PROVIDER_CHOICES, type UpFlags, type UpOptions, upOptionsFrom } from "../up-options.ts";
+import {
+  DEFAULT_AGENT_PORT,
+  LOG_LEVELS,
+  PROVIDER_CHOICES,
+  type UpFlags,
+  type UpOptions,
+  upOptionsFrom,
+} from "../up-options.ts";
 
 const HELP_AFTER = `
 Each option is also an environment variable: HEARTH_HOST, HEARTH_PORT, HEARTH_DATA, HEARTH_PROVIDER,
-HEARTH_LOG_LEVEL, HEARTH_BLANKS, HEARTH_ASYNC_RETRY_SECONDS, HEARTH_NO_EXAMPLES=1, HEARTH_NO_NETWORK=1. The command line decides.
+HEARTH_SANDBOX_MEMORY, HEARTH_HARVEST_NOTICE, HEARTH_MICROVM_MEMORY, HEARTH_EC2, HEARTH_AGENT_HOST, HEARTH_AGENT_PORT,
+HEARTH_AGENT_ADVERTISE, HEARTH_LOG_LEVEL, HEARTH_BLANKS, HEARTH_ASYNC_RETRY_SECONDS, HEARTH_NO_EXAMPLES=1, HEARTH_NO_NETWORK=1. The command line decides.
 
 When it serves it prints one line, \`ready http://HOST:PORT\`, on standard output. SIGTERM or Ctrl-C
 ends it: running invocations finish, and nothing of it stays behind.
@@ -13,6 +21,8 @@ ends it: running invocations finish, and nothing of it stays behind.
 Examples:
   $ hearth up
   $ hearth up --port 8080 --data /var/lib/hearth --no-examples
+  $ hearth up --provider sandbox,harvest          fixed instances, and variable ones on what this host can spare
+  $ hearth up --provider sandbox,static           other machines may join: \`hearth host token\`
   $ HEARTH_PROVIDER=process hearth up             no isolation, needs no privileges`;
 
 export function addUpCommand(program: Command, context: CliContext): void {
@@ -23,9 +33,16 @@ export function addUpCommand(program: Command, context: CliContext): void {
     .option("--port <PORT>", "port to serve on (default 9600; 0: any free one)")
     .option("--data <DIR>", "folder for functions, queue and logs (default .hearth)")
     .option(
-      "--provider <KIND>",
-      `where containers run: ${PROVIDER_CHOICES.join(", ")} (default auto: sandbox where it works)`,
+      "--provider <KINDS>",
+      `where containers run, separated by commas: ${PROVIDER_CHOICES.join(", ")} (default auto: sandbox where it works)`,
     )
+    .option("--sandbox-memory <MIB>", "what fixed sandboxes together may take (default: four fifths of what is free)")
+    .option("--harvest-notice <TIME>", "between the notice and the end of a harvested instance (default 30s)")
+    .option("--microvm-memory <MIB>", "what virtual machines together may take (default: half of what is free)")
+    .option("--ec2 <FILE>", "settings of the provider ec2, see docs/providers/ec2.md")
+    .option("--agent-host <HOST>", "address where other machines join (default 0.0.0.0)")
+    .option("--agent-port <PORT>", `port where they join (default ${DEFAULT_AGENT_PORT}; 0: any free one)`)
+    .option("--agent-advertise <HOST>", "the address of this server that other machines are told")
     .option("--no-examples", "do not deploy and invoke the functions of examples/")
     .option("--no-network", "containers reach no network")
     .option("--log-level <LEVEL>", `${LOG_LEVELS.join(", ")} (default info)`)

@@ -31,6 +31,11 @@ const CPU_WEIGHT = 10;
 const DEMAND_CHANGE_MIN = 0.05;
 const MEBIBYTE = 1024 * 1024;
 
+/** The data directory of the harvested sandboxes of a server: they are apart from its fixed ones. */
+export function harvestDirOf(serverDataDir: string): string {
+  return join(serverDataDir, "harvest");
+}
+
 /**
  * Variable instances on what this host can spare now, sandboxes of their own beside the fixed ones; the host's load decides
  * how many (`harvest-policy.ts`). After its deadline an instance is ended here, whether it was drained or not.
@@ -38,7 +43,7 @@ const MEBIBYTE = 1024 * 1024;
  * @throws HearthError PROVIDER_UNAVAILABLE with what is missing for sandboxes.
  */
 export async function createHarvestProvider(options: HarvestOptions): Promise<CapacityProvider> {
-  const dataDir = join(options.dataDir, "harvest");
+  const dataDir = harvestDirOf(options.dataDir);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const lent: { capacity: Shape } = { capacity: { memoryMiB: 0, cpuMilli: 0 } };
   const capacity = () => lent.capacity;
