@@ -57,7 +57,8 @@ export class ControlPlane {
     const market = new Market(settings);
     const admission = new Admission(settings, market);
     const onTaken = (subPool: SubPool) => this.#targets.taken(subPool, turn.nowMs);
-    const pools = new Pools({ settings, turn, market, admission, wakes, onTaken });
+    const onReady = (subPool: SubPool) => this.#reclaims.ready(subPool);
+    const pools = new Pools({ settings, turn, market, admission, wakes, onTaken, onReady });
     const parts = { settings, turn, market, admission, pools, wakes };
     this.#turn = turn;
     this.#market = market;

@@ -1,4 +1,5 @@
 import type { Shape } from "../../model/instance.ts";
+import { chooseOffer as chooseSpotOffer, type OfferCandidate } from "../spot/choose-offer.ts";
 import type { AccountTerms } from "./account-terms.ts";
 import type { Market, OfferState } from "./market.ts";
 
@@ -21,23 +22,53 @@ export function* admittedOffers(market: Market, wish: OfferWish, wallMs: number)
 }
 
 /**
- * Chooses where the next instance comes from: variable before fixed where both will do, then spread over the offers (no
- * variable one holds more than its share), then the cheapest memory, then the id.
+ * Chooses where the next instance comes from. Among variable offers the spot policy decides by price, spread and past
+ * (`spot/choose-offer.ts`); where fixed capacity will do as well, variable offers that cost more with their losses are left out.
+ * Among fixed ones the cheapest memory wins, then the id.
  */
 export function chooseOffer(market: Market, wish: OfferWish, nowMs: number, wallMs: number): ChosenOffer | undefined {
-  let best: ChosenOffer | undefined;
+  const variable: ChosenOffer[] = [];
+  let fixed: ChosenOffer | undefined;
   for (const each of admittedOffers(market, wish, wallMs)) {
-    if (!each.source.launches.allows(nowMs) || !each.source.hasRoomFor(each.shape)) continue;
-    if (best === undefined || isPreferred(each.source, best.source)) best = each;
+    const { source, shape } = each;
+    if (!source.hasRoomFor(shape)) continue;
+    if (source.isVariable) variable.push(each);
+    else if (source.mayLaunch(nowMs) && (fixed === undefined || isCheaper(source, fixed.source))) fixed = each;
   }
-  return best;
+  return chooseVariable(variable, fixed?.source.unitPriceUsd, nowMs) ?? fixed;
 }
 
-function isPreferred(a: OfferState, b: OfferState): boolean {
-  const [poolA, poolB] = [a.terms.subPool, b.terms.subPool];
-  if (poolA !== poolB) return poolA === "variable";
+/** @param fixedUnitPriceUsd of the fixed offer that would do as well; undefined: none would. */
+function chooseVariable(
+  offers: readonly ChosenOffer[],
+  fixedUnitPriceUsd: number | undefined,
+  nowMs: number,
+): ChosenOffer | undefined {
+  if (offers.length === 0) return undefined;
+  const candidates: OfferCandidate[] = [];
+  let highestUsd = 0;
+  for (const { source } of offers) {
+    if (source.offer === undefined) continue;
+    highestUsd = Math.max(highestUsd, source.unitPriceUsd);
+    const { heldCount, record } = source;
+    candidates.push({ offer: { ...source.offer, priceUsdPerHour: source.unitPriceUsd }, heldCount, record });
+  }
+  // Prices of nothing say nothing about what a loss costs; they are compared with one another alone.
+  const isFixedPriced = fixedUnitPriceUsd !== undefined && fixedUnitPriceUsd > 0;
+  const terms = {
+    lossCostHours: LOSS_COST_HOURS,
+    fixedUsdPerHour: isFixedPriced ? fixedUnitPriceUsd : highestUsd > 0 ? highestUsd : 1,
+    usdPerHourMax: isFixedPriced ? fixedUnitPriceUsd : Number.POSITIVE_INFINITY,
+  };
+  const choice = chooseSpotOffer(candidates, terms, nowMs);
+  return offers.find(({ source }) => source.id === choice?.offer.id);
+}
+
+/** What one loss costs, in instance-hours of fixed capacity: a boot of two minutes, twice. */
+const LOSS_COST_HOURS = 4 / 60;
+
+function isCheaper(a: OfferState, b: OfferState): boolean {
   if (a.launches.failures !== b.launches.failures) return a.launches.failures < b.launches.failures;
-  if (poolA === "variable" && a.heldCount !== b.heldCount) return a.heldCount < b.heldCount;
   if (a.unitPriceUsd !== b.unitPriceUsd) return a.unitPriceUsd < b.unitPriceUsd;
   return a.id < b.id;
 }

@@ -3,6 +3,7 @@ import type { AccountId, OfferId } from "../../model/ids.ts";
 import type { Shape, SubPool } from "../../model/instance.ts";
 import { Backoff } from "../backoff.ts";
 import type { Settings } from "../settings.ts";
+import { OfferRecord } from "../spot/offer-record.ts";
 import { type AccountTerms, DEFAULT_TERMS, type Terms } from "./account-terms.ts";
 import { TermsHistory } from "./terms-history.ts";
 
@@ -18,8 +19,10 @@ export class OfferState {
   runningMiB = 0;
   /** The largest instance that it could ever give; what is larger need not wait for it. */
   memoryMiBMax = 0;
-  /** Avoided after it refused a launch or lost an instance, until one from it succeeds. */
+  /** Of a fixed offer: a pause after launches that failed. */
   readonly launches: Backoff;
+  /** Of a variable one: its refusals and losses, by which it is chosen or avoided. */
+  readonly record = new OfferRecord();
   readonly history = new TermsHistory();
 
   constructor(id: OfferId, launchBackoffMs: number) {
@@ -32,6 +35,30 @@ export class OfferState {
     const largest = offer.isElastic ? (offer.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) : offer.shape.memoryMiB;
     this.memoryMiBMax = Math.max(this.memoryMiBMax, largest);
     this.history.record(offer.priceUsdPerHour, offer.demandLevel, nowMs);
+  }
+
+  get isVariable(): boolean {
+    return this.offer?.subPool === "variable";
+  }
+
+  /** Whether an instance may be asked for now, as far as its past tells. */
+  mayLaunch(nowMs: number): boolean {
+    return this.notBeforeMs <= nowMs;
+  }
+
+  get notBeforeMs(): number {
+    return this.isVariable ? this.record.notBeforeMs : this.launches.notBeforeMs;
+  }
+
+  launchFailed(nowMs: number): void {
+    this.launches.failed(nowMs);
+    this.record.refused(nowMs);
+  }
+
+  /** An instance of it can be used. */
+  launchSucceeded(): void {
+    this.launches.succeeded();
+    this.record.succeeded();
   }
 
   /** The shape of an instance for a function of this size; undefined: it gives none that large. */

@@ -81,6 +81,8 @@ export class Instance {
   unsatisfiedSinceMs: number | undefined;
   /** Set once, by the step from warming to active. */
   accountId: AccountId | undefined;
+  /** When it was launched, or adopted. */
+  readonly bornMs: number;
   /** When it entered its place. */
   sinceMs: number;
   /** When the last execution on it ended; the order in which idle instances are given up. */
@@ -111,6 +113,7 @@ export class Instance {
     this.source = source;
     this.shape = shape;
     this.freeMemoryMiB = shape.memoryMiB;
+    this.bornMs = nowMs;
     this.sinceMs = nowMs;
     this.lastUsedMs = nowMs;
   }

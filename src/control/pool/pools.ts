@@ -24,6 +24,8 @@ export type PoolParts = {
   readonly wakes: Wakes;
   /** An instance was taken out of its warming sub-pool. */
   onTaken(subPool: SubPool): void;
+  /** One that was launched can be used. */
+  onReady(subPool: SubPool): void;
 };
 
 /** How an invocation came to its container. */
@@ -61,10 +63,12 @@ export class Pools {
   readonly #admission: Admission;
   readonly #wakes: Wakes;
   readonly #onTaken: (subPool: SubPool) => void;
+  readonly #onReady: (subPool: SubPool) => void;
   #refillAtMs: number | undefined;
 
-  constructor({ settings, turn, market, admission, wakes, onTaken }: PoolParts) {
+  constructor({ settings, turn, market, admission, wakes, onTaken, onReady }: PoolParts) {
     this.#onTaken = onTaken;
+    this.#onReady = onReady;
     this.#settings = settings;
     this.#turn = turn;
     this.#market = market;
@@ -139,7 +143,7 @@ export class Pools {
   ) {
     const { instance } = container;
     // Only now has a launch led to anything: an instance may join and yet be of no use.
-    instance.source.launches.succeeded();
+    instance.source.launchSucceeded();
     if (instance.place === "warming") this.assign(instance, accountId);
     instance.resize(container, memoryMiB);
     instance.usedRuntimes.add(container.runtime);
@@ -311,8 +315,8 @@ export class Pools {
   /** Avoids an offer for a while, longer each time. */
   backOffLaunch(source: OfferState): void {
     this.counters.launchFailures++;
-    source.launches.failed(this.#turn.nowMs);
-    this.wantRefill(source.launches.notBeforeMs);
+    source.launchFailed(this.#turn.nowMs);
+    this.wantRefill(source.notBeforeMs);
   }
 
   lost(instanceId: InstanceId): void {
@@ -327,17 +331,20 @@ export class Pools {
     }
     this.toRefill.delete(instance);
     if (place === "launching") this.backOffLaunch(source);
-    else if (!isEnding) this.#wasTaken(instance);
+    else this.#recordEnd(instance);
     // What is left of it (a process, a cgroup) must go, whatever happened.
     if (!isEnding) this.#turn.order({ kind: "TerminateInstance", instanceId, reason: "it was lost" });
     this.#wakes.everybody();
     this.wantRefill();
   }
 
-  #wasTaken({ endsAtMs, subPool, source }: Instance): void {
-    if (endsAtMs === undefined) this.counters.instancesLost++;
-    // A place that takes instances away is avoided for a while; a crash on fixed capacity says nothing about its offer.
-    if (subPool === "variable" && endsAtMs === undefined) source.launches.failed(this.#turn.nowMs);
+  /** A noticed one was recorded when its notice came. */
+  #recordEnd({ endsAtMs, isEnding, source, bornMs }: Instance): void {
+    if (endsAtMs !== undefined) return;
+    const aliveMs = this.#turn.nowMs - bornMs;
+    if (isEnding) return source.record.givenUp(aliveMs);
+    this.counters.instancesLost++;
+    source.record.lost(this.#turn.nowMs, aliveMs);
   }
 
   /** What is idle or blank on it is of no more use. */
@@ -353,6 +360,8 @@ export class Pools {
 
   #launched(instance: Instance): void {
     this.inventory.move(instance, "warming", this.#turn.nowMs);
+    instance.source.record.succeeded();
+    this.#onReady(instance.subPool);
     if (instance.reservedFor !== undefined) this.assign(instance, instance.reservedFor);
     this.#wakes.byInstance(instance);
     this.#refillSoon(instance);

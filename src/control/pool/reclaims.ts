@@ -15,6 +15,8 @@ export type ReclaimParts = {
   readonly wakes: Wakes;
 };
 
+type Owed = { readonly isVariable: boolean; readonly isFixed: boolean; readonly sinceMs: number };
+
 /**
  * Instances that are taken away (A14): at risk, then noticed, then cut off shortly before the deadline, then gone. From the
  * event that brings the notice on nothing is placed on them; what runs may finish.
@@ -28,6 +30,9 @@ export class Reclaims {
     this.#parts = parts;
   }
 
+  /** Replacements that are not ready yet, by the instance that is, or was, taken away. */
+  readonly #owed = new Map<InstanceId, Owed>();
+
   /** When the next execution is cut off; undefined: none is to be. */
   get nextMs(): number | undefined {
     let nextMs: number | undefined;
@@ -40,6 +45,7 @@ export class Reclaims {
     const instance = pools.inventory.instances.get(instanceId);
     if (instance === undefined || instance.isAtRisk || instance.place === "draining") return;
     instance.isAtRisk = true;
+    this.#owe(instance);
     // Those who counted on its room need other room.
     wakes.supply = true;
     pools.wantRefill();
@@ -52,9 +58,10 @@ export class Reclaims {
     if (instance === undefined || instance.isEnding) return;
     if (instance.endsAtMs === undefined) {
       pools.counters.instancesReclaimed++;
-      instance.source.launches.failed(turn.nowMs); // Its place is avoided until a launch there succeeds.
+      instance.source.record.lost(turn.nowMs, turn.nowMs - instance.bornMs); // Its place is avoided for a while.
     }
     instance.isAtRisk = true;
+    this.#owe(instance);
     instance.endsAtMs = Math.min(instance.endsAtMs ?? Number.POSITIVE_INFINITY, deadlineMs);
     const cutOffAtMs = Math.max(turn.nowMs, instance.endsAtMs - settings.reclaimReserveMs);
     pools.drain(instance, `it is reclaimed: ${reason}`);
@@ -76,17 +83,35 @@ export class Reclaims {
     }
   }
 
-  /** Warming instances that are wanted above the target, in the place of those that are being taken away. */
+  /** An instance that was launched can be used: it may be the one that stands for one that is taken away. */
+  ready(subPool: SubPool): void {
+    for (const [instanceId, owed] of this.#owed) {
+      if (subPool === "fixed" ? !owed.isFixed : false) continue;
+      // What is replaced with variable capacity needs no fixed stand-in any more.
+      if (subPool === "variable" || !owed.isVariable) this.#owed.delete(instanceId);
+      return;
+    }
+  }
+
+  /** Instances that are wanted above the target of the sub-pool, in the place of those that are taken away; until they are ready. */
   replacementsIn(subPool: SubPool): number {
-    const { pools, market } = this.#parts;
     let count = 0;
-    for (const place of ["active", "draining"] as const) {
-      for (const instance of pools.inventory.at(place)) {
-        if (!instance.isAtRisk || instance.accountId === undefined) continue;
-        const terms = market.termsOf(instance.accountId);
-        if (subPool === "variable" ? terms.usesVariable : terms.mayUseFixed) count++;
-      }
+    for (const { isVariable, isFixed, sinceMs } of this.#owed.values()) {
+      if (this.#parts.turn.nowMs - sinceMs > OWED_MS_MAX) continue;
+      if (subPool === "variable" ? isVariable : isFixed) count++;
     }
     return count;
   }
+
+  /** Its account will want another: a variable one, and where it may use fixed capacity one of those until that is ready. */
+  #owe({ id, accountId }: Instance): void {
+    const { turn, market } = this.#parts;
+    if (accountId === undefined || this.#owed.has(id)) return;
+    const { usesVariable: isVariable, mayUseFixed: isFixed } = market.termsOf(accountId);
+    for (const [old, { sinceMs }] of this.#owed) if (turn.nowMs - sinceMs > OWED_MS_MAX) this.#owed.delete(old);
+    this.#owed.set(id, { isVariable, isFixed, sinceMs: turn.nowMs });
+  }
 }
+
+/** An account that has not come for the replacement by then does not need it. */
+const OWED_MS_MAX = 600_000;

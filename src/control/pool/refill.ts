@@ -162,8 +162,8 @@ export class Refill {
   /** When the first offer that is avoided may be tried again. What is full or unavailable says so when it is not any more. */
   #againLater(subPool: SubPool): void {
     const { market, pools, turn } = this.#parts;
-    for (const { terms, launches } of market.offers()) {
-      if (terms.subPool === subPool && !launches.allows(turn.nowMs)) pools.wantRefill(launches.notBeforeMs);
+    for (const source of market.offers()) {
+      if (source.terms.subPool === subPool && !source.mayLaunch(turn.nowMs)) pools.wantRefill(source.notBeforeMs);
     }
   }
 }

@@ -200,7 +200,7 @@ export class Supply {
   #takeOver(want: Want): void {
     const { turn, market } = this.#parts;
     for (const { source, shape } of admittedOffers(market, wishOf(want), turn.wallMs)) {
-      const isUsable = source.offer?.isAvailable === true && source.launches.allows(turn.nowMs);
+      const isUsable = source.offer?.isAvailable === true && source.mayLaunch(turn.nowMs);
       if (isUsable && this.#makeRoom(source, shape.memoryMiB)) return;
     }
   }

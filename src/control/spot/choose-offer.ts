@@ -9,6 +9,15 @@ export type OfferCandidate = {
   readonly record: OfferRecord;
 };
 
+export type SpotTerms = {
+  /** Of fixed capacity, which a loss is priced by. */
+  readonly fixedUsdPerHour: number;
+  /** What one loss costs, in instance-hours of fixed capacity. */
+  readonly lossCostHours: number;
+  /** The most that is worth paying; by default `fixedUsdPerHour`, for then fixed capacity is better. */
+  readonly usdPerHourMax?: number;
+};
+
 /** Which offer, and why in one sentence. */
 export type OfferChoice = { readonly offer: Offer; readonly why: string };
 
@@ -18,22 +27,21 @@ export type OfferChoice = { readonly offer: Offer; readonly why: string };
  * includes what its losses cost, learned from the offer's own past. Then the one that holds the fewest, then the smallest id,
  * so that neither order nor chance matters. Price-capacity-optimized as EC2 calls it, without EC2's knowledge.
  *
- * The caller has left out the offers that fail the constraints of those who wait. A price that is above `fixedUsdPerHour` with
+ * The caller has left out the offers that fail the constraints of those who wait. A price that is above `usdPerHourMax` with
  * its losses is never chosen.
  *
  * @param candidates each offer once.
- * @param lossCostHours what one loss costs, in instance-hours of fixed capacity.
  * @returns undefined when nothing can be had now; `retryAtMs` then says when it may.
  */
 export function chooseOffer(
   candidates: readonly OfferCandidate[],
-  terms: { readonly fixedUsdPerHour: number; readonly lossCostHours: number },
+  terms: SpotTerms,
   nowMs: number,
 ): OfferChoice | undefined {
   const worthwhile = candidates
     .filter(({ offer }) => offer.isAvailable)
     .map((candidate) => rank(candidate, terms))
-    .filter(({ costUsdPerHour }) => costUsdPerHour < terms.fixedUsdPerHour);
+    .filter(({ costUsdPerHour }) => costUsdPerHour < (terms.usdPerHourMax ?? terms.fixedUsdPerHour));
   const shareMost = heldMost(worthwhile);
   const best = worthwhile
     .filter(({ record }) => record.notBeforeMs <= nowMs)
@@ -53,7 +61,7 @@ const SHARE_MAX = 0.4;
 
 type Ranked = OfferCandidate & { readonly costUsdPerHour: number };
 
-function rank(candidate: OfferCandidate, terms: { fixedUsdPerHour: number; lossCostHours: number }): Ranked {
+function rank(candidate: OfferCandidate, terms: SpotTerms): Ranked {
   const lossUsdPerHour = candidate.record.lossesPerHour * terms.lossCostHours * terms.fixedUsdPerHour;
   return { ...candidate, costUsdPerHour: candidate.offer.priceUsdPerHour + lossUsdPerHour };
 }
