@@ -96,9 +96,10 @@ export class AgentEndpoint {
     this.#silenceCheck = setInterval(() => this.#cutSilent(), Math.ceil(silenceMsMax / 4));
   }
 
-  /** Takes the connection of an agent that dialled another listener; its `hello` is unread. */
+  /** Takes the connection of an agent that dialled another listener; its `hello` is unread, and it may be paused. */
   accept(socket: Socket): void {
     this.#accept(socket);
+    socket.resume(); // Whoever read its first frame has paused it; a listener alone does not undo that.
   }
 
   /** @returns false when no agent of that instance is joined. */
