@@ -14,7 +14,7 @@ export type AcceleratorFinding = {
 };
 
 const KVM_DEVICE = "/dev/kvm";
-const FINDING_FILE = "accelerator.json";
+const FINDING_FILE = "vm-accelerator.json";
 /** A guest says it after its kernel has come up and mounted the root image, see `src/images/vm/guest/initrd.sh`. */
 const BOOTED = "hearth: a guest boots here";
 /** With KVM a guest is there within two seconds, on a busy host; a host that only seems to have KVM never gets there. */
@@ -31,12 +31,12 @@ const REASON_CHARS_MAX = 200;
  * @param uid that the trial's QEMU runs as.
  * @throws Error with what QEMU or the guest said, where none boots.
  */
-export async function findAccelerator(stateDir: string, image: VmImage, uid: number): Promise<AcceleratorFinding> {
+export async function findAccelerator(imagesDir: string, image: VmImage, uid: number): Promise<AcceleratorFinding> {
   const key = await keyOf(image);
-  const kept = await readFinding(stateDir, key);
+  const kept = await readFinding(imagesDir, key);
   if (kept !== undefined) return kept;
   const finding = await tryOut(image, uid);
-  await writeFile(join(stateDir, FINDING_FILE), JSON.stringify({ key, finding }), { mode: 0o600 });
+  await writeFile(join(imagesDir, FINDING_FILE), JSON.stringify({ key, finding }), { mode: 0o600 });
   return finding;
 }
 
@@ -90,9 +90,9 @@ async function keyOf({ manifest }: VmImage): Promise<string> {
   return JSON.stringify([bootId, hasKvm, await runCommand(QEMU, ["--version"]), manifest.files]);
 }
 
-async function readFinding(stateDir: string, key: string): Promise<AcceleratorFinding | undefined> {
+async function readFinding(imagesDir: string, key: string): Promise<AcceleratorFinding | undefined> {
   try {
-    const kept = JSON.parse(await readFile(join(stateDir, FINDING_FILE), "utf8"));
+    const kept = JSON.parse(await readFile(join(imagesDir, FINDING_FILE), "utf8"));
     return kept.key === key ? kept.finding : undefined;
   } catch {
     return undefined; // Nothing kept, or not whole: found out anew.

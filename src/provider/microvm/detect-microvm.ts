@@ -46,7 +46,7 @@ export async function detectMicrovm(stateDir: string, imagesDir: string): Promis
   const image = await openVmImage(imagesDir);
   await mkdir(join(stateDir, "instances"), { recursive: true, mode: 0o700 });
   try {
-    return { image, cgroups, ...(await findAccelerator(stateDir, image, QEMU_UID_BASE)) };
+    return { image, cgroups, ...(await findAccelerator(imagesDir, image, QEMU_UID_BASE)) };
   } catch (error) {
     throw unavailable((error as Error).message);
   }

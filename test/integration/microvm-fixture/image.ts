@@ -1,10 +1,10 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { findNodeBinaries } from "../../../src/images/node-binaries.ts";
 import { buildVmImage } from "../../../src/images/vm/build-vm-image.ts";
-import type { VmImage } from "../../../src/images/vm/vm-image.ts";
+import { VM_IMAGE_FOLDER, type VmImage } from "../../../src/images/vm/vm-image.ts";
 
 /** Kept between runs: the image is only made anew when what it is made of changed. */
 export const TEST_IMAGES_DIR = join(tmpdir(), "hearth-test-images");
@@ -45,4 +45,14 @@ function isRunning(lock: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The image for a server of its own: its files are linked, not copied. */
+export async function linkImageInto(imagesDir: string): Promise<VmImage> {
+  const image = await testVmImage();
+  mkdirSync(join(imagesDir, VM_IMAGE_FOLDER), { recursive: true });
+  for (const name of readdirSync(join(TEST_IMAGES_DIR, VM_IMAGE_FOLDER))) {
+    linkSync(join(TEST_IMAGES_DIR, VM_IMAGE_FOLDER, name), join(imagesDir, VM_IMAGE_FOLDER, name));
+  }
+  return image;
 }

@@ -19,7 +19,7 @@ const LOG_FILE = process.env["HEARTH_TEST_LOG"];
 const LOG_LENGTH_MAX = 200_000;
 
 export type HearthProcessOptions = {
-  readonly provider: "process" | "sandbox";
+  readonly provider: "process" | "sandbox" | "microvm";
   readonly host?: string;
   /** Further arguments of `hearth up`. */
   readonly args?: readonly string[];

@@ -1,0 +1,148 @@
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { networkInterfaces, release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { InstanceSnapshot } from "../../src/model/snapshot.ts";
+import { IMAGE_MS_MAX, linkImageInto } from "./microvm-fixture/image.ts";
+import { machinesOf } from "./microvm-fixture/microvm-world.ts";
+import { needsMachines } from "./microvm-fixture/requirement.ts";
+import { eventually } from "./server-fixture/eventually.ts";
+import { HearthProcess } from "./server-fixture/hearth-process.ts";
+import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
+import { leftoversOf } from "./server-fixture/leftovers.ts";
+
+/** Emulated boots on a busy machine. */
+const BOOT_MS_MAX = 240_000;
+const NOTICED_MS_MAX = 5_000;
+/** Room for one machine. */
+const MEMORY_MIB = 2_400;
+
+const ABOUT = `
+  const os = require("node:os");
+  const fs = require("node:fs");
+  const net = require("node:net");
+  let calls = 0;
+  const reach = (host, port) => new Promise((resolve) => {
+    const socket = net.connect({ host, port, timeout: 3000 });
+    const end = (says) => { socket.destroy(); resolve(says); };
+    socket.on("connect", () => end("connected")).on("timeout", () => end("timeout")).on("error", (e) => end(e.code));
+  });
+  exports.handler = async ({ fillMiB = 0, targets = [], writeMiB = 0, waitMs = 0 }) => {
+    calls += 1;
+    const filled = [];
+    for (let i = 0; i < fillMiB; i += 16) filled.push(Buffer.alloc(16 * 1024 * 1024, 1));
+    for (let i = 0; i < writeMiB; i++) fs.appendFileSync("/tmp/file", Buffer.alloc(1024 * 1024, 1));
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    const reached = {};
+    for (const [host, port] of targets) reached[host + ":" + port] = await reach(host, port);
+    return { calls, kernel: os.release(), filledMiB: filled.length * 16, reached };
+  };`;
+
+describe("a server whose instances are machines", { ...needsMachines, timeout: BOOT_MS_MAX }, () => {
+  let hearth: HearthProcess;
+  let lambda: LambdaCaller;
+  let dataDir: string;
+  let kernelRelease: string;
+
+  beforeAll(async () => {
+    if (needsMachines.skip === true) return;
+    dataDir = realpathSync(mkdtempSync(join(tmpdir(), "hearth-machines-")));
+    kernelRelease = (await linkImageInto(join(dataDir, "images"))).manifest.kernelRelease;
+    const env = { HEARTH_MICROVM_MEMORY: String(MEMORY_MIB), HEARTH_BLANKS: "1" };
+    hearth = await HearthProcess.start({ provider: "microvm", dataDir, env });
+    lambda = new LambdaCaller(() => hearth.url);
+    for (const [name, memoryMiB] of [
+      ["about", 256],
+      ["small", 128],
+      ["large", 1024],
+    ] as const) {
+      await lambda.deploy(name, { files: { "index.js": ABOUT }, memoryMiB, timeoutS: 120 });
+    }
+  }, IMAGE_MS_MAX + BOOT_MS_MAX);
+
+  afterAll(async () => {
+    await hearth?.[Symbol.asyncDispose]();
+    if (dataDir !== undefined) rmSync(dataDir, { recursive: true, force: true });
+  }, BOOT_MS_MAX);
+
+  async function oneInstance(): Promise<InstanceSnapshot> {
+    const { instances } = await eventually(
+      () => hearth.pools(),
+      (pools) => pools.instances.some(({ state }) => state === "active"),
+      BOOT_MS_MAX,
+    );
+    return instances.find(({ state }) => state === "active") as InstanceSnapshot;
+  }
+
+  test("a function runs under the machine's kernel, in a container", async () => {
+    const { json, functionError } = await lambda.invoke("about");
+    expect({ functionError, kernel: json.kernel }).toEqual({ functionError: undefined, kernel: kernelRelease });
+    expect(json.kernel).not.toBe(release());
+    expect((await oneInstance()).offerId).toBe("microvm/host/vm/on-demand");
+  });
+
+  test("a function that takes more memory than it has is ended and reported", async () => {
+    const { json, functionError } = await lambda.invoke("small", { fillMiB: 512 });
+    expect({ functionError, errorType: json.errorType }).toEqual({
+      functionError: "Unhandled",
+      errorType: "Runtime.OutOfMemory",
+    });
+  });
+
+  test("a machine holds as much of containers as its shape says, and /tmp takes none of it", async () => {
+    expect((await oneInstance()).shape.memoryMiB).toBeGreaterThanOrEqual(1024);
+    const { json } = await lambda.invoke("large", { fillMiB: 880, writeMiB: 400 });
+    expect(json.filledMiB).toBe(880);
+  });
+
+  test("functions reach neither the server's endpoint nor a service of the host", async () => {
+    const port = Number(new URL(hearth.url).port);
+    const own = Object.values(networkInterfaces())
+      .flatMap((each) => each ?? [])
+      .filter(({ family, internal }) => family === "IPv4" && !internal)
+      .map(({ address }) => address);
+    const targets = [["10.0.2.2", 9700], ["10.0.2.2", port], ["169.254.169.254", 80], ...own.map((ip) => [ip, port])];
+    const { json } = await lambda.invoke("about", { targets });
+    expect(Object.values(json.reached)).toHaveLength(targets.length);
+    expect(Object.values(json.reached)).not.toContain("connected");
+  });
+
+  test("machines outlive a server that is killed; the next one finds them warm", async () => {
+    const before = await lambda.invoke("about");
+    const { id } = await oneInstance();
+    await hearth.kill();
+    expect(machinesOf(id)).toHaveLength(1);
+    await hearth.start();
+    const after = await lambda.invoke("about");
+    expect((await oneInstance()).id).toBe(id);
+    expect(after.json.calls).toBe(before.json.calls + 1);
+  });
+
+  test("a machine that dies is noticed at once: who was running is answered, the next call has another", async () => {
+    const { id } = await oneInstance();
+    const running = lambda.invoke("about", { waitMs: 60_000 });
+    await eventually(
+      () => hearth.pools(),
+      ({ instances }) => instances.some(({ containers }) => containers.some(({ state }) => state === "running")),
+      NOTICED_MS_MAX,
+    );
+    // It was adopted: it is no child of this server.
+    for (const pid of machinesOf(id)) process.kill(pid, "SIGKILL");
+    const pools = await eventually(
+      () => hearth.pools(),
+      ({ instances }) => instances.every((instance) => instance.id !== id),
+      NOTICED_MS_MAX,
+    );
+    expect(pools.instances.map((instance) => instance.id)).not.toContain(id);
+    expect((await running).status).toBe(500);
+    expect((await lambda.invoke("about")).json.calls).toBe(1);
+    expect((await oneInstance()).id).not.toBe(id);
+  });
+
+  test("nothing is left when the server is told to end", async () => {
+    expect(leftoversOf(join(dataDir, "microvm"))).not.toEqual([]);
+    expect(await hearth.stop()).toBe(0);
+    expect(await hearth.leftovers()).toEqual([]);
+    expect(leftoversOf(join(dataDir, "microvm"))).toEqual([]);
+  });
+});
