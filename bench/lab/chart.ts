@@ -34,7 +34,7 @@ export function renderChart({ title, x, y, series }: LabChart): string {
 }
 
 const [WIDTH, HEIGHT] = [960, 480];
-const [LEFT, RIGHT, TOP, BOTTOM] = [76, 330, 44, 52];
+const [LEFT, RIGHT, TOP, BOTTOM] = [92, 330, 44, 52];
 const TICKS = 6;
 const OURS = "#c1121f";
 /** Apart for most eyes, also in grey (after Okabe and Ito). */

@@ -30,7 +30,7 @@ export const poolSizeLab: Lab = {
 const IDLE_MAX: Readonly<Record<string, number>> = { R1: 0.7, R2: 0.4, R3: 0.33, R4: 0.4, R5: 0.4 };
 const IDLE_MAX_ELSEWHERE = 0.7;
 const HIT_SHARE = 0.99;
-const HIT_SHARES = [0.95, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9965, 0.998, 0.999, 0.9995];
+const HIT_SHARES = [0.95, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.994, 0.995, 0.9965, 0.9975, 0.998, 0.999, 0.9995];
 
 type Row = { readonly policy: string; readonly outcome: PoolOutcome; readonly relativeIdle: number };
 type Replay = ReturnType<typeof replayRegion>;

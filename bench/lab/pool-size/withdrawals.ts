@@ -18,7 +18,9 @@ export function readWithdrawals(poolDir: string): { regions: Withdrawals[]; skip
     for (const region of readTable(names, lines.slice(1))) {
       const days = region.counts.length / 1440;
       const isKnown = regions.some((other) => other.region === region.region);
+      const isUsed = days < DAYS_MIN || region.counts.subarray(DAYS_LEARNT * 1440).some((count) => count > 0);
       if (isKnown) skipped.push(`${relative(poolDir, path)}: region ${region.region} was read from another file`);
+      else if (!isUsed) skipped.push(`region ${region.region}: nothing was asked for after day ${DAYS_LEARNT}`);
       else if (days < DAYS_MIN)
         skipped.push(`region ${region.region}: ${days.toFixed(1)} days; ${DAYS_MIN} are needed`);
       else regions.push(region);
@@ -29,7 +31,8 @@ export function readWithdrawals(poolDir: string): { regions: Withdrawals[]; skip
 }
 
 /** A week to learn from, and something to judge by. */
-const DAYS_MIN = 8;
+const DAYS_LEARNT = 7;
+const DAYS_MIN = DAYS_LEARNT + 1;
 
 function readTable(names: readonly string[], lines: readonly string[]): Withdrawals[] {
   const rows = lines.map((line) => line.split(",").map(Number)).filter(([minute = -1]) => minute >= 0);

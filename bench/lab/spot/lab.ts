@@ -27,8 +27,10 @@ export const spotLab: Lab = {
     const { traces, skipped } = readCapacityTraces(join(dataDir, "pool"));
     const lifetimes = readLifetimes(join(dataDir, "pool"));
     const all = scenarios(traces, lifetimes.pools).map((scenario) => ({ scenario, least: clairvoyantOf(scenario) }));
+    const skippedAll = [...skipped, ...lifetimes.skipped];
+    if (all.length === 0) return { tables: [], charts: [], targets: [], figures: {}, skipped: skippedAll };
     const replays = FAULTS.map((faults) => ({ faults, policies: RULES.map((rule) => replayAll(all, rule, faults)) }));
-    const batches = FAULTS.map((faults) => ({ faults, rows: replayBatches(traces, faults) }));
+    const batches = traces.length > 0 ? FAULTS.map((faults) => ({ faults, rows: replayBatches(traces, faults) })) : [];
     return {
       tables: [
         ...replays.map(({ faults, policies }) => policyTable(faults.name, policies)),
@@ -36,9 +38,9 @@ export const spotLab: Lab = {
         ...batches.map(({ faults, rows }) => batchTable(faults.name, rows)),
       ],
       charts: replays.map(({ faults, policies }) => chartOf(faults.name, faults.id, policies)),
-      targets: all.length === 0 ? [] : targetsOf(replays, batches),
+      targets: targetsOf(replays, batches),
       figures: { scenarios: all.map(({ scenario, least }) => ({ name: scenario.name, least })), replays, batches },
-      skipped: [...skipped, ...lifetimes.skipped],
+      skipped: skippedAll,
     };
   },
 };
