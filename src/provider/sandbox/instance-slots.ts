@@ -73,7 +73,12 @@ export class InstanceSlots {
     if (slot >= SLOTS_MAX) throw new Error(`a host holds at most ${SLOTS_MAX} instances`);
     mkdirSync(this.directoryOf(instanceId), { mode: 0o700 });
     const record = { slot, shape, launchedMs: Date.now() };
-    writeFileSync(recordIn(this.directoryOf(instanceId)), JSON.stringify(record));
+    try {
+      writeFileSync(recordIn(this.directoryOf(instanceId)), JSON.stringify(record));
+    } catch (error) {
+      this.give(instanceId); // A full disk.
+      throw error;
+    }
     this.#records.set(instanceId, record);
     return slot;
   }

@@ -18,8 +18,10 @@ export type SandboxOptions = {
   readonly log: Pick<Log, "info" | "warn">;
   /** Names of OCI runtimes, the preferred first. */
   readonly ociRuntimes?: readonly string[];
-  /** What all instances together may take, at any moment; by default four fifths of what the host has to spare at the start. */
+  /** What all instances together may take, at any moment; by default what the host has to spare at the start, less some. */
   readonly capacity?: () => Shape;
+  /** Part (0 to 1) of the memory to spare at the start that instances may take, without `capacity`; 0.8 by default. */
+  readonly memoryShare?: number;
   /** Data directories of sandboxes that give way to these: what they use at the start counts as free. */
   readonly yieldingDirs?: readonly string[];
   /** Memory that is promised for each MiB there is. Above 1 the host may run out of it; 1 by default. */

@@ -20,8 +20,8 @@ import { InstanceSlots, type SlotRecord, uidBaseOf } from "./instance-slots.ts";
 import { missingNetworkPrograms, SandboxNetwork } from "./sandbox-network.ts";
 import type { SandboxOptions } from "./sandbox-options.ts";
 
-/** What instances may take of the memory that the host has to spare. */
-const CAPACITY_SHARE = 0.8;
+/** What instances may take of the memory that the host has to spare, unless it is said. */
+const MEMORY_SHARE = 0.8;
 /** The agent itself, the OCI runtimes that it starts and the results that it keeps, beside the shape that containers are offered. */
 const AGENT_MEMORY_MIB = 256;
 /** What passes through the agent for one container at once: a payload and a response, each read and to be written. */
@@ -107,7 +107,8 @@ class SandboxProvider implements Sandbox {
       this.#group.children().includes(instanceId),
     );
     const yielding = (parts.yieldingDirs ?? []).filter((path) => existsSync(path)).map(dataIdOf);
-    const atStart = capacityOf([parts.dataId, ...yielding].map((dataId) => this.#groupOfAll(dataId)));
+    const groups = [parts.dataId, ...yielding].map((dataId) => this.#groupOfAll(dataId));
+    const atStart = capacityOf(groups, parts.memoryShare ?? MEMORY_SHARE);
     this.#capacity = parts.capacity ?? (() => atStart);
     this.#offer = offerOf(this.#promised());
   }
@@ -291,10 +292,10 @@ function offerOf(capacity: Shape): Offer {
 }
 
 /** What instances of an earlier server hold counts as ours, not as taken. */
-function capacityOf(ours: readonly Cgroup[]): Shape {
+function capacityOf(ours: readonly Cgroup[], memoryShare: number): Shape {
   const heldMiB = ours.reduce((sum, group) => sum + group.totals().memoryBytes, 0) / MEBIBYTE;
   return {
-    memoryMiB: Math.floor((availableMemoryMiB() + heldMiB) * CAPACITY_SHARE),
+    memoryMiB: Math.floor((availableMemoryMiB() + heldMiB) * memoryShare),
     cpuMilli: availableCpuMilli(),
   };
 }
