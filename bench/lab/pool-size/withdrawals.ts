@@ -8,7 +8,7 @@ export type Withdrawals = { readonly region: string; readonly counts: Float64Arr
 export function readWithdrawals(poolDir: string): { regions: Withdrawals[]; skipped: string[] } {
   const regions: Withdrawals[] = [];
   const skipped: string[] = [];
-  for (const path of findTraces(poolDir, "**/*per_min*.csv*")) {
+  for (const path of findTraces(poolDir, "{huawei*/**/*.csv*,**/*per_min*.csv*}")) {
     const lines = readLines(path);
     const [first = "", ...names] = (lines[0] ?? "").split(",").map((name) => name.trim());
     if (first !== "minute" || names.length === 0) {
@@ -33,9 +33,13 @@ export function readWithdrawals(poolDir: string): { regions: Withdrawals[]; skip
 /** A week to learn from, and something to judge by. */
 const DAYS_LEARNT = 7;
 const DAYS_MIN = DAYS_LEARNT + 1;
+/** Two years; a larger number is no minute. */
+const MINUTES_MAX = 2 * 366 * 1440;
 
 function readTable(names: readonly string[], lines: readonly string[]): Withdrawals[] {
-  const rows = lines.map((line) => line.split(",").map(Number)).filter(([minute = -1]) => minute >= 0);
+  const rows = lines
+    .map((line) => line.split(",").map(Number))
+    .filter(([minute = -1]) => minute >= 0 && minute < MINUTES_MAX);
   const minutes = rows.reduce((most, [minute = 0]) => Math.max(most, minute + 1), 0);
   return names.map((region, column) => {
     const counts = new Float64Array(minutes);

@@ -21,7 +21,8 @@ export function readCapacityTraces(poolDir: string): { traces: CapacityTrace[]; 
       .replace(/^bamboo_/, "");
     const changes = readChanges(readLines(path));
     const lastMs = changes.at(-1)?.atMs ?? 0;
-    if (lastMs < HOUR_MS) skipped.push(`spot trace ${basename(path)}: not understood, or shorter than an hour`);
+    const isUsable = lastMs >= HOUR_MS && lastMs <= YEAR_MS;
+    if (!isUsable) skipped.push(`spot trace ${basename(path)}: not understood, or not between an hour and a year long`);
     else traces.push({ name, capacity: sample(changes) });
   }
   if (traces.length === 0) skipped.push("spot: no capacity traces in pool/spot_nodes");
@@ -34,6 +35,7 @@ export function usualCapacity({ capacity }: CapacityTrace): number {
 }
 
 const HOUR_MS = 3_600_000;
+const YEAR_MS = 366 * 24 * HOUR_MS;
 type Change = { readonly atMs: number; readonly count: number };
 
 function readChanges(lines: readonly string[]): Change[] {
