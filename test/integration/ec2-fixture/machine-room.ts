@@ -74,7 +74,7 @@ export class MachineRoom {
     const machineId = machine.InstanceId!;
     const script = await this.#place.userDataOf(machineId);
     const config = /'END_OF_CONFIG'\n(.*)\nEND_OF_CONFIG\n/.exec(script)?.[1];
-    if (config === undefined) throw new Error(`the user data of ${machineId} configures no host agent:\n${script}`);
+    if (config === undefined) return; // It runs something else, and nothing of ours.
     const directory = mkdtempSync(join(tmpdir(), "hearth-ec2-machine-"));
     const path = join(directory, "host.json");
     const instanceId = instanceIdOf(machine) ?? "";
