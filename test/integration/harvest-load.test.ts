@@ -125,6 +125,8 @@ describe("spare capacity of a host that gets busy", needsSandbox, () => {
     expect(availableMemoryMiB(), "the machine survives the load").toBeGreaterThan(LOAD_MIB + LEFT_MIB);
     await open(memoryReserve());
     expect(offer().isAvailable).toBe(false);
+    // Who needs more than this need not wait for it; who needs less may, though nothing is lent yet.
+    expect(offer().capacity?.memoryMiB).toBeGreaterThan(SPARE_MIB);
     const instanceId = await launch();
     await load(TOUCH(LOAD_MIB));
     await expectNoticedAndEnded(instanceId);

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { HostMeter, MovingRate } from "../../host/pressure.ts";
+import { type HostLoad, HostMeter, MovingRate } from "../../host/pressure.ts";
 import type { Offer } from "../../model/capacity.ts";
 import type { InstanceId, OfferId } from "../../model/ids.ts";
 import type { Shape } from "../../model/instance.ts";
@@ -88,7 +88,8 @@ class HarvestProvider implements CapacityProvider {
       zone: "host",
       shape: this.#settings.shape,
       isElastic: true,
-      capacity: lent.capacity,
+      // Until the first look only this is known: what is never lent is no reason to wait, the rest is.
+      capacity: shapeLess(host, this.#settings.reserve),
       priceUsdPerHour: options.priceUsdPerHour ?? 0,
       demandLevel: 0,
       isAvailable: false,
@@ -229,6 +230,14 @@ class HarvestProvider implements CapacityProvider {
 }
 
 const GIVEN_BACK = "it was given back to the host: its notice was up";
+
+/** A host's size without its reserve. */
+function shapeLess({ memoryTotalMiB, cpuMilli }: HostLoad, reserve: Shape): Shape {
+  return {
+    memoryMiB: Math.max(0, memoryTotalMiB - reserve.memoryMiB),
+    cpuMilli: Math.max(0, Math.min(cpuMilli, cpuMilli - reserve.cpuMilli)),
+  };
+}
 
 function isSame(one: Offer, other: Offer): boolean {
   return (
