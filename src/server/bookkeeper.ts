@@ -2,7 +2,7 @@ import type { ExecutionCost, Ledger } from "../control/ledger/ledger.ts";
 import type { Command, Event } from "../model/event.ts";
 import type { InstanceId, InvocationId, LeaseId } from "../model/ids.ts";
 import type { InstanceReport, Shape } from "../model/instance.ts";
-import type { Lease } from "../model/invocation.ts";
+import type { Invocation, Lease } from "../model/invocation.ts";
 import { type Explanations, partsOf } from "./explanations.ts";
 
 /** An execution that has not ended; its instance's shape outlives the instance here. */
@@ -16,17 +16,27 @@ export class Bookkeeper {
   readonly #ledger: Ledger;
   readonly #explanations: Explanations;
   readonly #wallMs: () => number;
+  readonly #onBegun: (invocation: Invocation) => void;
   /** Ordered and not joined yet, by when they were ordered. */
   readonly #launching = new Map<InstanceId, number>();
   readonly #shapes = new Map<InstanceId, Shape>();
   readonly #running = new Map<LeaseId, Running>();
   readonly #leaseOf = new Map<InvocationId, LeaseId>();
 
-  /** @param wallMs the host's clock. */
-  constructor(ledger: Ledger, explanations: Explanations, wallMs: () => number) {
+  /**
+   * @param wallMs the host's clock.
+   * @param onBegun told of each execution when it begins.
+   */
+  constructor(
+    ledger: Ledger,
+    explanations: Explanations,
+    wallMs: () => number,
+    onBegun: (invocation: Invocation) => void = () => {},
+  ) {
     this.#ledger = ledger;
     this.#explanations = explanations;
     this.#wallMs = wallMs;
+    this.#onBegun = onBegun;
   }
 
   /** @param nowMs the core's clock, as the event was handled with. */
@@ -67,7 +77,8 @@ export class Bookkeeper {
         const { lease } = command;
         this.#running.set(lease.id, { lease, shape: this.#shapes.get(lease.instanceId), begunMs: nowMs });
         this.#leaseOf.set(lease.invocation.id, lease.id);
-        return this.#explanations.begun(lease, this.#wallMs());
+        this.#explanations.begun(lease, this.#wallMs());
+        return this.#onBegun(lease.invocation);
       }
       case "RejectInvocation": {
         const { invocation, code } = command;

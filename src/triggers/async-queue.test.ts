@@ -204,6 +204,40 @@ test("one account's crowd does not hold up another's event", async () => {
   await expect.poll(() => begun.map(({ id }) => id)).toEqual(["crowd-0", "crowd-1", "single"]);
 });
 
+test("who waits for capacity of its own choosing takes no place from others", async () => {
+  const { queue, begun } = queueOf(createMemoryStore().events, { runningMax: 2, runningPerAccountMax: 2 });
+  queue.start();
+  const ids = () => begun.map(({ id }) => id);
+  // Handed out and not begun: its account waits for a price.
+  for (let i = 0; i < 3; i++) await queue.accept(requestOf(`spot-${i}`, "a"));
+  await expect.poll(ids).toEqual(["spot-0", "spot-1"]);
+  await queue.accept(requestOf("other", "b"));
+  await expect.poll(ids).toEqual(["spot-0", "spot-1", "other"]);
+  // Those that have begun take the places of all.
+  queue.begun("spot-0" as InvocationId);
+  queue.begun("other" as InvocationId);
+  await queue.accept(requestOf("late", "c"));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(ids()).toHaveLength(3);
+  begun[0]?.answer(finished("ok"));
+  await expect.poll(ids).toHaveLength(5);
+  expect(new Set(ids().slice(3))).toEqual(new Set(["spot-2", "late"]));
+});
+
+test("events that are held for a deadline take no place from those that are due", async () => {
+  const { queue, begun } = queueOf(createMemoryStore().events, { runningMax: 2, runningPerAccountMax: 1 });
+  queue.start();
+  const ids = () => begun.map(({ id }) => id);
+  const deadlineMs = Date.now() + 3_600_000;
+  for (let i = 0; i < 5; i++) await queue.accept({ ...requestOf(`held-${i}`), deadlineMs });
+  await queue.accept(requestOf("due"));
+  await expect.poll(ids).toEqual(["held-0", "held-1", "held-2", "held-3", "held-4", "due"]);
+  queue.begun("due" as InvocationId);
+  await queue.accept(requestOf("next"));
+  begun[5]?.answer(finished("ok"));
+  await expect.poll(ids).toContain("next");
+});
+
 test("bounds: events and their bytes", async () => {
   const small = queueOf(createMemoryStore().events, { queueLengthMax: 1 });
   await small.queue.accept(requestOf("1"));

@@ -29,7 +29,7 @@ export type AsyncQueueOptions = {
 /** Refusals of executions that had begun: their effects may be there. */
 const CUT_OFF: ReadonlySet<ErrorCode> = new Set(["INSTANCE_LOST", "RECLAIMED"]);
 
-type State = "writing" | "loaded" | "ready" | "running" | "delayed";
+type State = "writing" | "loaded" | "ready" | "running" | "waiting" | "delayed";
 
 type Entry = {
   event: QueuedEvent;
@@ -38,6 +38,8 @@ type Entry = {
   systemFailures: number;
   /** Exactly while delayed. */
   timer: NodeJS.Timeout | undefined;
+  /** Of its latest attempt. */
+  hasBegun: boolean;
 };
 
 /** setTimeout's longest delay; a longer one would fire at once. */
@@ -52,25 +54,32 @@ const RECORD_PAUSE_MS_MAX = 30_000;
  * Asynchronous invocations: durable from their acceptance to their final outcome.
  *
  *     writing ──▶ ready ──▶ running ──▶ (done, given up)
- *        │          ▲          │
- *     loaded ───────┤          ▼
+ *        │          ▲          │ ▲
+ *        │          │          ▼ │
+ *     loaded ───────┤       waiting
+ *        │          │          │
  *        └──────────┴────── delayed
  *
  * - writing: accepted, being written to the store; nothing else may happen to it.
  * - loaded: found in the store, or written before `start`; waits for it.
- * - ready: waits for a free place among the running ones; accounts take turns.
+ * - ready: waits for a free place among the running ones; accounts take turns. One with a deadline needs no place: it
+ *   is handed out at once, to be held by the core.
  * - running: its attempt is recorded and handed out; or an agent that outlived an earlier server executes it
  *   or keeps its result (`adopt`). Left when its outcome is recorded.
+ * - waiting: it was handed out and did not begin at once: it waits for capacity, as long as its account's settings say. It
+ *   keeps one of its account's places, unless it has a deadline, and none of the others'. Left when it begins (`begun`).
  * - delayed: waits for its next attempt; has a timer.
  *
- * Every way out of running is recorded before the agent may forget the result, and recording is tried until it
+ * Every way out of running and waiting is recorded before the agent may forget the result, and recording is tried until it
  * succeeds. So a crash at any point either finds the result again or knows that the next attempt is a retry.
  */
 export class AsyncQueue {
   readonly #options: AsyncQueueOptions;
   readonly #entries = new Map<InvocationId, Entry>();
   readonly #ready = new FairLines<AccountId, Entry>();
-  readonly #runningByAccount = new Map<AccountId, number>();
+  /** With a deadline, ready to be handed out. */
+  #sheltered: Entry[] = [];
+  readonly #placesByAccount = new Map<AccountId, number>();
   #running = 0;
   #bytes = 0;
   #isStarted = false;
@@ -98,6 +107,14 @@ export class AsyncQueue {
   adopt(id: InvocationId): void {
     const entry = this.#entries.get(id);
     if (entry?.state === "loaded") this.#enter(entry, "running");
+  }
+
+  /** An attempt that was handed out has begun; it may be said while it is being handed out. */
+  begun(id: InvocationId): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.hasBegun = true;
+    if (entry.state === "waiting") this.#enter(entry, "running");
   }
 
   /** Begins to hand out what is due. */
@@ -156,7 +173,7 @@ export class AsyncQueue {
   }
 
   #add(event: QueuedEvent, state: State): Entry {
-    const entry: Entry = { event, state, systemFailures: 0, timer: undefined };
+    const entry: Entry = { event, state, systemFailures: 0, timer: undefined, hasBegun: false };
     this.#entries.set(event.id, entry);
     this.#bytes += bytesOf(event);
     return entry;
@@ -171,19 +188,23 @@ export class AsyncQueue {
   /** The only place where an entry changes its state. */
   #enter(entry: Entry, state: State): void {
     const { accountId } = entry.event;
-    if (entry.state === "running") this.#countRunning(accountId, -1);
+    this.#count(entry, -1);
     clearTimeout(entry.timer);
     entry.timer = undefined;
     entry.state = state;
-    if (state === "running") this.#countRunning(accountId, 1);
-    if (state === "ready") this.#ready.push(accountId, entry);
+    this.#count(entry, 1);
+    if (state !== "ready") return;
+    if (entry.event.deadlineMs === undefined) this.#ready.push(accountId, entry);
+    else this.#sheltered.push(entry);
   }
 
-  #countRunning(accountId: AccountId, step: 1 | -1): void {
-    this.#running += step;
-    const count = (this.#runningByAccount.get(accountId) ?? 0) + step;
-    if (count > 0) this.#runningByAccount.set(accountId, count);
-    else this.#runningByAccount.delete(accountId);
+  /** Who waits for capacity of its account's own choosing takes no place from other accounts. */
+  #count({ state, event: { accountId, deadlineMs } }: Entry, step: 1 | -1): void {
+    if (state === "running") this.#running += step;
+    if (state !== "running" && (state !== "waiting" || deadlineMs !== undefined)) return;
+    const count = (this.#placesByAccount.get(accountId) ?? 0) + step;
+    if (count > 0) this.#placesByAccount.set(accountId, count);
+    else this.#placesByAccount.delete(accountId);
   }
 
   /** To its next attempt: now, or when it is due. */
@@ -202,13 +223,20 @@ export class AsyncQueue {
   #pump(): void {
     if (!this.#isStarted || this.#isClosed) return;
     const { runningMax, runningPerAccountMax } = this.#options;
-    const mayRun = (accountId: AccountId) => (this.#runningByAccount.get(accountId) ?? 0) < runningPerAccountMax;
+    const sheltered = this.#sheltered;
+    this.#sheltered = [];
+    for (const entry of sheltered) this.#handOut(entry);
+    const mayRun = (accountId: AccountId) => (this.#placesByAccount.get(accountId) ?? 0) < runningPerAccountMax;
     while (this.#running < runningMax) {
       const entry = this.#ready.take(mayRun);
       if (entry === undefined) return;
-      this.#enter(entry, "running");
-      void this.#attempt(entry);
+      this.#handOut(entry);
     }
+  }
+
+  #handOut(entry: Entry): void {
+    this.#enter(entry, "running");
+    void this.#attempt(entry);
   }
 
   async #attempt(entry: Entry): Promise<void> {
@@ -233,6 +261,7 @@ export class AsyncQueue {
       log.error({ invocationId: id, error }, "asynchronous invocation delayed: its attempt could not be recorded");
       return this.#ended(entry, { kind: "rejected", code: "STORE_FAILED" }, () => {});
     }
+    entry.hasBegun = false;
     run(
       { id, version, payload, invokedArn, clientContext, traceId, deadlineMs, logTail: false },
       retries,
@@ -240,6 +269,9 @@ export class AsyncQueue {
         void this.#ended(entry, answer, acknowledge);
       },
     );
+    if (entry.hasBegun || entry.state !== "running") return;
+    this.#enter(entry, "waiting");
+    this.#pump();
   }
 
   /** An event with a deadline may be held until then, so it does not age out before; its retries come after. */

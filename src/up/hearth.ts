@@ -154,7 +154,15 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   const provider = withPrices(capacity.fleet, await loadOfferPrices(store));
   const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
   const { fixedUsdPerGiBHour } = options;
-  const books = openBooks({ store, log, fixedUsdPerGiBHour, onCosts: (rows) => metrics.countCosts(rows) });
+  const books = openBooks({
+    store,
+    log,
+    fixedUsdPerGiBHour,
+    onBegun: ({ id, mode }) => {
+      if (mode === "asynchronous") queue.begun(id);
+    },
+    onCosts: (rows) => metrics.countCosts(rows),
+  });
   closers.push(() => books.costWriter.close());
   const control = new BookedControlPlane(settings, books.bookkeeper);
   const capacities = new AccountCapacities({
