@@ -1,7 +1,16 @@
 import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
-import { explanations, ledger, serveCapacityRoutes, tenant, url, waits } from "../frontend/admin/capacity-fixture.ts";
+import {
+  explanations,
+  ledger,
+  serveCapacityRoutes,
+  server,
+  tenant,
+  url,
+  waits,
+  waitsAsked,
+} from "../frontend/admin/capacity-fixture.ts";
 import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import { systemClock } from "../ports/clock.ts";
 import { runCli } from "./cli.ts";
@@ -159,6 +168,21 @@ describe("waits", () => {
     );
     expect(err).toBe("and more; --limit shows up to 1000\n");
     expect(JSON.parse((await run(["waits", "--json"])).out)).toMatchObject({ hasMore: false, entries: [{}, {}] });
+  });
+
+  test("watching shows them again until the server is gone", async () => {
+    const before = waitsAsked;
+    const watching = run(["waits", "--watch", "--json"]);
+    await expect.poll(() => waitsAsked - before, { timeout: 8000 }).toBeGreaterThanOrEqual(2);
+    await server.close(0);
+    const { exitCode, out } = await watching;
+    expect(exitCode).toBe(1);
+    const answers = out.trimEnd().split("\n");
+    expect(answers.length).toBeGreaterThanOrEqual(2);
+    for (const answer of answers) expect(JSON.parse(answer)).toMatchObject({ entries: [], hasMore: false });
+  });
+
+  test("a limit that is none", async () => {
     expect((await run(["waits", "--limit", "many"])).err).toContain('limit: "many" is no count');
   });
 });

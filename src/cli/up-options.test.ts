@@ -25,7 +25,7 @@ describe("upOptionsFrom", () => {
         agentAdvertise: undefined,
         sandboxMemoryMiB: undefined,
         microvmMemoryMiB: undefined,
-        harvestNoticeMs: undefined,
+        harvest: {},
       },
       examples: true,
       network: true,

@@ -37,7 +37,7 @@ export type UpOptions = {
     readonly agentAdvertise: string | undefined;
     readonly sandboxMemoryMiB: number | undefined;
     readonly microvmMemoryMiB: number | undefined;
-    readonly harvestNoticeMs: number | undefined;
+    readonly harvest: { readonly noticeMs?: number };
   };
   /** Whether the functions under examples/ are deployed and invoked first. */
   readonly examples: boolean;
@@ -113,7 +113,7 @@ function fleetIn(flags: UpFlags, given: Giver): UpOptions["fleet"] {
     agentAdvertise: advertise.text === "" ? undefined : hostIn(advertise),
     sandboxMemoryMiB: memoryIn(given(flags.sandboxMemory, "--sandbox-memory", "HEARTH_SANDBOX_MEMORY", "default")),
     microvmMemoryMiB: memoryIn(given(flags.microvmMemory, "--microvm-memory", "HEARTH_MICROVM_MEMORY", "default")),
-    harvestNoticeMs: noticeIn(given(flags.harvestNotice, "--harvest-notice", "HEARTH_HARVEST_NOTICE", "default")),
+    harvest: harvestIn(given(flags.harvestNotice, "--harvest-notice", "HEARTH_HARVEST_NOTICE", "default")),
   };
 }
 
@@ -135,10 +135,10 @@ function memoryIn({ text, from }: Given): number | undefined {
   throw usageError(`${from} ${text} is no amount of memory`, `give whole MiB, at least ${MEMORY_MIB_MIN}`);
 }
 
-function noticeIn({ text, from }: Given): number | undefined {
-  if (text === "default") return undefined;
+function harvestIn({ text, from }: Given): UpOptions["fleet"]["harvest"] {
+  if (text === "default") return {};
   const noticeMs = parseDurationMs(text);
-  if (noticeMs !== undefined && noticeMs <= NOTICE_MS_MAX) return noticeMs;
+  if (noticeMs !== undefined && noticeMs <= NOTICE_MS_MAX) return { noticeMs };
   throw usageError(`${from} ${text} is no length of time`, "give one such as 30s or 2m, at most 1h");
 }
 

@@ -8,6 +8,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { createFleet, type Fleet } from "../provider/fleet/fleet.ts";
 import { createHarvestProvider, harvestDirOf } from "../provider/harvest/harvest-provider.ts";
+import type { HarvestSettings } from "../provider/harvest/harvest-settings.ts";
 import { createMicrovmProvider } from "../provider/microvm/microvm-provider.ts";
 import { createProcessProvider } from "../provider/process/process-provider.ts";
 import {
@@ -38,8 +39,8 @@ export type FleetChoice = {
   readonly sandboxMemoryMiB: number | undefined;
   /** What all microVMs together may take; undefined: half of what is available. */
   readonly microvmMemoryMiB: number | undefined;
-  /** Between the notice and the end of a harvested instance; undefined: the provider's own. */
-  readonly harvestNoticeMs: number | undefined;
+  /** Changes to what the provider `harvest` lends by. */
+  readonly harvest: Partial<HarvestSettings>;
 };
 
 export type FleetParts = {
@@ -175,8 +176,7 @@ class Opener {
   }
 
   #harvest(): Promise<CapacityProvider> {
-    const { harvestNoticeMs } = this.#choice;
-    const settings = harvestNoticeMs === undefined ? {} : { noticeMs: harvestNoticeMs };
+    const settings = this.#choice.harvest;
     return createHarvestProvider({ ...this.#parts, settings, owedMiB: () => this.#owedMiB() });
   }
 

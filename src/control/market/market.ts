@@ -32,8 +32,7 @@ export class OfferState {
 
   update(offer: Offer, nowMs: number): void {
     this.offer = offer;
-    const largest = offer.isElastic ? (offer.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) : offer.shape.memoryMiB;
-    this.memoryMiBMax = Math.max(this.memoryMiBMax, largest);
+    this.memoryMiBMax = Math.max(this.memoryMiBMax, largestOf(offer));
     this.history.record(offer.priceUsdPerHour, offer.demandLevel, nowMs);
   }
 
@@ -87,6 +86,12 @@ export class OfferState {
     if (this.offer === undefined) return Number.POSITIVE_INFINITY;
     return (this.offer.priceUsdPerHour * 1024) / Math.max(1, this.offer.shape.memoryMiB);
   }
+}
+
+/** What a host can spare comes and goes; that there is little now says nothing about the largest instance it will give. */
+function largestOf({ isElastic, subPool, capacity, shape }: Offer): number {
+  if (!isElastic) return shape.memoryMiB;
+  return subPool === "variable" ? Number.POSITIVE_INFINITY : (capacity?.memoryMiB ?? Number.POSITIVE_INFINITY);
 }
 
 /** What can be had, on which terms, and what each account may have of it. It holds facts; choosing is `choose-offer.ts`. */
