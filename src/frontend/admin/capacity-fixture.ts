@@ -19,12 +19,14 @@ export const tenant = "111111111111" as AccountId;
 export const stranger = "222222222222" as AccountId;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-let server: HttpServer;
+export let server: HttpServer;
 export let url: string;
 /** Of the operator, the tenant and the stranger; there are no other accounts. */
 export let keys: Map<AccountId, AccessKey>;
 /** What the core says that waits. */
 export let waits: WaitEntry[];
+/** How often it was asked. */
+export let waitsAsked = 0;
 export let explanations: Explanations;
 export let ledger: Ledger;
 
@@ -55,8 +57,10 @@ export function serveCapacityRoutes(): void {
       store,
       clock: systemClock,
       hasAccount: async (accountId) => keys.has(accountId),
-      waits: (accountId, countMax) =>
-        waits.filter((entry) => accountId === undefined || entry.accountId === accountId).slice(0, countMax),
+      waits: (accountId, countMax) => {
+        waitsAsked++;
+        return waits.filter((entry) => accountId === undefined || entry.accountId === accountId).slice(0, countMax);
+      },
       waitOf: (id) => waits.find(({ invocationId }) => invocationId === id),
     });
     const onError = (error: unknown) => {
