@@ -140,17 +140,23 @@ describe("hearth up --provider ec2", { ...needsMoto, ...needsSandbox, timeout: 1
       expect(first!.offerId).toMatch(SPOT);
       expect((await machineOf(first!.id))!.InstanceLifecycle).toBe("spot");
 
+      const cut = lambda.invoke("who", { ms: 55_000 });
+      await expect.poll(async () => (await running())?.id, inTime).toBe(first!.id);
       const firstNow = async () => (await instances()).find(({ id }) => id === first!.id);
       metadata.documents.set(`/${first!.id}${REBALANCE}`, { body: `{"noticeTime":"${new Date().toISOString()}"}` });
       await expect.poll(async () => (await firstNow())?.isAtRisk, inTime).toBe(true);
 
-      const time = new Date(Date.now() + 100_000).toISOString();
+      const time = new Date(Date.now() + 15_000).toISOString();
       metadata.documents.set(`/${first!.id}${ACTION}`, { body: `{"action":"terminate","time":"${time}"}` });
       await expect.poll(async () => (await firstNow())?.state ?? "gone", inTime).toMatch(/draining|gone/);
-      expect((await lambda.invoke("who")).json).toBeGreaterThan(0);
+      const { json: other } = await lambda.invoke("who");
+      expect(other).toBeGreaterThan(0);
       const second = (await instances()).find(({ id, state }) => state === "active" && id !== first!.id);
       expect(second!.offerId).toMatch(SPOT);
-      // Nothing runs on the first any more, so it is ended before its time.
+      // Cut off before the machine is, and told so.
+      const { status, errorType, body } = await cut;
+      expect({ status, errorType }).toEqual({ status: 500, errorType: "ServiceException" });
+      expect(body.toString()).toContain("taken away");
       await expect.poll(() => room.machineOf(first!.id), inTime).toBeUndefined();
     });
 

@@ -146,6 +146,7 @@ class Ec2Provider implements CapacityProvider {
     this.#isClosed = true;
     clearTimeout(this.#priceTimer);
     this.#watch.stop();
+    this.#parts.market.close();
     this.#parts.client.close();
   }
 

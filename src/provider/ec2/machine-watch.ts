@@ -139,6 +139,7 @@ export class MachineWatch {
       this.#tellExits(machines);
       if (this.#wasListed) await this.#endStrays(machines);
     } catch (error) {
+      if (this.#isStopped) return;
       if (!this.#isFailing) log.warn({ error }, `EC2 machines cannot be looked after: ${describe(error)}`);
       this.#isFailing = true;
     }

@@ -18,6 +18,7 @@ export class SpotMarket {
   #prices: ReadonlyMap<string, number> = new Map();
   #readMs = Number.NEGATIVE_INFINITY;
   #isFailing = false;
+  #isClosed = false;
 
   constructor(client: Ec2Client, pools: readonly CapacityPool[], log: Log) {
     const spot = pools.filter(({ terms }) => terms === "spot").flatMap(({ places }) => places);
@@ -43,6 +44,11 @@ export class SpotMarket {
     return quotes.length > 0 ? Math.min(...quotes.map(({ usd }) => usd)) : undefined;
   }
 
+  /** What is being read comes to nothing, and nobody is told. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
   /** Asks for the prices that hold now. A failure leaves the last ones standing, and is logged once. */
   async read(nowMs: number): Promise<void> {
     if (this.#types.length === 0) return;
@@ -52,6 +58,7 @@ export class SpotMarket {
       if (this.#isFailing) this.#log.info({}, "spot prices are read again");
       this.#isFailing = false;
     } catch (error) {
+      if (this.#isClosed) return;
       if (!this.#isFailing) this.#log.warn({ error }, `spot prices cannot be read: ${describe(error)}`);
       this.#isFailing = true;
     }

@@ -14,6 +14,7 @@ export const ON_DEMAND_USD = { "m6i.large": 0.107, "m7i.large": 0.1123 } as cons
 
 /** Has the SDK of this process, and of those that it starts, sign with the test's keys. */
 export function useTestCredentials(): void {
+  delete process.env["AWS_PROFILE"]; // It would go before them.
   Object.assign(process.env, CREDENTIALS);
 }
 
