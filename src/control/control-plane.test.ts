@@ -219,7 +219,7 @@ test("an instance of an earlier server is adopted with its account, its warm con
 });
 
 test("idle containers are kept for a time, then destroyed, then the instance is given up", () => {
-  const bench = warmed({ keepAliveMs: 10_000, instanceIdleMs: 20_000 }, hostOfGiB(2, 2));
+  const bench = warmed({ keepAliveMinMs: 10_000, keepAliveMaxMs: 10_000, instanceIdleMs: 20_000 }, hostOfGiB(2, 2));
   const run = bench.only("RunInvocation", bench.arrive("1"))[0];
   if (run === undefined) throw new Error("it runs");
   bench.finish(run.lease.id);

@@ -1,13 +1,14 @@
 import type { CapacitySettings } from "../model/capacity.ts";
 import type { RejectCode } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
-import type { AccountId, FunctionKey, InvocationId, LeaseId } from "../model/ids.ts";
+import type { AccountId, FunctionKey, InvocationId } from "../model/ids.ts";
 import type { SubPool } from "../model/instance.ts";
 import type { Invocation } from "../model/invocation.ts";
 import type { PoolsSnapshot, WaitEntry } from "../model/snapshot.ts";
 import { Admission } from "./admission/admission.ts";
 import { Waits } from "./admission/waits.ts";
 import { audit } from "./audit.ts";
+import { Warmth } from "./keepalive/warmth.ts";
 import { AccountTerms } from "./market/account-terms.ts";
 import { Market } from "./market/market.ts";
 import type { Container } from "./pool/instance.ts";
@@ -42,6 +43,7 @@ export class ControlPlane {
   readonly #reclaims: Reclaims;
   readonly #targets: WarmingTargets;
   readonly #refill: Refill;
+  readonly #warmth: Warmth;
   readonly #sweep: Sweep;
   #sweepAtMs: number | undefined;
   /** Changed or deleted functions whose old state some invocations still wait for: what runs them is not kept. */
@@ -68,8 +70,14 @@ export class ControlPlane {
     this.#reclaims = new Reclaims(parts);
     this.#targets = new WarmingTargets(settings, market, this.#reclaims);
     const { queue } = this.#waits;
-    this.#supply = new Supply({ ...parts, queue, wantOf: (line) => this.#waits.wantOf(line), worthOf: undefined });
+    this.#supply = new Supply({
+      ...parts,
+      queue,
+      wantOf: (line) => this.#waits.wantOf(line),
+      worthOf: (container) => this.#warmth.worthOf(container),
+    });
     this.#refill = new Refill({ ...parts, queue, targets: this.#targets });
+    this.#warmth = new Warmth(parts);
     this.#sweep = new Sweep({ ...parts, refill: this.#refill, targets: this.#targets });
   }
 
@@ -122,7 +130,7 @@ export class ControlPlane {
       case "InvocationArrived":
         return this.#arrived(event.invocation);
       case "InvocationFinished":
-        return this.#finished(event.leaseId, event.containerUsable, event.wallMs);
+        return this.#finished(event);
       case "InvocationCancelled":
         return this.#cancelled(event.invocationId);
       case "InstanceJoined":
@@ -164,8 +172,9 @@ export class ControlPlane {
 
   #arrived(invocation: Invocation): void {
     const refusal = this.#isShuttingDown ? "SHUTTING_DOWN" : this.#admission.admit(invocation, this.#waits.length);
-    if (refusal === undefined) this.#waits.arrived(invocation);
-    else this.#turn.order({ kind: "RejectInvocation", invocation, code: refusal });
+    if (refusal !== undefined) return this.#turn.order({ kind: "RejectInvocation", invocation, code: refusal });
+    this.#warmth.arrived(invocation);
+    this.#waits.arrived(invocation);
   }
 
   #leased(container: Container): void {
@@ -173,12 +182,13 @@ export class ControlPlane {
     container.isRetired = functionKey !== undefined && this.#retiredWaiting.has(functionKey);
   }
 
-  #finished(leaseId: LeaseId, containerUsable: boolean, wallMs: number): void {
+  #finished({ leaseId, containerUsable, wallMs, initMs }: Extract<Event, { kind: "InvocationFinished" }>): void {
     const container = this.#pools.inventory.leases.get(leaseId);
     if (container === undefined) return; // The instance went first; the invocation was answered then.
     const { instance } = container;
     const invocation = this.#pools.endLease(container);
     if (invocation !== undefined) this.#waits.durations.observe(invocation.functionKey, wallMs);
+    if (invocation !== undefined && initMs !== undefined) this.#warmth.coldStarted(invocation.functionKey, initMs);
     if (!containerUsable || instance.place === "draining") {
       instance.enter(container, "leaving", this.#turn.nowMs);
       this.#wakes.byInstance(instance);
@@ -201,6 +211,7 @@ export class ControlPlane {
 
   #retired(functionKey: FunctionKey): void {
     const { inventory } = this.#pools;
+    this.#warmth.retired(functionKey);
     for (const container of [...inventory.idleOf(functionKey)]) {
       this.#pools.destroy(container, "its function was changed or deleted");
     }
@@ -255,20 +266,10 @@ export class ControlPlane {
       if (this.#waits.queue.lengthOf(functionKey) === 0) this.#retiredWaiting.delete(functionKey);
     }
     if (this.#isShuttingDown) return;
-    this.#endIdleContainers();
+    this.#warmth.sweep();
     this.#sweep.run();
     this.#wakes.supply = true;
     this.#pools.wantRefill();
-  }
-
-  #endIdleContainers(): void {
-    const beforeMs = this.#turn.nowMs - this.#settings.keepAliveMs;
-    for (const idle of [...this.#pools.inventory.idleFunctions()]) {
-      for (const container of [...idle]) {
-        if (container.sinceMs > beforeMs) break; // The least recently used stand first.
-        this.#pools.destroy(container, "idle for longer than it is kept");
-      }
-    }
   }
 
   #shutdownBegan(): void {

@@ -44,8 +44,16 @@ export type Settings = {
   readonly reclaimReserveMs: number;
   /** A variable instance on which nothing runs and that fails its account's constraints is given up after this long. */
   readonly unsatisfiedMs: number;
-  /** An idle container is destroyed after this long, unless its function's history says better. */
-  readonly keepAliveMs: number;
+  /**
+   * An idle container stays at least, and at most, for this long, unless its memory is needed; between the two its
+   * function's history decides (docs/design/0010-keep-alive.md).
+   */
+  readonly keepAliveMinMs: number;
+  readonly keepAliveMaxMs: number;
+  /** Share of the memory of all instances that idle containers shall take on average; their price is steered by it. */
+  readonly idleMemoryShare: number;
+  /** Functions whose calls are remembered. */
+  readonly functionsRememberedMax: number;
   /** An active instance without running or idle containers is given up after this long. */
   readonly instanceIdleMs: number;
   /** An active instance whose containers fit elsewhere drains after so long without an execution; Infinity: never. */
@@ -95,7 +103,10 @@ export const DEFAULT_SETTINGS: Settings = {
   calmDemandLevel: 0.5,
   reclaimReserveMs: 5_000,
   unsatisfiedMs: 30_000,
-  keepAliveMs: 600_000,
+  keepAliveMinMs: 60_000,
+  keepAliveMaxMs: 7_200_000,
+  idleMemoryShare: 0.5,
+  functionsRememberedMax: 100_000,
   instanceIdleMs: 120_000,
   consolidateAfterMs: 60_000,
   launchMsMax: 60_000,

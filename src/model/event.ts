@@ -17,6 +17,8 @@ export type Event =
       /** The container can take another execution. False: ContainerGone follows. */
       readonly containerUsable: boolean;
       readonly wallMs: number;
+      /** The init phase of a cold start; undefined: it was warm, or the agent cannot tell. */
+      readonly initMs?: number | undefined;
     }
   /** An agent joined: a launched instance is ready, or one of an earlier server is adopted. */
   | { readonly kind: "InstanceJoined"; readonly report: InstanceReport }

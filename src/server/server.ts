@@ -477,7 +477,8 @@ export class Server {
       const answer: InvokeAnswer = { kind: "finished", outcome, payload, exit, usage, logTail: undefined };
       this.#options.onOrphan(invocationId, answer, acknowledge);
     } else acknowledge(); // Of an attempt whose loss was answered long ago.
-    this.feed({ kind: "InvocationFinished", leaseId, outcome, containerUsable, wallMs: wallUs / 1000 });
+    const initMs = initUs === undefined ? undefined : initUs / 1000;
+    this.feed({ kind: "InvocationFinished", leaseId, outcome, containerUsable, wallMs: wallUs / 1000, initMs });
     this.#checkIdle();
   }
 

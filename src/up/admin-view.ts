@@ -86,7 +86,8 @@ export function createAdminView(parts: Parts): AdminView {
           accountConcurrencyMax: settings.accountConcurrencyMax,
           queueLengthMax: settings.queueLengthMax,
           waitMsMax: settings.waitMsMax,
-          keepAliveMs: settings.keepAliveMs,
+          keepAliveMinMs: settings.keepAliveMinMs,
+          keepAliveMaxMs: settings.keepAliveMaxMs,
           instanceIdleMs: settings.instanceIdleMs,
         },
       };

@@ -137,9 +137,12 @@ export class KeepAlive {
     return ((1 - stillIdle) * container.coldMs) / Math.max(1, container.memoryMiB);
   }
 
-  /** Called once a minute with the memory of all idle containers: moves the price towards the budget. */
-  steer(idleMiB: number): void {
-    this.#price.steer(idleMiB);
+  /**
+   * Called once a minute with the memory of all idle containers: moves the price towards the budget.
+   * @param budgetMiB in the place of the settings', when it depends on what there is.
+   */
+  steer(idleMiB: number, budgetMiB?: number): void {
+    this.#price.steer(idleMiB, budgetMiB);
   }
 
   /** The function is gone: updated or deleted. */

@@ -20,11 +20,15 @@ export class MemoryPrice {
     this.#budgetMiB = budgetMiB;
   }
 
-  /** Called at even intervals, such as once a minute. @param idleMiB held by idle containers now. */
-  steer(idleMiB: number): void {
-    if (this.#budgetMiB === undefined) return;
+  /**
+   * Called at even intervals, such as once a minute.
+   * @param idleMiB held by idle containers now.
+   * @param budgetMiB in the place of the constructor's, when it depends on what there is.
+   */
+  steer(idleMiB: number, budgetMiB = this.#budgetMiB): void {
+    if (budgetMiB === undefined) return;
     this.#averageMiB = (this.#averageMiB ?? idleMiB) + (idleMiB - (this.#averageMiB ?? idleMiB)) / AVERAGED_OVER_STEPS;
-    const ratio = Math.max(this.#averageMiB, 1) / Math.max(this.#budgetMiB, 1);
+    const ratio = Math.max(this.#averageMiB, 1) / Math.max(budgetMiB, 1);
     const step = STEP * Math.max(-2, Math.min(2, Math.log(ratio)));
     this.multiplier = Math.min(PRICE_MAX, Math.max(PRICE_MIN, this.multiplier * Math.exp(step)));
   }

@@ -34,6 +34,10 @@ export class Container {
   isRetired = false;
   /** When it entered its state. */
   sinceMs: number;
+  /** While idle: when it leaves unless history says otherwise then; undefined: nobody has asked yet. */
+  keepUntilMs: number | undefined;
+  /** It was loaded ahead of a call and has not served any. */
+  isUnproven = false;
 
   constructor(id: ContainerId, instance: Instance, runtime: RuntimeName, memoryMiB: number, nowMs: number) {
     this.id = id;

@@ -1,4 +1,5 @@
 import type { AccountId, ContainerId, FunctionKey, InstanceId, LeaseId } from "../../model/ids.ts";
+import type { Lease } from "../../model/invocation.ts";
 import type { InstanceState } from "../../model/snapshot.ts";
 import assert from "../assert.ts";
 import type { Container, Instance } from "./instance.ts";
@@ -10,6 +11,8 @@ import type { Container, Instance } from "./instance.ts";
 export class Inventory {
   readonly instances = new Map<InstanceId, Instance>();
   readonly leases = new Map<LeaseId, Container>();
+  /** Executions of each function. */
+  readonly #running = new Map<FunctionKey, number>();
   readonly #byPlace: { readonly [place in InstanceState]: Set<Instance> } = {
     launching: new Set(),
     warming: new Set(),
@@ -26,6 +29,24 @@ export class Inventory {
 
   activeOf(accountId: AccountId): ReadonlySet<Instance> {
     return this.#active.get(accountId) ?? NONE;
+  }
+
+  /** Executions of the function now. */
+  runningOf(functionKey: FunctionKey): number {
+    return this.#running.get(functionKey) ?? 0;
+  }
+
+  addLease(lease: Lease, container: Container): void {
+    this.leases.set(lease.id, container);
+    const { functionKey } = lease.invocation;
+    this.#running.set(functionKey, this.runningOf(functionKey) + 1);
+  }
+
+  dropLease({ id, invocation: { functionKey } }: Lease): void {
+    this.leases.delete(id);
+    const left = this.runningOf(functionKey) - 1;
+    if (left > 0) this.#running.set(functionKey, left);
+    else this.#running.delete(functionKey);
   }
 
   idleOf(functionKey: FunctionKey): readonly Container[] {
@@ -88,7 +109,7 @@ export class Inventory {
     for (const container of instance.containers.values()) {
       if (container.state === "idle") this.forgetIdle(container);
       if (container.lease === undefined) continue;
-      this.leases.delete(container.lease.id);
+      this.dropLease(container.lease);
       instance.source.runningMiB -= container.memoryMiB;
       leased.push(container);
     }

@@ -108,8 +108,9 @@ export class Pools {
     const id = this.#turn.newId("l") as LeaseId;
     const lease = { id, invocation, instanceId: instance.id, containerId: container.id, start, placement } as const;
     container.lease = lease;
+    container.isUnproven = false;
     instance.enter(container, "running", this.#turn.nowMs);
-    this.inventory.leases.set(id, container);
+    this.inventory.addLease(lease, container);
     this.#admission.began(invocation.accountId);
     this.#turn.order({ kind: "RunInvocation", lease });
   }
@@ -120,7 +121,7 @@ export class Pools {
     if (lease === undefined) return undefined;
     container.lease = undefined;
     instance.lastUsedMs = this.#turn.nowMs;
-    this.inventory.leases.delete(lease.id);
+    this.inventory.dropLease(lease);
     const { accountId } = lease.invocation;
     if (!this.#admission.mayRun(accountId)) this.#wakes.accountIds.add(accountId);
     this.#admission.release(accountId, true);
@@ -130,6 +131,7 @@ export class Pools {
   /** The execution ended and its container takes the next one. */
   turnIdle(container: Container): void {
     const { instance, functionKey } = container;
+    container.keepUntilMs = undefined;
     instance.enter(container, "idle", this.#turn.nowMs);
     this.inventory.rememberIdle(container);
     if (functionKey !== undefined) this.#wakes.functionKeys.add(functionKey);
@@ -375,7 +377,7 @@ export class Pools {
     for (const container of instance.containers.values()) {
       if (container.state === "idle") this.inventory.rememberIdle(container);
       if (container.lease === undefined) continue;
-      this.inventory.leases.set(container.lease.id, container);
+      this.inventory.addLease(container.lease, container);
       this.#admission.adopt(container.lease.invocation.accountId);
     }
     // Two servers in a row may have ordered more than fits, each unaware of what the other had under way.
