@@ -149,12 +149,26 @@ class MeterV2 implements CgroupMeter {
   }
 }
 
-/** Since Linux 6.12 a write resets the peak for this file descriptor; before, the current use has to do. */
+/**
+ * Since Linux 6.12 a write resets the peak for this file descriptor. From 5.19 on the peak is of the group's whole life, and a
+ * write is refused although root may open the file for it; before that, the current use has to do.
+ */
 function openPeak(directory: string): { file: KernelFile; canReset: boolean } {
+  const path = join(directory, "memory.peak");
+  if (!existsSync(path)) return { file: new KernelFile(join(directory, "memory.current"), "r"), canReset: false };
+  const file = openForReset(path);
+  return file === undefined ? { file: new KernelFile(path, "r"), canReset: false } : { file, canReset: true };
+}
+
+function openForReset(path: string): KernelFile | undefined {
+  let file: KernelFile | undefined;
   try {
-    return { file: new KernelFile(join(directory, "memory.peak"), "r+"), canReset: true };
+    file = new KernelFile(path, "r+");
+    file.write(ZERO);
+    return file;
   } catch (error) {
-    if (!["EACCES", "EPERM", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    return { file: new KernelFile(join(directory, "memory.current"), "r"), canReset: false };
+    file?.close();
+    if (["EACCES", "EPERM", "EINVAL"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
   }
 }
