@@ -19,7 +19,7 @@ import { Supply } from "./pool/supply.ts";
 import { Sweep } from "./pool/sweep.ts";
 import { WarmingTargets } from "./pool/warming-targets.ts";
 import type { Settings } from "./settings.ts";
-import { snapshot, waitEntries } from "./snapshot.ts";
+import { snapshot, waitEntries, waitEntryOf } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
 import { Wakes } from "./wakes.ts";
 
@@ -123,6 +123,11 @@ export class ControlPlane {
   /** Invocations that wait or are held, in the order in which they are tried. @param accountId undefined: of all accounts. */
   waiting(accountId: AccountId | undefined, count: number): WaitEntry[] {
     return waitEntries(this.#waits, accountId, count);
+  }
+
+  /** One of them; undefined: it neither waits nor is held. */
+  waitOf(id: InvocationId): WaitEntry | undefined {
+    return waitEntryOf(this.#waits, id);
   }
 
   #apply(event: Event): void {

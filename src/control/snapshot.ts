@@ -1,4 +1,4 @@
-import type { AccountId } from "../model/ids.ts";
+import type { AccountId, InvocationId } from "../model/ids.ts";
 import type { ContainerSnapshot, InstanceSnapshot, PoolsSnapshot, WaitEntry } from "../model/snapshot.ts";
 import type { Held } from "./admission/deferral.ts";
 import { byHead, type Waiting } from "./admission/wait-queue.ts";
@@ -27,23 +27,37 @@ export function waitEntries(waits: Waits, accountId: AccountId | undefined, coun
   let place = 0;
   const add = (entry: Waiting | Held) => {
     place++;
-    const { invocation, sinceMs } = entry;
-    if (entries.length >= count || (accountId !== undefined && invocation.accountId !== accountId)) return;
-    const { id: invocationId, functionKey, mode, deadlineMs } = invocation;
-    entries.push({
-      invocationId,
-      accountId: invocation.accountId,
-      functionKey,
-      mode,
-      sinceMs,
-      place,
-      ...(deadlineMs === undefined ? {} : { deadlineMs }),
-      waitsFor: waits.causesOf(entry),
-    });
+    const isOther = accountId !== undefined && entry.invocation.accountId !== accountId;
+    if (entries.length < count && !isOther) entries.push(ofEntry(entry, place, waits));
   };
   for (const line of [...waits.queue.lines()].sort(byHead)) for (const entry of line.entries()) add(entry);
   for (const held of waits.deferral.entries()) add(held);
   return entries;
+}
+
+/** The entry of one invocation; undefined: it neither waits nor is held. */
+export function waitEntryOf(waits: Waits, id: InvocationId): WaitEntry | undefined {
+  const entry = waits.find(id);
+  if (entry === undefined) return undefined;
+  let place = 1;
+  for (const line of [...waits.queue.lines()].sort(byHead)) {
+    for (const each of line.entries()) {
+      if (each === entry) return ofEntry(entry, place, waits);
+      place++;
+    }
+  }
+  for (const held of waits.deferral.entries()) {
+    if (held === entry) break;
+    place++;
+  }
+  return ofEntry(entry, place, waits);
+}
+
+function ofEntry(entry: Waiting | Held, place: number, waits: Waits): WaitEntry {
+  const { invocation, sinceMs } = entry;
+  const { id: invocationId, accountId, functionKey, mode, deadlineMs } = invocation;
+  const deadline = deadlineMs === undefined ? {} : { deadlineMs };
+  return { invocationId, accountId, functionKey, mode, sinceMs, place, ...deadline, waitsFor: waits.causesOf(entry) };
 }
 
 function ofInstance(instance: Instance): InstanceSnapshot {

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { ControlPlane } from "../control/control-plane.ts";
 import { type ErrorCode, HearthError } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
-import { cpuMilliOf, type FunctionVersion } from "../model/function-version.ts";
+import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, FunctionKey, InstanceId, InvocationId } from "../model/ids.ts";
 import type { InstanceReport } from "../model/instance.ts";
 import type { InvocationMode, Lease, Usage } from "../model/invocation.ts";
@@ -12,10 +12,12 @@ import type { Clock } from "../ports/clock.ts";
 import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { LogStore } from "../ports/log-store.ts";
-import type { AgentMessage, Assignment, ServerMessage } from "../protocol/agent-protocol.ts";
+import type { AgentMessage, ServerMessage } from "../protocol/agent-protocol.ts";
 import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
+import { assignmentOf } from "./assignment.ts";
 import { endLines, LogTail, retryLine, startLine } from "./execution-log.ts";
 import type { Metrics } from "./metrics.ts";
+import { WallClock } from "./wall-clock.ts";
 
 export type ServerOptions = Pick<AgentEndpointOptions, "socketPath" | "welcome" | "silenceMsMax" | "tokenOf"> & {
   readonly control: ControlPlane;
@@ -52,9 +54,6 @@ const WAIT_MS_MIN = 1;
 /** An instance that does not end is tried again this often before it is given up with an error. */
 const TERMINATE_TRIES_MAX = 5;
 const TERMINATE_PAUSE_MS = 500;
-/** Drifts are told when they matter to a window that is given in minutes, and looked for this often. */
-const WALL_STEP_MS = 500;
-const WALL_LOOK_MS = 1_000;
 
 /**
  * Feeds the control core with what happens, performs its commands and answers callers. It decides
@@ -63,14 +62,13 @@ const WALL_LOOK_MS = 1_000;
 export class Server {
   readonly #options: ServerOptions;
   readonly #endpoint: AgentEndpoint;
+  readonly #wallClock: WallClock;
   readonly #pending = new Map<InvocationId, Pending>();
   /** Functions that were called since the start and are as they were: what may be prewarmed. */
   readonly #versions = new Map<FunctionKey, FunctionVersion>();
   readonly #inbox: Event[] = [];
   #isFeeding = false;
   #timer: NodeJS.Timeout | undefined;
-  #wallClockTimer: NodeJS.Timeout | undefined;
-  #wallOffsetTold = 0;
   /** Nothing is armed before `keepPools` and after `shutdown`. */
   #timerAtMs = Number.NEGATIVE_INFINITY;
   readonly #launched = new Set<InstanceId>();
@@ -85,6 +83,7 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options;
     const { socketPath, welcome, silenceMsMax, tokenOf, clock, log } = options;
+    this.#wallClock = new WallClock(clock, (offsetMs) => this.feed({ kind: "WallClockSet", offsetMs }));
     this.#endpoint = new AgentEndpoint({
       socketPath,
       welcome,
@@ -111,8 +110,7 @@ export class Server {
       onExit: (instanceId, reason) => this.#exited(instanceId, reason),
     });
     this.feed({ kind: "OffersChanged", offers: provider.offers() });
-    this.#watchWallClock();
-    this.#wallClockTimer = setInterval(() => this.#watchWallClock(), WALL_LOOK_MS).unref();
+    this.#wallClock.start();
     await this.#endpoint.listen();
   }
 
@@ -139,7 +137,7 @@ export class Server {
     this.#pending.set(id, { request, retries, mode, answer, arrivedMs, tail, lease: undefined });
     const { accountId, key: functionKey, runtime, memoryMiB } = version;
     this.#versions.set(functionKey, version);
-    const deadlineMs = request.deadlineMs === undefined ? undefined : request.deadlineMs - this.#wallOffsetMs();
+    const deadlineMs = request.deadlineMs === undefined ? undefined : request.deadlineMs - this.#wallClock.offsetMs;
     const invocation = { id, accountId, functionKey, runtime, memoryMiB, mode, deadlineMs };
     this.feed({ kind: "InvocationArrived", invocation });
     return () => this.#cancel(id);
@@ -162,7 +160,7 @@ export class Server {
     await this.#idleWithin(graceMs, hurry);
     this.#isClosing = true;
     clearTimeout(this.#timer);
-    clearInterval(this.#wallClockTimer);
+    this.#wallClock.stop();
     this.#timer = undefined;
     this.#timerAtMs = Number.NEGATIVE_INFINITY;
     this.#cutOffPending();
@@ -181,20 +179,6 @@ export class Server {
     for (const { mode, answer } of pending) {
       answer({ kind: "rejected", code: mode === "synchronous" ? "SHUTTING_DOWN" : "INSTANCE_LOST" }, () => {});
     }
-  }
-
-  /** What the host believes the time to be, less the core's clock. */
-  #wallOffsetMs(): number {
-    const { clock } = this.#options;
-    return clock.nowMs() - clock.monotonicMs();
-  }
-
-  /** Windows go by the host's clock; steps of it are told to the core. */
-  #watchWallClock(): void {
-    const offsetMs = this.#wallOffsetMs();
-    if (Math.abs(offsetMs - this.#wallOffsetTold) < WALL_STEP_MS) return;
-    this.#wallOffsetTold = offsetMs;
-    this.feed({ kind: "WallClockSet", offsetMs });
   }
 
   #feedUnlessClosing(event: Event): void {
@@ -287,7 +271,7 @@ export class Server {
         retries,
         clientContext,
         traceId,
-        assignment: lease.start === "cold" ? this.#assignmentOf(version) : undefined,
+        assignment: lease.start === "cold" ? assignmentOf(version, this.#options) : undefined,
         keepResult: mode === "asynchronous",
       },
       payload,
@@ -300,29 +284,10 @@ export class Server {
     const version = this.#versions.get(functionKey);
     this.#options.log.debug({ instanceId, containerId, functionKey, reason }, "loading a function ahead of its call");
     if (version !== undefined) {
-      return this.#send(instanceId, { kind: "prewarm", containerId, assignment: this.#assignmentOf(version) });
+      return this.#send(instanceId, { kind: "prewarm", containerId, assignment: assignmentOf(version, this.#options) });
     }
     // It was deleted meanwhile: the container goes, as one that failed would.
     this.#send(instanceId, { kind: "destroyContainer", containerId });
-  }
-
-  #assignmentOf(version: FunctionVersion): Assignment {
-    return {
-      functionKey: version.key,
-      accountId: version.accountId,
-      functionName: version.name,
-      version: version.version,
-      functionArn: version.arn,
-      handler: version.handler,
-      codeDir: this.#options.codeDir(version.codeSha256Hex),
-      codeSha256Hex: version.codeSha256Hex,
-      environment: version.environment,
-      memoryMiB: version.memoryMiB,
-      cpuMilli: cpuMilliOf(version.memoryMiB),
-      timeoutMs: version.timeoutMs,
-      ephemeralStorageMiB: version.ephemeralStorageMiB,
-      region: this.#options.region,
-    };
   }
 
   #appendLog({ request: { version }, tail }: Pending, text: string): void {

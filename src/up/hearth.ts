@@ -75,8 +75,6 @@ export type Hearth = {
 };
 
 const ADOPTION_POLL_MS = 20;
-/** Waiting invocations that are looked through for one whose place is asked for. */
-const WAITS_SEARCHED_MAX = 10_000;
 /** The longest path of a unix socket on Linux is 107 bytes, on macOS 103. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
@@ -261,7 +259,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     clock: systemClock,
     hasAccount: async (accountId) => (await view.listAccounts()).some((account) => account.accountId === accountId),
     waits: (accountId, countMax) => control.waiting(accountId, countMax),
-    waitOf: (id) => control.waiting(undefined, WAITS_SEARCHED_MAX).find(({ invocationId }) => invocationId === id),
+    waitOf: (id) => control.waitOf(id),
   });
   addCapacityRoutes({ addRoute, view: capacityView });
   addOfferRoutes({ addRoute, view: createOfferView(provider, store) });

@@ -44,6 +44,11 @@ export function addUpCommand(program: Command, context: CliContext): void {
     .option("--agent-host <HOST>", "address where other machines join (default 0.0.0.0)")
     .option("--agent-port <PORT>", `port where they join (default ${DEFAULT_AGENT_PORT}; 0: any free one)`)
     .option("--agent-advertise <HOST>", "the address of this server that other machines are told")
+    .option("--blanks <N>", "blank containers of each runtime on an instance (default: one or two)")
+    .option(
+      "--async-retry-seconds <LIST>",
+      "pauses before retries of failed asynchronous calls (default 60,120; or none)",
+    )
     .option("--no-examples", "do not deploy and invoke the functions of examples/")
     .option("--no-network", "containers reach no network")
     .option("--fixed-price <USD>", "what a GiB-hour of fixed capacity costs where no offer says so, for `hearth costs`")

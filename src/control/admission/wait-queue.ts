@@ -162,6 +162,10 @@ export class WaitQueue {
     return this.#lines.get(functionKey)?.length ?? 0;
   }
 
+  get(id: InvocationId): Waiting | undefined {
+    return this.#byId.get(id);
+  }
+
   /** All, in order of arrival. */
   entries(): Iterable<Waiting> {
     return this.#byId.values();

@@ -84,6 +84,10 @@ export class Waits {
     return entry?.invocation ?? this.deferral.remove(id)?.invocation;
   }
 
+  find(id: InvocationId): Waiting | Held | undefined {
+    return this.queue.get(id) ?? this.deferral.entries().find(({ invocation }) => invocation.id === id);
+  }
+
   /** Takes all that wait or are held. */
   takeAll(): Invocation[] {
     const all = [...this.queue.entries(), ...this.deferral.entries()].map(({ invocation }) => invocation);
