@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { appendFileSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +9,9 @@ const COMMAND = fileURLToPath(new URL("../../../bin/hearth.mjs", import.meta.url
 const LOG_FILE = process.env["HEARTH_TEST_LOG"];
 const LOG_LENGTH_MAX = 200_000;
 const EXIT_MS_MAX = 60_000;
+/** A machine of its own has a /run of its own, and a /sys that shows its own interfaces. */
+const OWN_FOLDERS = `mount -t tmpfs tmpfs /run && mkdir /run/groups && mount --rbind /sys/fs/cgroup /run/groups &&
+  mount -t sysfs sysfs /sys && mount --rbind /run/groups /sys/fs/cgroup && exec "$@"`;
 
 export type HostProcessOptions = {
   /** `HOST:PORT` of the server's endpoint. */
@@ -47,7 +50,10 @@ export class HostProcess {
   /** @param token instead of the one so far; undefined: none. */
   start(token = this.#options.token): void {
     const { join: server, provider, name, zone, memoryMiB, netns } = this.#options;
-    const inside = netns === undefined ? [] : ["ip", "netns", "exec", netns];
+    const inside =
+      netns === undefined
+        ? []
+        : ["nsenter", `--net=/run/netns/${netns}`, "unshare", "--mount", "/bin/sh", "-c", OWN_FOLDERS, "machine"];
     const optional = { name, zone, memory: memoryMiB, token };
     const flags = Object.entries(optional).flatMap(([flag, value]) =>
       value === undefined ? [] : [`--${flag}`, `${value}`],
@@ -92,6 +98,11 @@ export class HostProcess {
   /** What of it is on this machine. */
   leftovers(): string[] {
     return leftoversOf(this.dataDir);
+  }
+
+  /** Sandboxes that have a folder there. */
+  instanceIds(): string[] {
+    return readdirSync(join(this.dataDir, "sandbox/instances"));
   }
 
   get isRunning(): boolean {
