@@ -8,7 +8,7 @@ import { machinesOf } from "./microvm-fixture/microvm-world.ts";
 import { needsMachines } from "./microvm-fixture/requirement.ts";
 import { eventually } from "./server-fixture/eventually.ts";
 import { HearthProcess } from "./server-fixture/hearth-process.ts";
-import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
+import { type InvokeAnswer, LambdaCaller } from "./server-fixture/lambda-caller.ts";
 import { leftoversOf } from "./server-fixture/leftovers.ts";
 
 /** Emulated boots on a busy machine. */
@@ -48,7 +48,12 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
     if (needsMachines.skip === true) return;
     dataDir = realpathSync(mkdtempSync(join(tmpdir(), "hearth-machines-")));
     kernelRelease = (await linkImageInto(join(dataDir, "images"))).manifest.kernelRelease;
-    const env = { HEARTH_MICROVM_MEMORY: String(MEMORY_MIB), HEARTH_BLANKS: "1" };
+    const env = {
+      HEARTH_MICROVM_MEMORY: String(MEMORY_MIB),
+      HEARTH_BLANKS: "1",
+      HEARTH_AGENT_HOST: "127.0.0.1",
+      HEARTH_AGENT_PORT: "0",
+    };
     hearth = await HearthProcess.start({ provider: "microvm", dataDir, env });
     lambda = new LambdaCaller(() => hearth.url);
     for (const [name, memoryMiB] of [
@@ -65,20 +70,25 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
     if (dataDir !== undefined) rmSync(dataDir, { recursive: true, force: true });
   }, BOOT_MS_MAX);
 
-  async function oneInstance(): Promise<InstanceSnapshot> {
-    const { instances } = await eventually(
-      () => hearth.pools(),
-      (pools) => pools.instances.some(({ state }) => state === "active"),
+  /** Answered once a machine has booted: a caller waits for a shorter time than that may take here. */
+  function invokeBooted(name: string, payload: unknown = {}): Promise<InvokeAnswer> {
+    return eventually(
+      () => lambda.invoke(name, payload),
+      ({ status }) => status === 200,
       BOOT_MS_MAX,
     );
+  }
+
+  async function activeInstance(): Promise<InstanceSnapshot> {
+    const { instances } = await hearth.pools();
     return instances.find(({ state }) => state === "active") as InstanceSnapshot;
   }
 
   test("a function runs under the machine's kernel, in a container", async () => {
-    const { json, functionError } = await lambda.invoke("about");
+    const { json, functionError } = await invokeBooted("about");
     expect({ functionError, kernel: json.kernel }).toEqual({ functionError: undefined, kernel: kernelRelease });
     expect(json.kernel).not.toBe(release());
-    expect((await oneInstance()).offerId).toBe("microvm/host/vm/on-demand");
+    expect((await activeInstance()).offerId).toBe("microvm/host/vm/on-demand");
   });
 
   test("a function that takes more memory than it has is ended and reported", async () => {
@@ -89,10 +99,11 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
     });
   });
 
-  test("a machine holds as much of containers as its shape says, and /tmp takes none of it", async () => {
-    expect((await oneInstance()).shape.memoryMiB).toBeGreaterThanOrEqual(1024);
-    const { json } = await lambda.invoke("large", { fillMiB: 880, writeMiB: 400 });
-    expect(json.filledMiB).toBe(880);
+  test("a machine holds as much of containers as its shape says, and has a disk for /tmp", async () => {
+    expect((await activeInstance()).shape.memoryMiB).toBeGreaterThanOrEqual(1024);
+    const { json } = await lambda.invoke("large", { fillMiB: 800 });
+    expect(json.filledMiB).toBe(800);
+    expect((await lambda.invoke("large", { writeMiB: 64 })).status).toBe(200);
   });
 
   test("functions reach neither the server's endpoint nor a service of the host", async () => {
@@ -109,17 +120,17 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
 
   test("machines outlive a server that is killed; the next one finds them warm", async () => {
     const before = await lambda.invoke("about");
-    const { id } = await oneInstance();
+    const { id } = await activeInstance();
     await hearth.kill();
     expect(machinesOf(id)).toHaveLength(1);
     await hearth.start();
     const after = await lambda.invoke("about");
-    expect((await oneInstance()).id).toBe(id);
+    expect((await activeInstance()).id).toBe(id);
     expect(after.json.calls).toBe(before.json.calls + 1);
   });
 
   test("a machine that dies is noticed at once: who was running is answered, the next call has another", async () => {
-    const { id } = await oneInstance();
+    const { id } = await activeInstance();
     const running = lambda.invoke("about", { waitMs: 60_000 });
     await eventually(
       () => hearth.pools(),
@@ -135,8 +146,8 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
     );
     expect(pools.instances.map((instance) => instance.id)).not.toContain(id);
     expect((await running).status).toBe(500);
-    expect((await lambda.invoke("about")).json.calls).toBe(1);
-    expect((await oneInstance()).id).not.toBe(id);
+    expect((await invokeBooted("about")).json.calls).toBe(1);
+    expect((await activeInstance()).id).not.toBe(id);
   });
 
   test("nothing is left when the server is told to end", async () => {
