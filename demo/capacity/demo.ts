@@ -6,11 +6,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { Terminal } from "../../src/cli/terminal.ts";
-import { availableMemoryMiB } from "../../src/host/host-resources.ts";
-import { startHearth } from "../../src/up/hearth.ts";
 import { Operator } from "./client.ts";
 import { Caller } from "./load.ts";
 import { report } from "./report.ts";
+import { FIXED, HOG_MIB, NOTICE_MS, SPARE, startSpareHost } from "./spare-host.ts";
 import { View } from "./view.ts";
 
 /**
@@ -31,67 +30,18 @@ Shows fixed and variable capacity on this machine for about two minutes; needs r
   process.exit(0);
 }
 
-const FIXED = "sandbox/host/slice/on-demand";
-const SPARE = "harvest/host/slice/spare";
 const FIXED_USD = 0.1;
 const SPARE_USD = 0.02;
 const SPIKE_USD = 0.09;
 const PRICE_USD_MAX = 0.05;
-const NOTICE_MS = 8_000;
-const FIXED_MIB = 1536;
-/** Of the harvested instances together. */
-const SPARE_MIB = 1536;
-const INSTANCE_MIB = 768;
 const SHORT_MS = 200;
 /** Longer than the notice: one that has just begun is cut off. */
 const LONG_MS = 12_000;
 
 const pace = values.quick ? 0.5 : 1;
 const directory = mkdtempSync(join(tmpdir(), "hearth-demo-"));
-const availableMiB = availableMemoryMiB();
-const wantedMiB = FIXED_MIB + 2 * SPARE_MIB + 1024;
-if (availableMiB < wantedMiB) {
-  process.stderr.write(`error: the demo needs ${wantedMiB} MiB of free memory, this machine has ${availableMiB}\n`);
-  process.exit(1);
-}
 const log = pino({ level: "warn", base: null }, pino.destination({ dest: join(directory, "server.log"), sync: true }));
-const hearth = await startHearth({
-  host: "127.0.0.1",
-  port: 0,
-  dataDir: join(directory, "data"),
-  network: false,
-  region: "us-east-1",
-  log,
-  onStoreLost: (error) => {
-    throw error;
-  },
-  fleet: {
-    providers: ["sandbox", "harvest"],
-    ec2File: undefined,
-    agentHost: "127.0.0.1",
-    agentPort: 0,
-    agentAdvertise: undefined,
-    sandboxMemoryMiB: FIXED_MIB,
-    microvmMemoryMiB: undefined,
-    harvest: {
-      // So much is left for lending, whatever this machine has.
-      reserve: { memoryMiB: availableMiB - FIXED_MIB - SPARE_MIB, cpuMilli: 0 },
-      floor: { memoryMiB: availableMiB - FIXED_MIB - SPARE_MIB - 512, cpuMilli: 0 },
-      shape: { memoryMiB: INSTANCE_MIB, cpuMilli: 500 },
-      shapeMin: { memoryMiB: INSTANCE_MIB, cpuMilli: 100 },
-      calmMs: 3_000,
-      pressedMs: 1_000,
-      noticeMs: NOTICE_MS,
-      cpuPressureMax: 1,
-    },
-  },
-  settings: {
-    blankTarget: { "nodejs24.x": 1 },
-    warming: { fixed: { min: 1, max: 1 }, variable: { min: 1, max: 1 } },
-    unsatisfiedMs: 60_000,
-  },
-  retrySettings: { systemDelayMs: 500 },
-});
+const hearth = await startSpareHost(join(directory, "data"), log);
 const operator = new Operator(hearth.url, join(directory, "data"));
 const hogs = new Set<ReturnType<typeof spawn>>();
 const ending = new AbortController();
@@ -153,7 +103,7 @@ try {
   view.says(
     `other work takes the host's memory: harvested instances are given back, with ${NOTICE_MS / 1000} s of notice`,
   );
-  const hog = spawn(process.execPath, [join(import.meta.dirname, "hog.mjs"), String(SPARE_MIB + 1024)], {
+  const hog = spawn(process.execPath, [join(import.meta.dirname, "hog.mjs"), String(HOG_MIB)], {
     stdio: "ignore",
   });
   hogs.add(hog);
