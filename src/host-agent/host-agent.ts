@@ -202,7 +202,7 @@ export class HostAgent {
   }
 
   #refused(reason: string, isFinal: boolean): boolean {
-    this.#options.log.error({ reason }, "the server refuses this machine");
+    this.#options.log.error({ reason }, "no link to the server: refused");
     if (!isFinal) return true;
     if (this.#secret === undefined && this.#spareSecret !== undefined) {
       this.#secret = this.#spareSecret;

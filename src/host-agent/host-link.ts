@@ -12,6 +12,7 @@ import {
   type ServerToHost,
   serverToHostSchema,
 } from "../protocol/host-protocol.ts";
+import { WrongServerKeyError } from "../protocol/pinned-tls.ts";
 
 type Welcome = Extract<ServerToHost, { kind: "welcome" }>;
 type Refusal = Extract<ServerToHost, { kind: "refused" }>;
@@ -114,9 +115,19 @@ export class HostLink {
       this.#writer.send(encodeFrame(greeting));
     } catch (error) {
       const reason = `no connection: ${(error as Error).message}`;
+      if (error instanceof WrongServerKeyError) return this.#metStranger(error.message);
       if (this.#socket === undefined) this.#lost(reason);
       else this.#end(this.#socket, reason);
     }
+  }
+
+  /** A machine that has not joined yet was given the token of another server, or somebody stands in between. */
+  #metStranger(detail: string): void {
+    const isFinal = this.#options.secret() !== undefined;
+    this.#redialMs = REDIAL_MS_REFUSED;
+    if (!this.#options.onRefused({ kind: "refused", code: "WRONG_SERVER_KEY", detail, isFinal }))
+      this.#state = "closed";
+    this.#lost(detail);
   }
 
   #greeting(instanceIds: readonly InstanceId[]): HostGreeting {

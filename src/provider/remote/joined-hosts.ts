@@ -266,7 +266,9 @@ export class JoinedHosts implements RemoteHosts {
   #connect(entry: Entry, socket: Socket, { host, instanceIds }: ControlGreeting): void {
     const { clock, log, heartbeatMs, silenceMs } = this.#options;
     const { hostId, name } = entry.record;
-    entry.connection?.end("it connected again");
+    const earlier = entry.connection;
+    entry.connection = undefined; // Replaced, not cut off.
+    earlier?.end("it connected again");
     const connection = new HostConnection({
       socket,
       clock,

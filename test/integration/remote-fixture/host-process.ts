@@ -47,8 +47,9 @@ export class HostProcess {
     return this.#child?.pid ?? 0;
   }
 
-  /** @param token instead of the one so far; undefined: none. */
-  start(token = this.#options.token): void {
+  /** @param withToken false: the machine has joined, and needs none. */
+  start(withToken = true): void {
+    const token = withToken ? this.#options.token : undefined;
     const { join: server, provider, name, zone, memoryMiB, netns } = this.#options;
     const inside =
       netns === undefined
