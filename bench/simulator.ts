@@ -1,6 +1,7 @@
 import { DEFAULT_SETTINGS } from "../src/control/settings.ts";
 import type { AccountId } from "../src/model/ids.ts";
 import { RUNTIMES } from "../src/model/runtime.ts";
+import { plainCapacity } from "../src/simulator/capacity-world.ts";
 import { simulate } from "../src/simulator/simulation.ts";
 import { drawWorld, type FunctionTraits, hostOffer, type World } from "../src/simulator/world.ts";
 import { describeTarget, writeResult } from "./report.ts";
@@ -39,7 +40,7 @@ function benchmarkWorld(invocations: number): World {
   return {
     ...drawWorld(SEED),
     settings: DEFAULT_SETTINGS,
-    host: hostOffer({ memoryMiB: 131_072, cpuMilli: 64_000 }, { memoryMiB: 4096, cpuMilli: 2000 }),
+    capacity: plainCapacity(hostOffer({ memoryMiB: 131_072, cpuMilli: 64_000 }, { memoryMiB: 4096, cpuMilli: 2000 })),
     grainMs: 1 / 64,
     invocations,
     functions: Array.from({ length: 100 }, (_, index) => functionTraits(index)),
@@ -59,6 +60,8 @@ function benchmarkWorld(invocations: number): World {
     faults: {
       launchFailure: 0.01,
       launchHang: 0.001,
+      launchLate: 0.001,
+      launchGhost: 0.001,
       containerFailure: 0.01,
       containerDeath: 0.001,
       execution: 0.001,

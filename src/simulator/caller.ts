@@ -1,4 +1,5 @@
 import type { FunctionKey } from "../model/ids.ts";
+import type { AccountBook } from "./account-book.ts";
 import type { Random } from "./random.ts";
 import type { Happening, Stage } from "./stage.ts";
 import type { FunctionTraits } from "./world.ts";
@@ -9,6 +10,7 @@ import type { FunctionTraits } from "./world.ts";
  */
 export class Caller implements Happening {
   readonly traits: FunctionTraits;
+  readonly account: AccountBook;
   readonly #stage: Stage;
   readonly #arrivals: Random;
   readonly #durations: Random;
@@ -18,8 +20,15 @@ export class Caller implements Happening {
   functionKey: FunctionKey;
 
   /** @param onCall makes one call. @returns false when no more calls are wanted in this world. */
-  constructor(traits: FunctionTraits, random: Random, stage: Stage, onCall: (caller: Caller) => boolean) {
+  constructor(
+    traits: FunctionTraits,
+    account: AccountBook,
+    random: Random,
+    stage: Stage,
+    onCall: (caller: Caller) => boolean,
+  ) {
     this.traits = traits;
+    this.account = account;
     this.#arrivals = random.fork("arrivals");
     this.#durations = random.fork("durations");
     this.#stage = stage;

@@ -1,11 +1,13 @@
 import type { RejectCode } from "../model/error-code.ts";
-import type { AccountId, InvocationId } from "../model/ids.ts";
+import type { InvocationId } from "../model/ids.ts";
 import type { Invocation, Lease, Outcome } from "../model/invocation.ts";
+import { AnswerChecks } from "./answer-checks.ts";
 import { Caller } from "./caller.ts";
 import { EventQueue, type SimulatedEvent } from "./event-queue.ts";
+import type { Known } from "./known.ts";
 import type { Random } from "./random.ts";
 import type { Report } from "./report.ts";
-import type { ResultSink, SimulatedHost } from "./simulated-host.ts";
+import type { HostSink, SimulatedHost } from "./simulated-host.ts";
 import { SimulatedInvocation } from "./simulated-invocation.ts";
 import type { Stage } from "./stage.ts";
 import { violated } from "./violation.ts";
@@ -15,7 +17,7 @@ import type { World } from "./world.ts";
  * Everyone who calls, and the server's memory of whom it owes an answer: each invocation leaves by
  * exactly one of a result, a refusal, or its caller (or its server) being gone.
  */
-export class Crowd implements ResultSink {
+export class Crowd implements HostSink {
   readonly #world: World;
   readonly #stage: Stage;
   readonly #report: Report;
@@ -24,24 +26,25 @@ export class Crowd implements ResultSink {
   readonly #queue: EventQueue;
   /** The server has not answered them. In no order; an invocation knows its slot. */
   readonly #unanswered: SimulatedInvocation[] = [];
-  readonly #admitted = new Map<AccountId, number>();
-  #waiting = 0;
+  readonly #known: Known;
+  readonly #checks: AnswerChecks;
   #calls = 0;
   isShuttingDown = false;
-  readonly #waitMsMax: number;
-  readonly #capacityMiB: number;
 
-  constructor(world: World, random: Random, stage: Stage, report: Report) {
+  constructor(world: World, random: Random, stage: Stage, report: Report, known: Known) {
     this.#world = world;
-    this.#capacityMiB = world.host.capacity?.memoryMiB ?? 0;
+    this.#known = known;
+    this.#checks = new AnswerChecks(world, known);
     this.#stage = stage;
     this.#report = report;
     this.#random = random.fork("callers");
-    this.#queue = new EventQueue(world, stage, report, (event) => this.#arrive(event.id, event.caller, event));
+    this.#queue = new EventQueue(world, stage, report, (event) =>
+      this.#arrive(event.id, event.caller, event, event.deadlineMs),
+    );
     const onCall = (caller: Caller) => this.#call(caller);
-    this.#callers = world.functions.map((traits) => new Caller(traits, random.fork(traits.name), stage, onCall));
-    const { waitMsMax, sweepMs } = world.settings;
-    this.#waitMsMax = waitMsMax + sweepMs + world.tickLatenessMs;
+    this.#callers = world.functions.map((traits) => {
+      return new Caller(traits, known.account(traits.accountId), random.fork(traits.name), stage, onCall);
+    });
   }
 
   open(host: SimulatedHost): void {
@@ -72,29 +75,28 @@ export class Crowd implements ResultSink {
     if (invocation.state !== "waiting") violated(`invocation ${invocation.id} was started while ${invocation.state}`);
     invocation.state = "running";
     invocation.lease = lease;
-    this.#waiting--;
+    this.#known.waitsNoMore(invocation);
     if (lease.start === "cold") this.#report.cold++;
     else this.#report.warm++;
     this.#report.waits.add(this.#stage.nowMs - invocation.arrivedMs);
-    this.#checkWait(invocation);
   }
 
-  /** @param isVoid whether the core was told that a running execution is over without a result. */
-  refused(invocation: Invocation, code: RejectCode, isVoid: (lease: Lease) => boolean): void {
+  refused(invocation: Invocation, code: RejectCode, host: SimulatedHost): void {
     this.#report.countRefusal(code);
     // Started by an earlier server and adopted: it has no caller here, but perhaps an event.
-    if (!(invocation instanceof SimulatedInvocation)) return this.#queue.endedLate(invocation.id, { rejected: code });
+    if (!(invocation instanceof SimulatedInvocation)) {
+      host.answeredForAdopted(invocation.id, code);
+      return this.#queue.endedLate(invocation.id, { rejected: code });
+    }
     const { lease } = invocation;
     if (lease !== undefined) {
-      if (!isVoid(lease)) violated(`invocation ${invocation.id} was refused while it runs`);
-      if (code !== "INSTANCE_LOST") violated(`running invocation ${invocation.id} was refused with ${code}`);
+      if (invocation.state === "answered") violated(`invocation ${invocation.id} was refused after it was answered`);
+      host.answeredFor(lease, code);
       if (invocation.state === "hungUp") return;
-      if (invocation.state !== "running") violated(`invocation ${invocation.id} was refused after it was answered`);
     } else {
       if (invocation.state !== "waiting") violated(`invocation ${invocation.id} was refused while ${invocation.state}`);
-      this.#waiting--;
-      this.#checkWait(invocation);
-      this.#checkRefusal(invocation, code);
+      this.#checks.refused(invocation, code, this.isShuttingDown, this.#stage.nowMs);
+      this.#known.waitsNoMore(invocation);
     }
     this.#settle(invocation, "answered");
     if (invocation.event !== undefined) this.#queue.ended(invocation.event, { rejected: code });
@@ -124,9 +126,7 @@ export class Crowd implements ResultSink {
       this.#report.hungUp++;
     }
     this.#unanswered.length = 0;
-    this.#admitted.clear();
     this.#queue.serverEnded();
-    this.#waiting = 0;
   }
 
   /** The agents of instances that live on had time to join. */
@@ -143,11 +143,12 @@ export class Crowd implements ResultSink {
       return true;
     }
     const id = `v${this.#calls}` as InvocationId;
+    const deadlineMs = this.#drawDeadline();
     if (asynchronousShare > 0 && this.#random.chance(asynchronousShare)) {
-      this.#queue.accept(id, caller);
+      this.#queue.accept(id, caller, deadlineMs);
       return true;
     }
-    const invocation = this.#arrive(id, caller, undefined);
+    const invocation = this.#arrive(id, caller, undefined, deadlineMs);
     if (hangUpShare > 0 && this.#random.chance(hangUpShare)) {
       const { serverRun } = this.#stage;
       this.#stage.later(this.#random.exponential(patienceMsMean), () => {
@@ -157,23 +158,47 @@ export class Crowd implements ResultSink {
     return true;
   }
 
-  #arrive(id: InvocationId, caller: Caller, event: SimulatedEvent | undefined): SimulatedInvocation {
-    const invocation = new SimulatedInvocation(id, caller, event, this.#stage.nowMs);
+  #drawDeadline(): number | undefined {
+    const { deadlineShare, deadlineMsMax } = this.#world.capacity;
+    if (deadlineShare === 0 || !this.#random.chance(deadlineShare)) return undefined;
+    return this.#stage.nowMs + this.#random.next() * deadlineMsMax;
+  }
+
+  #arrive(
+    id: InvocationId,
+    caller: Caller,
+    event: SimulatedEvent | undefined,
+    deadlineMs: number | undefined,
+  ): SimulatedInvocation {
+    const invocation = new SimulatedInvocation(id, caller, event, this.#stage.nowMs, deadlineMs);
+    if (deadlineMs !== undefined) invocation.dueMs = this.#dueMs(invocation, deadlineMs);
     this.#report.arrived++;
-    this.#waiting++;
+    this.#known.waitingTotal++;
+    invocation.account.waiting++;
     invocation.slot = this.#unanswered.push(invocation) - 1;
-    const admitted = (this.#admitted.get(invocation.accountId) ?? 0) + 1;
-    this.#admitted.set(invocation.accountId, admitted);
     this.#stage.tell({ kind: "InvocationArrived", invocation });
-    if (invocation.state === "waiting" || invocation.state === "running") this.#checkAdmitted(invocation, admitted);
+    if (invocation.state === "waiting" || invocation.state === "running") this.#admitted(invocation);
     return invocation;
+  }
+
+  #admitted(invocation: SimulatedInvocation): void {
+    if (this.isShuttingDown) violated(`invocation ${invocation.id} was admitted after the shutdown began`);
+    this.#checks.admitted(invocation);
+    if (invocation.state === "waiting") this.#known.waits(invocation);
+  }
+
+  /** The deadline less what an execution may take, with the room to spare that the settings ask for. */
+  #dueMs({ functionKey }: SimulatedInvocation, deadlineMs: number): number {
+    const { durationUnknownMs, deadlineMargin, startReserveMs } = this.#world.settings;
+    const expectedMs = this.#known.longestMs(functionKey) ?? durationUnknownMs;
+    return deadlineMs - expectedMs * deadlineMargin - startReserveMs;
   }
 
   /** The caller is gone. The news may come after the answer. */
   #hangUp(invocation: SimulatedInvocation): void {
     const { state } = invocation;
     if (state === "waiting" || state === "running") {
-      if (state === "waiting") this.#waiting--;
+      if (state === "waiting") this.#known.waitsNoMore(invocation);
       this.#settle(invocation, "hungUp");
       this.#report.hungUp++;
     }
@@ -188,28 +213,6 @@ export class Crowd implements ResultSink {
       last.slot = invocation.slot;
     }
     invocation.slot = -1;
-    this.#admitted.set(invocation.accountId, (this.#admitted.get(invocation.accountId) as number) - 1);
-  }
-
-  #checkAdmitted(invocation: SimulatedInvocation, admitted: number): void {
-    const { accountConcurrencyMax, queueLengthMax } = this.#world.settings;
-    if (this.isShuttingDown) violated(`invocation ${invocation.id} was admitted after the shutdown began`);
-    if (admitted > accountConcurrencyMax) violated(`account ${invocation.accountId} has ${admitted} invocations`);
-    if (this.#waiting > queueLengthMax) violated(`${this.#waiting} invocations wait`);
-    if (invocation.memoryMiB > this.#capacityMiB)
-      violated(`invocation ${invocation.id} of ${invocation.memoryMiB} MiB was admitted`);
-  }
-
-  #checkRefusal({ id, memoryMiB }: SimulatedInvocation, code: RejectCode): void {
-    const isTooLarge = memoryMiB > this.#capacityMiB;
-    if (code === "TOO_LARGE" && !isTooLarge) violated(`invocation ${id} of ${memoryMiB} MiB was refused as too large`);
-    if (code === "SHUTTING_DOWN" && !this.isShuttingDown) violated(`invocation ${id} was refused with ${code}`);
-  }
-
-  /** Bounded by the core's own word; the grain of time adds at most itself. */
-  #checkWait({ id, arrivedMs }: SimulatedInvocation): void {
-    const waitedMs = this.#stage.nowMs - arrivedMs;
-    if (waitedMs > this.#waitMsMax + this.#world.grainMs) violated(`invocation ${id} waited for ${waitedMs} ms`);
   }
 
   #planUpdate(host: SimulatedHost): void {

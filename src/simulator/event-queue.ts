@@ -4,6 +4,7 @@ import {
   isFunctionFailure,
   type RetrySettings,
 } from "../control/retry/async-retry.ts";
+import type { ErrorCode } from "../model/error-code.ts";
 import type { InvocationId } from "../model/ids.ts";
 import type { Attempt } from "../model/retry.ts";
 import type { Caller } from "./caller.ts";
@@ -17,6 +18,7 @@ export type SimulatedEvent = {
   readonly id: InvocationId;
   readonly caller: Caller;
   readonly acceptedMs: number;
+  readonly deadlineMs: number | undefined;
   /** Executions begun. */
   attempts: number;
   functionFailures: number;
@@ -27,6 +29,11 @@ export type SimulatedEvent = {
    */
   state: "delayed" | "running" | "adopted" | "final";
 };
+
+/** Refusals of executions that had begun. */
+const CUT_OFF: ReadonlySet<ErrorCode> = new Set(["INSTANCE_LOST", "RECLAIMED"]);
+/** Refusals that are nobody's failure to serve. */
+const EXPLAINED: ReadonlySet<ErrorCode> = new Set(["TOO_LARGE", "DEADLINE_MISSED"]);
 
 /** The durable queue of asynchronous invocations, as the server's trigger keeps it; the core's policy decides. */
 export class EventQueue {
@@ -50,11 +57,12 @@ export class EventQueue {
     return this.#unfinished.size;
   }
 
-  accept(id: InvocationId, caller: Caller): void {
+  accept(id: InvocationId, caller: Caller, deadlineMs: number | undefined): void {
     const event: SimulatedEvent = {
       id,
       caller,
       acceptedMs: this.#stage.nowMs,
+      deadlineMs,
       attempts: 0,
       functionFailures: 0,
       systemFailures: 0,
@@ -65,10 +73,13 @@ export class EventQueue {
   }
 
   ended(event: SimulatedEvent, result: Attempt["result"]): void {
+    if (event.state !== "running" && event.state !== "adopted") {
+      violated(`event ${event.id} was put back into its queue while ${event.state}`);
+    }
     event.state = "delayed";
     // Shut down before it ran: the next server finds it in the queue.
     if ("rejected" in result && result.rejected === "SHUTTING_DOWN") return;
-    const neverRan = "rejected" in result && result.rejected !== "INSTANCE_LOST";
+    const neverRan = "rejected" in result && !CUT_OFF.has(result.rejected);
     if (neverRan) event.attempts--;
     const isFunction = isFunctionFailure(result);
     event.functionFailures += isFunction ? 1 : 0;
@@ -119,7 +130,7 @@ export class EventQueue {
 
   #givenUp(event: SimulatedEvent, result: Attempt["result"]): void {
     this.#report.givenUp++;
-    if (!("rejected" in result) || result.rejected === "TOO_LARGE" || !this.#mustServe) return;
+    if (!("rejected" in result) || EXPLAINED.has(result.rejected) || !this.#mustServe) return;
     violated(`event ${event.id} of ${event.caller.functionKey} could never run (${result.rejected})`);
   }
 }

@@ -20,6 +20,19 @@ export class Report {
   terminated = 0;
   containersCreated = 0;
   restarts = 0;
+  /** Executions that began on variable instances; and on fixed ones for want of variable ones. */
+  onVariable = 0;
+  fallbacks = 0;
+  offerChanges = 0;
+  settingsChanges = 0;
+  atRisk = 0;
+  notices = 0;
+  /** Instances that were taken away, with or without notice. */
+  taken = 0;
+  prewarms = 0;
+  /** With a deadline, begun before it was due; and when due. */
+  begunEarly = 0;
+  begunDue = 0;
   endMs = 0;
   readonly outcomes = new Map<Outcome, number>();
   readonly refusals = new Map<RejectCode, number>();
@@ -56,6 +69,18 @@ export class Report {
       instances: { launched: this.launched, joined: this.joined, lost: this.lost, terminated: this.terminated },
       containersCreated: this.containersCreated,
       restarts: this.restarts,
+      capacity: {
+        onVariable: this.onVariable,
+        fallbacks: this.fallbacks,
+        offerChanges: this.offerChanges,
+        settingsChanges: this.settingsChanges,
+        atRisk: this.atRisk,
+        notices: this.notices,
+        taken: this.taken,
+        prewarms: this.prewarms,
+        begunEarly: this.begunEarly,
+        begunDue: this.begunDue,
+      },
     };
   }
 }

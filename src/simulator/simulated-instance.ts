@@ -6,7 +6,7 @@ import type { Happening } from "./stage.ts";
 import { violated } from "./violation.ts";
 
 /** `ending`: on its way out, its memory still taken. `gone`: nothing of it is left. */
-export type SimulatedContainerState = "creating" | "blank" | "running" | "idle" | "ending" | "gone";
+export type SimulatedContainerState = "creating" | "blank" | "prewarming" | "running" | "idle" | "ending" | "gone";
 
 /** A container as its agent has it. Due when it is ready, or when its execution ends. */
 export class SimulatedContainer implements Happening {
@@ -18,6 +18,8 @@ export class SimulatedContainer implements Happening {
   functionKey: FunctionKey | undefined = undefined;
   memoryMiB: number;
   lease: Lease | undefined = undefined;
+  /** What the core believes to run in it: ordered or reported, and neither ended nor answered for as far as it was told. */
+  knownLease: Lease | undefined = undefined;
   /** How the execution that runs will end. */
   outcome: Outcome = "ok";
   staysUsable = true;
@@ -74,6 +76,13 @@ export class SimulatedInstance {
   /** Its agent has started; it dials whenever it has no link. */
   isBooted = false;
   isTerminating = false;
+  /** Executions on it that the core counts. */
+  knownLeases = 0;
+  /** When it is really taken away; undefined: nobody has decided that yet. */
+  endsAtMs: number | undefined = undefined;
+  /** What the core of now was told: that it may go soon, and when it goes. */
+  isAtRiskTold = false;
+  deadlineToldMs: number | undefined = undefined;
   /** Number of the event upon which it was assigned. */
   assignedAtEvent = -1;
   /** Links so far; a message on an earlier one does not arrive. */
@@ -84,6 +93,44 @@ export class SimulatedInstance {
     this.subPool = subPool;
     this.offerId = offerId;
     this.shape = shape;
+  }
+
+  /** The core forgets it, or a new core knows nothing of it. */
+  forget(): void {
+    this.isKnown = false;
+    this.isJoined = false;
+    this.knownLeases = 0;
+    for (const container of this.containers.values()) container.knownLease = undefined;
+  }
+
+  /** It joins as one of which nothing is known. */
+  forgetWarnings(): void {
+    this.isAtRiskTold = false;
+    this.deadlineToldMs = undefined;
+  }
+
+  /** The core counts an execution in this container. */
+  count(container: SimulatedContainer, lease: Lease): void {
+    container.knownLease = lease;
+    this.knownLeases++;
+  }
+
+  /** @returns the execution that the core counts no more; undefined: it counted none. */
+  countNoMore(container: SimulatedContainer): Lease | undefined {
+    const { knownLease } = container;
+    if (knownLease === undefined) return undefined;
+    container.knownLease = undefined;
+    this.knownLeases--;
+    return knownLease;
+  }
+
+  /** What the core must take for free: what is gone counts until it was told so. */
+  get freeMiBTold(): number {
+    let free = this.shape.memoryMiB;
+    for (const { isGoneTold, isStray, memoryMiB } of this.containers.values()) {
+      if (!isGoneTold && !isStray) free -= memoryMiB;
+    }
+    return free;
   }
 
   assign(accountId: AccountId): void {
@@ -131,6 +178,19 @@ export class SimulatedInstance {
     return container;
   }
 
+  /** @param memoryMiB what the function gets. */
+  prewarm(containerId: ContainerId, functionKey: FunctionKey, memoryMiB: number): SimulatedContainer {
+    const container = this.#container(containerId);
+    if (container.isGoneTold) violated(`container ${containerId} was told to load a function after it was gone`);
+    if (container.state === "gone") return container;
+    if (container.state !== "blank") violated(`${containerId} was told to load a function while ${container.state}`);
+    container.functionKey = functionKey;
+    this.#hold(memoryMiB - container.memoryMiB);
+    container.memoryMiB = memoryMiB;
+    container.state = "prewarming";
+    return container;
+  }
+
   /** @returns the container, or undefined when it ended by itself before. */
   destroy(containerId: ContainerId): SimulatedContainer | undefined {
     const container = this.#container(containerId);
@@ -168,7 +228,7 @@ export class SimulatedInstance {
   /** What the agent holds. What it is making is not in it: the server hears of that when it is ready. */
   report(): InstanceReport {
     for (const container of this.containers.values()) {
-      if (container.state === "ending") this.end(container);
+      if (container.state === "ending" || container.state === "prewarming") this.end(container);
       if (container.state === "gone") this.containers.delete(container.id);
       else this.#setStray(container, container.state === "creating");
     }

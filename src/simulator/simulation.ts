@@ -1,14 +1,19 @@
 import { ControlPlane } from "../control/control-plane.ts";
 import type { Settings } from "../control/settings.ts";
 import type { Command, Event } from "../model/event.ts";
-import type { Lease } from "../model/invocation.ts";
 import { Crowd } from "./crowd.ts";
 import type { EventLog } from "./event-log.ts";
+import { Known } from "./known.ts";
 import { Random } from "./random.ts";
+import { Reclaimer } from "./reclaimer.ts";
 import { Report } from "./report.ts";
+import { RestChecks } from "./rest-checks.ts";
+import { SimulatedAccounts } from "./simulated-accounts.ts";
 import { SimulatedHost } from "./simulated-host.ts";
+import { SimulatedMarket } from "./simulated-market.ts";
 import { Stage } from "./stage.ts";
 import { Violation, violated } from "./violation.ts";
+import { WaitOracle } from "./wait-oracle.ts";
 import type { Restart, World } from "./world.ts";
 
 /** What the simulator needs of a control plane. */
@@ -17,6 +22,8 @@ export type Core = Pick<ControlPlane, "handle" | "wakeAtMs" | "brokenInvariant">
 export type SimulationOptions = {
   /** Asks `brokenInvariant()` after every so many events; 0: never. */
   readonly auditEvery: number;
+  /** Asks the world's own oracle of who could run after every so many events; as often as the audit unless said otherwise. */
+  readonly oracleEvery?: number;
   readonly log?: EventLog;
   /** Another core than the real one: a broken one must be caught. */
   readonly makeCore?: (settings: Settings) => Core;
@@ -44,8 +51,13 @@ export class Simulation {
   readonly #stage: Stage;
   readonly #crowd: Crowd;
   readonly #host: SimulatedHost;
+  readonly #market: SimulatedMarket;
+  readonly #accounts: SimulatedAccounts;
+  readonly #reclaimer: Reclaimer;
+  readonly #oracle: WaitOracle;
+  readonly #oracleEvery: number;
+  readonly #known = new Known();
   readonly #report = new Report();
-  readonly #isVoid: (lease: Lease) => boolean;
   #core: Core;
   #restartsLeft: number;
   #ticksAtOnce = 0;
@@ -53,6 +65,7 @@ export class Simulation {
   #settleByMs = Number.POSITIVE_INFINITY;
   #endMs = Number.POSITIVE_INFINITY;
   #untilAudit = 0;
+  #untilOracle = 0;
 
   constructor(world: World, options: SimulationOptions) {
     const random = new Random(world.seed);
@@ -61,12 +74,20 @@ export class Simulation {
     this.#makeCore = options.makeCore ?? ((settings) => new ControlPlane(settings));
     this.#stage = new Stage(world.grainMs);
     this.#stage.tell = (event) => this.#tell(event);
-    this.#crowd = new Crowd(world, random.fork("crowd"), this.#stage, this.#report);
-    this.#host = new SimulatedHost(world, random.fork("host"), this.#stage, this.#report, this.#crowd);
-    this.#isVoid = (lease) => this.#host.isVoid(lease);
+    const [stage, report, known] = [this.#stage, this.#report, this.#known];
+    this.#crowd = new Crowd(world, random.fork("crowd"), stage, report, known);
+    const market = new SimulatedMarket(world, random.fork("market"), stage, report);
+    const sink = this.#crowd;
+    this.#market = market;
+    this.#host = new SimulatedHost({ world, random: random.fork("host"), stage, report, known, market, sink });
+    this.#accounts = new SimulatedAccounts(world, random.fork("accounts"), stage, report);
+    this.#reclaimer = new Reclaimer(world, random.fork("reclaims"), stage, report, this.#host, market);
+    this.#oracle = new WaitOracle(world, known, this.#host.instances);
+    this.#oracleEvery = options.oracleEvery ?? options.auditEvery;
     this.#core = this.#newCore();
     this.#restartsLeft = world.restarts.length;
     this.#untilAudit = options.auditEvery;
+    this.#untilOracle = this.#oracleEvery;
   }
 
   run(): Report {
@@ -85,12 +106,16 @@ export class Simulation {
     this.#publish();
     this.#tell(TICK); // The pools begin to fill.
     this.#crowd.open(this.#host);
+    this.#market.open();
+    this.#accounts.open();
+    this.#reclaimer.open();
     for (const restart of this.#world.restarts) this.#stage.later(restart.atMs, () => this.#end(restart));
   }
 
-  /** A server's first event: what can be had. */
+  /** A server's first events: what can be had, and who may have what of it. */
   #publish(): void {
-    this.#tell({ kind: "OffersChanged", offers: [this.#world.host] });
+    this.#market.publish();
+    this.#accounts.publish();
   }
 
   #step(): void {
@@ -100,13 +125,20 @@ export class Simulation {
     if (wakeMs <= headMs) {
       if (wakeMs === Number.POSITIVE_INFINITY)
         violated(`nothing will ever happen again: ${this.#crowd.describeUnsettled()}`);
+      this.#checkTime(wakeMs);
       this.#tick(wakeMs);
     } else {
+      this.#checkTime(headMs);
       this.#stage.nowMs = headMs;
       this.#ticksAtOnce = 0;
       timeline.take().happen();
     }
     if (this.#crowd.isDone) this.#settle();
+  }
+
+  /** Only where every event is followed: otherwise it would say what the oracle may not have been asked before. */
+  #checkTime(nextMs: number): void {
+    if (this.#oracleEvery === 1 && this.#stage.isServerUp) this.#oracle.checkTime(nextMs);
   }
 
   #wakeMs(): number {
@@ -130,11 +162,13 @@ export class Simulation {
     if (this.#endMs < Number.POSITIVE_INFINITY || this.#restartsLeft > 0) return;
     if (this.#settleByMs === Number.POSITIVE_INFINITY) {
       this.#stage.hasFaults = false;
+      this.#market.becomeKind();
+      this.#accounts.becomeKind();
       this.#settleByMs = nowMs + SETTLE_MS_MAX;
     }
     if (this.#crowd.isSettled) {
-      const { keepAliveMs, instanceIdleMs } = this.#world.settings;
-      this.#endMs = nowMs + keepAliveMs + 3 * instanceIdleMs + QUIET_MS;
+      const { keepAliveMaxMs, instanceIdleMs } = this.#world.settings;
+      this.#endMs = nowMs + keepAliveMaxMs + 3 * instanceIdleMs + QUIET_MS;
     } else if (nowMs > this.#settleByMs) {
       violated(`${this.#crowd.describeUnsettled()}, ${SETTLE_MS_MAX} ms after the last call`);
     }
@@ -146,6 +180,7 @@ export class Simulation {
     this.#lastEvent = event;
     this.#report.events++;
     log?.append(nowMs, event);
+    this.#known.told(event, nowMs);
     const commands = this.#core.handle(event, nowMs);
     for (let i = 0; i < commands.length; i++) {
       const command = commands[i] as Command;
@@ -153,14 +188,20 @@ export class Simulation {
       this.#perform(command);
     }
     this.#report.commands += commands.length;
+    if (this.#oracleEvery !== 0 && --this.#untilOracle <= 0) this.#askOracle();
     if (auditEvery === 0 || --this.#untilAudit > 0) return;
     this.#untilAudit = auditEvery;
     const broken = this.#core.brokenInvariant();
     if (broken !== undefined) violated(`the core's own audit: ${broken}`);
   }
 
+  #askOracle(): void {
+    this.#untilOracle = this.#oracleEvery;
+    this.#oracle.check(this.#stage.nowMs);
+  }
+
   #perform(command: Command): void {
-    if (command.kind === "RejectInvocation") return this.#crowd.refused(command.invocation, command.code, this.#isVoid);
+    if (command.kind === "RejectInvocation") return this.#crowd.refused(command.invocation, command.code, this.#host);
     if (command.kind === "RunInvocation") this.#crowd.started(command.lease);
     this.#host.perform(command);
   }
@@ -185,6 +226,7 @@ export class Simulation {
     this.#report.restarts++;
     if (kind === "crash") this.#host.serverDied();
     this.#crowd.serverEnded();
+    this.#known.serverEnded();
     this.#stage.later(downMs, () => this.#comeUp());
   }
 
@@ -210,7 +252,7 @@ export class Simulation {
 
   /** Long after the last answer: nothing is left of the load, and the pools are full again. */
   #checkRest(): void {
-    this.#host.checkRest();
+    new RestChecks(this.#world, this.#known, this.#host.instances.values(), this.#stage.nowMs).check();
   }
 
   #told(error: unknown): Error {

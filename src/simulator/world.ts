@@ -4,6 +4,7 @@ import type { Offer } from "../model/capacity.ts";
 import type { AccountId, OfferId } from "../model/ids.ts";
 import type { Shape } from "../model/instance.ts";
 import { RUNTIMES, type RuntimeName } from "../model/runtime.ts";
+import { type CapacityWorld, drawCapacityWorld } from "./capacity-world.ts";
 import { Random } from "./random.ts";
 
 /** One function of the made-up world: what it asks for, how often it is called, how long it runs. */
@@ -42,6 +43,10 @@ export type Faults = {
   readonly launchFailure: number;
   /** The instance is launched and its agent never joins. */
   readonly launchHang: number;
+  /** It joins only when the core has given it up. */
+  readonly launchLate: number;
+  /** Of the launches that fail: the instance comes all the same. */
+  readonly launchGhost: number;
   readonly containerFailure: number;
   /** A blank or idle container dies by itself. */
   readonly containerDeath: number;
@@ -63,7 +68,8 @@ export type Faults = {
 export type World = {
   readonly seed: number;
   readonly settings: Settings;
-  readonly host: Offer;
+  /** What instances are launched from, whom they serve, and how both change. */
+  readonly capacity: CapacityWorld;
   /** All times are multiples of it; a coarse grain makes ties common. A power of two, so that sums are exact. */
   readonly grainMs: number;
   readonly invocations: number;
@@ -103,12 +109,13 @@ export function drawWorld(seed: number): World {
   const random = root.fork("world");
   const invocations = Math.round(random.logUniform(50, 1500));
   const mustServe = isGenerous(settings);
+  const accountIds = [...new Set(functions.map(({ accountId }) => accountId))].sort();
   const callsPerMs = functions.reduce((sum, f) => sum + callsPerMsOf(f), 0);
   const horizonMs = Math.max(1000, invocations / callsPerMs);
   return {
     seed,
     settings,
-    host,
+    capacity: drawCapacityWorld(root.fork("capacity"), host, accountIds, horizonMs),
     grainMs: random.pick([1 / 64, 1, 1, 16]),
     invocations,
     functions,
@@ -172,6 +179,10 @@ function drawSettings(random: Random): Settings {
     warming: { fixed: boundsFrom(random.int(0, 3)), variable: boundsFrom(random.pick([0, 0, 0, 1])) },
     burstExtra: random.pick([0, 1]),
     surplusStepMs: random.pick([500, 10_000]),
+    reclaimReserveMs: random.fork("reclaims").pick([0, 1000, 5000]),
+    unsatisfiedMs: random.fork("unsatisfied").pick([1000, 30_000]),
+    durationUnknownMs: random.fork("unknown").pick([1000, 60_000]),
+    startReserveMs: random.fork("reserve").pick([0, 5000]),
     consolidateAfterMs: random.pick([1000, 60_000, Number.POSITIVE_INFINITY]),
     blankTarget: Object.fromEntries(RUNTIMES.map((runtime) => [runtime, random.int(0, 2)])),
     blankMemoryMiB: random.pick([64, 128]),
@@ -180,7 +191,8 @@ function drawSettings(random: Random): Settings {
     accountConcurrencyMax: random.pick([1, 3, 20, 1000, 1000]),
     queueLengthMax: random.pick([0, 1, 10, 10_000, 10_000]),
     waitMsMax: random.pick([0, 500, 30_000, 30_000]),
-    keepAliveMs,
+    keepAliveMinMs: random.pick([0, keepAliveMs]),
+    keepAliveMaxMs: keepAliveMs,
     instanceIdleMs,
     launchMsMax: random.pick([10_000, 60_000]),
     launchBackoffMs: random.pick([10, 500]),
@@ -236,6 +248,8 @@ function drawFaults(random: Random, horizonMs: number): Faults {
   return {
     launchFailure: sometimes(random, 0.4, () => random.logUniform(0.01, 0.9), 0),
     launchHang: sometimes(random, 0.2, () => random.logUniform(0.01, 0.5), 0),
+    launchLate: sometimes(random.fork("late"), 0.2, () => 0.2, 0),
+    launchGhost: sometimes(random.fork("ghost"), 0.2, () => 0.2, 0),
     containerFailure: sometimes(random, 0.4, () => random.logUniform(0.01, 0.9), 0),
     containerDeath: sometimes(random, 0.4, () => random.logUniform(0.01, 0.5), 0),
     execution: sometimes(random, 0.5, () => random.logUniform(0.001, 0.5), 0),

@@ -1,0 +1,100 @@
+import type { SubPool } from "../model/instance.ts";
+import { RUNTIMES, type RuntimeName } from "../model/runtime.ts";
+import type { AccountBook } from "./account-book.ts";
+import { isSatisfied, usesVariable } from "./capacity-rules.ts";
+import type { Known } from "./known.ts";
+import type { SimulatedInstance } from "./simulated-instance.ts";
+import { violated } from "./violation.ts";
+import type { World } from "./world.ts";
+
+/** What must be true when nothing has happened for long: the load has left nothing, and the pools are at their targets. */
+export class RestChecks {
+  readonly #world: World;
+  readonly #known: Known;
+  readonly #instances: Iterable<SimulatedInstance>;
+  readonly #wallMs: number;
+
+  constructor(world: World, known: Known, instances: Iterable<SimulatedInstance>, nowMs: number) {
+    this.#world = world;
+    this.#known = known;
+    this.#instances = instances;
+    this.#wallMs = known.wallMs(nowMs);
+  }
+
+  check(): void {
+    const warming = { fixed: 0, variable: 0 };
+    const own = new Map<AccountBook, number>();
+    for (const instance of this.#instances) {
+      if (!instance.isJoined) violated(`instance ${instance.id} was launched, did not join, and is still there`);
+      this.#checkBlanks(instance);
+      if (instance.accountId === undefined) warming[instance.subPool]++;
+      else {
+        const account = this.#known.account(instance.accountId);
+        own.set(account, (own.get(account) ?? 0) + 1);
+        if (instance.subPool === "variable") violated(`variable instance ${instance.id} was never given up`);
+      }
+    }
+    const isOwnRoom = this.#checkOwn(own);
+    this.#checkWarming("fixed", warming.fixed, isOwnRoom);
+    this.#checkWarming("variable", warming.variable, this.#isVariableAdmitted());
+  }
+
+  /** @returns whether there is room for all that accounts have of their own and for the warming pool. */
+  #checkOwn(own: ReadonlyMap<AccountBook, number>): boolean {
+    let wanted = 0;
+    for (const { capacity } of this.#known.accounts) wanted += capacity.dedicatedInstances;
+    const isRoom = wanted + this.#world.settings.warming.fixed.min <= this.#roomOf("fixed");
+    for (const account of this.#known.accounts) {
+      const [has, wants] = [own.get(account) ?? 0, account.capacity.dedicatedInstances];
+      if (has > wants) violated(`account ${account.id} has ${has} instances at rest, ${wants} are its own`);
+      if (has < wants && isRoom) violated(`account ${account.id} has ${has} of its own ${wants} instances`);
+    }
+    return isRoom;
+  }
+
+  #checkWarming(subPool: SubPool, count: number, mustBe: boolean): void {
+    const { min, max } = this.#world.settings.warming[subPool];
+    if (count > max) violated(`${count} ${subPool} instances warm, and at most ${max} are wanted`);
+    if (count < min && mustBe && min <= this.#roomOf(subPool)) violated(`${count} of ${min} ${subPool} instances warm`);
+  }
+
+  /** Instances of the usual shape that the offers could give together. */
+  #roomOf(subPool: SubPool): number {
+    let room = 0;
+    for (const { offer } of this.#known.offers.values()) {
+      if (offer.subPool !== subPool || !offer.isAvailable) continue;
+      room += Math.floor((offer.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) / offer.shape.memoryMiB);
+    }
+    return room;
+  }
+
+  #isVariableAdmitted(): boolean {
+    for (const { capacity } of this.#known.accounts) {
+      if (!usesVariable(capacity)) continue;
+      for (const { offer } of this.#known.offers.values()) {
+        const terms = { subPool: offer.subPool, offer, remainingMs: offer.noticeMs };
+        if (offer.subPool === "variable" && isSatisfied(capacity, terms, this.#wallMs)) return true;
+      }
+    }
+    return false;
+  }
+
+  #checkBlanks(instance: SimulatedInstance): void {
+    const { blankTarget, blankMemoryMiB } = this.#world.settings;
+    const blanks = new Map<RuntimeName, number>();
+    for (const { state, runtime } of instance.containers.values()) {
+      if (state === "blank") blanks.set(runtime, (blanks.get(runtime) ?? 0) + 1);
+      else if (state !== "gone") violated(`a container is ${state} on instance ${instance.id}, which is at rest`);
+    }
+    const wanted = RUNTIMES.reduce((sum, runtime) => sum + (blankTarget[runtime] ?? 0), 0);
+    if (wanted * blankMemoryMiB > instance.shape.memoryMiB) return;
+    for (const runtime of RUNTIMES) {
+      const [has, wants] = [blanks.get(runtime) ?? 0, blankTarget[runtime] ?? 0];
+      // An account's own instance may keep what it got while it was in use.
+      const isWrong = instance.accountId === undefined ? has !== wants : has < wants;
+      if (isWrong) {
+        violated(`${has} blank containers of ${runtime} on resting instance ${instance.id}, and ${wants} are wanted`);
+      }
+    }
+  }
+}
