@@ -46,7 +46,12 @@ export class JoinTokens {
     const usedBy = token.usedBy ?? { hostId: `h-${randomUUID()}`, keySha256 };
     // Taken before the disk is asked: two machines that come at once cannot both have it.
     this.#tokens.set(token.secretSha256Hex, { ...token, usedBy });
-    if (token.usedBy === undefined) await this.#store.putJoinToken({ ...token, usedBy });
+    if (token.usedBy === undefined) {
+      await this.#store.putJoinToken({ ...token, usedBy }).catch((error: unknown) => {
+        this.#tokens.set(token.secretSha256Hex, token); // Not written down is not used.
+        throw error;
+      });
+    }
     return { ...token, hostId: usedBy.hostId };
   }
 

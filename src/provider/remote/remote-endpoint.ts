@@ -49,6 +49,7 @@ const HANDSHAKE_MS_MAX = 10_000;
 const FIRST_FRAME_MS_MAX = 5_000;
 /** Connections at the same time that have not said who they are; more are cut off at once. */
 const STRANGERS_MAX = 256;
+const REFUSALS_LOGGED_PER_MINUTE = 30;
 /** Of all connections. */
 const CONNECTIONS_MAX = 16_384;
 
@@ -80,6 +81,7 @@ class Listener {
   /** All connections, with the host that each belongs to; undefined: it has not said. */
   readonly #connections = new Map<TLSSocket, string | undefined>();
   #strangers = 0;
+  #refusals = { minute: 0, count: 0 };
   #port = 0;
 
   constructor(options: RemoteEndpointOptions, key: PinnedKey, hosts: JoinedHosts) {
@@ -138,10 +140,24 @@ class Listener {
     keepAwake(socket);
     this.#greet(socket, pin)
       .catch((error: Error) => {
-        this.#options.log.warn({ from: socket.remoteAddress, error }, "a connection of a machine was refused");
+        this.#logRefusal(socket.remoteAddress, error.message);
         socket.destroySoon();
       })
       .finally(() => this.#strangers--);
+  }
+
+  /** Who keeps knocking must not fill the log. */
+  #logRefusal(from: string | undefined, reason: string): void {
+    const { clock, log } = this.#options;
+    const minute = Math.floor(clock.monotonicMs() / 60_000);
+    if (minute !== this.#refusals.minute) this.#refusals = { minute, count: 0 };
+    this.#refusals.count++;
+    if (this.#refusals.count > REFUSALS_LOGGED_PER_MINUTE) return;
+    const isLast = this.#refusals.count === REFUSALS_LOGGED_PER_MINUTE;
+    log.warn(
+      { from, reason, ...(isLast ? { others: "not told before the next minute" } : {}) },
+      "a machine was refused",
+    );
   }
 
   async #greet(socket: TLSSocket, pin: string): Promise<void> {
