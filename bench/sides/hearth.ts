@@ -24,7 +24,7 @@ export type FunctionOrder = {
   readonly code: string | Buffer;
 };
 
-/** A server as a user starts it, in the sandbox, with what a benchmark asks of it. */
+/** A server as a user starts it, in the sandbox if nothing else is said, with what a benchmark asks of it. */
 export class HearthServer {
   readonly url: string;
   readonly dataDir: string;
@@ -38,7 +38,8 @@ export class HearthServer {
   /** @param env settings beside the defaults, as `HEARTH_…` variables. */
   static async start(directory: string, env: Readonly<Record<string, string>> = {}): Promise<HearthServer> {
     const dataDir = join(directory, "data");
-    const options = ["--port", "0", "--data", dataDir, "--no-examples", "--provider", "sandbox"];
+    const provider = env["HEARTH_PROVIDER"] ?? "sandbox";
+    const options = ["--port", "0", "--data", dataDir, "--no-examples", "--provider", provider];
     const server = await startServer({
       command: [process.execPath, LAUNCHER, "up", ...options],
       cwd: directory,

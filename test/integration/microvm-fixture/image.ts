@@ -12,8 +12,15 @@ export const TEST_IMAGES_DIR = join(tmpdir(), "hearth-test-images");
 export const IMAGE_MS_MAX = 600_000;
 const LOOK_MS = 200;
 
+let made: Promise<VmImage> | undefined;
+
 /** The machine image, made once for all test files. */
-export async function testVmImage(): Promise<VmImage> {
+export function testVmImage(): Promise<VmImage> {
+  made ??= makeImage();
+  return made;
+}
+
+async function makeImage(): Promise<VmImage> {
   mkdirSync(TEST_IMAGES_DIR, { recursive: true });
   const lock = join(TEST_IMAGES_DIR, "build.lock");
   while (!take(lock)) await delay(LOOK_MS);
