@@ -61,11 +61,11 @@ test("shows each instance in its pool and each container in its instance", () =>
   expect(poolsTree(pools, (_style, text) => text)).toBe(
     [
       "warming pool, fixed  1 instance",
-      "└─ i-1  warming  128 of 4096 MiB  2 vCPU  12 s",
+      "└─ i-1  warming  128 of 4096 MiB  2 vCPU  sandbox/host/slice/on-demand  12 s",
       "   └─ c-1  blank     nodejs24.x       128 MiB  250 ms",
       "warming pool, variable  0 instances",
       "active pool  1 instance",
-      "└─ i-2  active  640 of 4096 MiB  2 vCPU  account 000000000000 (default)  3 min",
+      "└─ i-2  active  640 of 4096 MiB  2 vCPU  account 000000000000 (default)  sandbox/host/slice/on-demand  3 min",
       "   ├─ c-2  running   nodejs24.x       512 MiB  000000000000/hello/$LATEST/1  invocation inv  3 ms",
       "   └─ c-3  creating  provided.al2023  128 MiB  0 ms",
       "2 waiting, the oldest for 1 s; since the start 3 cold and 40 warm starts",

@@ -54,7 +54,11 @@ function instanceLines(instance: InstanceSnapshot, nowMs: number, paint: Paint):
     `${instance.usedMemoryMiB} of ${shape.memoryMiB} MiB`,
     `${shape.cpuMilli / 1000} vCPU`,
     ...(accountId === undefined ? [] : [`account ${accountId}${accountId === DEFAULT_ACCOUNT_ID ? " (default)" : ""}`]),
-    ...(instance.state === "draining" ? [instance.subPool] : []),
+    instance.offerId,
+    ...(instance.isAtRisk === true && instance.endsAtMs === undefined ? [paint("yellow", "at risk")] : []),
+    ...(instance.endsAtMs === undefined
+      ? []
+      : [paint("yellow", `taken away in ${duration(Math.max(0, instance.endsAtMs - nowMs))}`)]),
     paint("dim", duration(nowMs - instance.sinceMs)),
   ].join("  ");
   return [head, ...branches(instance.containers.map((container) => [containerLine(container, nowMs, paint)]))];
@@ -83,5 +87,6 @@ function branches(blocks: readonly (readonly string[])[]): string[] {
 function waitingLine({ waiting, nowMs, counters }: PoolsSnapshot): string {
   const oldest =
     waiting.oldestSinceMs === undefined ? "" : `, the oldest for ${duration(nowMs - waiting.oldestSinceMs)}`;
-  return `${waiting.count} waiting${oldest}; since the start ${counters.coldStarts} cold and ${counters.warmStarts} warm starts`;
+  const held = waiting.heldCount === 0 ? "" : `, ${waiting.heldCount} of them held for a better time`;
+  return `${waiting.count} waiting${oldest}${held}; since the start ${counters.coldStarts} cold and ${counters.warmStarts} warm starts`;
 }

@@ -31,8 +31,8 @@ instances live on for a minute and the next start finds them.
 
 Examples:
   $ hearth host token                             on the server: prints the command to run here
-  $ sudo hearth agent --join 10.0.0.5:9601 --token …
-  $ sudo hearth agent --join 10.0.0.5:9601 --data /var/lib/hearth-host --memory 8192`;
+  $ sudo hearth agent --join 10.0.0.5:9610 --token …
+  $ sudo hearth agent --join 10.0.0.5:9610 --data /var/lib/hearth-host --memory 8192`;
 
 export function addAgentCommand(program: Command, context: CliContext): void {
   program
