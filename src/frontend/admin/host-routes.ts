@@ -56,7 +56,8 @@ export function addHostRoutes({ addRoute, hosts }: { addRoute: AddRoute; hosts: 
 
 async function makeToken(hosts: HostAdmin | undefined, { res, body }: AdminRequest): Promise<void> {
   if (hosts === undefined) {
-    const says = "This server takes no other machines: start it with --agent-port.";
+    const says =
+      "This server takes no other machines: name the provider static, as in `hearth up --provider sandbox,static`.";
     return sendError(res, 409, "ResourceConflictException", says);
   }
   const parsed = tokenRequestSchema.safeParse(jsonIn(body));
