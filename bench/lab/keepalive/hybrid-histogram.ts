@@ -14,7 +14,6 @@ const FORECAST_SAMPLES = 20;
 export function hybridHistogram(functionCount: number): KeepAlivePolicy {
   const histograms = Array.from({ length: functionCount }, () => new Histogram());
   return {
-    name: "hybrid histogram 4 h",
     arrived(fn, rank, idleSinceMs, nowMs) {
       if (rank === 0 && idleSinceMs >= 0) (histograms[fn] as Histogram).add(nowMs - idleSinceMs);
     },

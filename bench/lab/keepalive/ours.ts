@@ -6,15 +6,10 @@ import type { Trace } from "./trace.ts";
 export const COLD_MS = 808;
 
 /** The policy of production, driven by the lab. */
-export function ours(
-  name: string,
-  trace: Trace,
-  settings: KeepAliveSettings,
-): KeepAlivePolicy & { readonly keepAlive: KeepAlive } {
+export function ours(trace: Trace, settings: KeepAliveSettings): KeepAlivePolicy & { readonly keepAlive: KeepAlive } {
   const keepAlive = new KeepAlive(settings);
   const keys = Array.from(trace.memoryMiB, (_, fn) => String(fn));
   return {
-    name,
     keepAlive,
     arrived(fn, rank, _idleSinceMs, nowMs) {
       keepAlive.arrived(keys[fn] as string, rank, nowMs);

@@ -4,9 +4,8 @@ import type { KeepAlivePolicy } from "./replay.ts";
 const MINUTE_MS = 60_000;
 
 /** Every container stays this long after its call. */
-export function fixed(name: string, keepMs: number): KeepAlivePolicy {
+export function fixed(keepMs: number): KeepAlivePolicy {
   return {
-    name,
     arrived() {},
     plan(_fn, _rank, idleSinceMs, _nowMs, plan) {
       plan.keepUntilMs = idleSinceMs + keepMs;
@@ -19,7 +18,6 @@ export function fixed(name: string, keepMs: number): KeepAlivePolicy {
 export function lambdaLike(): KeepAlivePolicy {
   const random = new Random(1).fork("lambda-like");
   return {
-    name: "Lambda-like U(5, 7) min",
     arrived() {},
     plan(_fn, _rank, idleSinceMs, _nowMs, plan) {
       plan.keepUntilMs = idleSinceMs + (5 + 2 * random.next()) * MINUTE_MS;

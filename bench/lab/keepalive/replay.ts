@@ -12,7 +12,6 @@ export type Plan = { keepUntilMs: number; prewarmAtMs: number };
  * at least one call runs, rank 1 while at least two do; a call that ends frees the highest rank in use.
  */
 export type KeepAlivePolicy = {
-  readonly name: string;
   /** A call comes to `rank`, which nobody used since `idleSinceMs` (-1: never used). */
   arrived(fn: number, rank: number, idleSinceMs: number, nowMs: number): void;
   /** Asked when rank turns idle (`nowMs` is `idleSinceMs`), and when it was prewarmed. Writes into `plan`. */
@@ -22,28 +21,22 @@ export type KeepAlivePolicy = {
 };
 
 export type Outcome = {
-  readonly name: string;
   readonly calls: number;
   /** All cold calls, first touches included. */
   readonly cold: number;
   readonly firstTouch: number;
   readonly prewarms: number;
   readonly wastedGbMin: number;
+  /** Of every function: what a half of them gives can be told from the other. */
   readonly coldByFunction: Int32Array;
   readonly wasteByFunction: Float64Array;
 };
 
 const TICK_MS = 60_000;
 
-/**
- * What becomes of a call that comes while another of its function runs: it joins it in the same container, as in a function
- * host of Azure, where the data are from; or it needs a container of its own, as in Lambda and here.
- */
-export type Concurrency = "shared" | "one";
-
-/** Replays a trace. A call is cold when no container of its function can take it; waste is the memory of idle containers × time. */
-export function replay(trace: Trace, policy: KeepAlivePolicy, concurrency: Concurrency): Outcome {
-  const world = new World(trace, policy, concurrency);
+/** Replays a trace. A call is cold when no idle container of its function is there; waste is the memory of idle containers × time. */
+export function replay(trace: Trace, policy: KeepAlivePolicy): Outcome {
+  const world = new World(trace, policy);
   const { callAtMs, callFunction, callMs } = trace;
   for (let i = 0; i < callAtMs.length; i++) {
     const nowMs = callAtMs[i] as number;
@@ -72,7 +65,6 @@ type Slot = {
 class World {
   readonly #trace: Trace;
   readonly #policy: KeepAlivePolicy;
-  readonly #isShared: boolean;
   readonly #timers = new TimerHeap();
   readonly #slots: Slot[] = [];
   readonly #slotsOf: number[][];
@@ -86,8 +78,7 @@ class World {
   #firstTouch = 0;
   #prewarms = 0;
 
-  constructor(trace: Trace, policy: KeepAlivePolicy, concurrency: Concurrency) {
-    this.#isShared = concurrency === "shared";
+  constructor(trace: Trace, policy: KeepAlivePolicy) {
     this.#trace = trace;
     this.#policy = policy;
     const count = trace.memoryMiB.length;
@@ -115,7 +106,6 @@ class World {
     const rank = this.#running[fn] as number;
     this.#running[fn] = rank + 1;
     this.#timers.push(nowMs + durationMs, END, fn, 0);
-    if (this.#isShared && rank > 0) return;
     const slots = this.#slotsOf[fn] as number[];
     const slot = this.#slot(slots, fn, rank);
     this.#policy.arrived(fn, rank, slot.idleSinceMs, nowMs);
@@ -137,7 +127,6 @@ class World {
     for (const slot of this.#slots) if (slot.isWarm) this.#cool(slot, horizonMs);
     const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
     return {
-      name: this.#policy.name,
       calls: this.#trace.callAtMs.length,
       cold: sum(this.#coldByFunction),
       firstTouch: this.#firstTouch,
@@ -169,7 +158,6 @@ class World {
     if (kind === END) {
       const rank = (this.#running[a] as number) - 1;
       this.#running[a] = rank;
-      if (this.#isShared && rank > 0) return;
       const id = (this.#slotsOf[a] as number[])[rank] as number;
       const slot = this.#slots[id] as Slot;
       slot.idleSinceMs = nowMs;

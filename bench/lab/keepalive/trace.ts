@@ -208,6 +208,35 @@ function traceOf({ name, ids, counts, profiles, note }: Sample, spread: Spread):
   };
 }
 
+/**
+ * The same trace where a call that comes while another of its function runs joins it in the same container, as in a function
+ * host of Azure, where the data are from: overlapping calls become one.
+ */
+export function joinOverlapping(trace: Trace): Trace {
+  const { callAtMs, callFunction, callMs } = trace;
+  const openCall = new Int32Array(trace.memoryMiB.length).fill(-1);
+  const endMs = new Float64Array(callAtMs.length);
+  const kept: number[] = [];
+  for (let i = 0; i < callAtMs.length; i++) {
+    const fn = callFunction[i] as number;
+    const untilMs = (callAtMs[i] as number) + (callMs[i] as number);
+    const open = openCall[fn] as number;
+    if (open >= 0 && (callAtMs[i] as number) < (endMs[open] as number)) {
+      endMs[open] = Math.max(endMs[open] as number, untilMs);
+    } else {
+      openCall[fn] = i;
+      endMs[i] = untilMs;
+      kept.push(i);
+    }
+  }
+  return {
+    ...trace,
+    callAtMs: Float64Array.from(kept, (i) => callAtMs[i] as number),
+    callFunction: Int32Array.from(kept, (i) => callFunction[i] as number),
+    callMs: Float64Array.from(kept, (i) => (endMs[i] as number) - (callAtMs[i] as number)),
+  };
+}
+
 /** Time and function in one number that sorts: 2^27 ms are 37 h, so 2^21 functions leave room below 2^53. */
 const KEY_FUNCTIONS = 2 ** 21;
 
