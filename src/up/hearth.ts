@@ -298,7 +298,7 @@ async function adopt(server: Server, leftOver: Set<InstanceId>, adoptionMsMax: n
 
 /** Other machines take longer to boot and to come back than processes of this one. */
 const REMOTE_SETTINGS: Partial<Settings> = {
-  launchMsMax: 300_000,
+  launchMsMax: 600_000,
   launchMsTypical: 60_000,
   adoptionMsMax: 10_000,
   orphanMs: 300_000,

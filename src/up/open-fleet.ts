@@ -1,4 +1,4 @@
-import { availableCpuMilli, availableMemoryMiB } from "../host/host-resources.ts";
+import { availableCpuMilli } from "../host/host-resources.ts";
 import { buildHostBundles } from "../images/bundle.ts";
 import type { ProviderKind } from "../model/capacity.ts";
 import { HearthError } from "../model/error-code.ts";
@@ -164,15 +164,18 @@ class Opener {
   async #sandbox(): Promise<CapacityProvider> {
     const { sandboxMemoryMiB, providers } = this.#choice;
     const isHarvesting = providers.includes("harvest");
-    const halfMiB = isHarvesting ? Math.floor(availableMemoryMiB() * SANDBOX_SHARE_BESIDE_HARVEST) : undefined;
-    const memoryMiB = sandboxMemoryMiB ?? halfMiB;
+    const memoryMiB = sandboxMemoryMiB;
     const sandbox = await createSandboxProvider({
       ...this.#parts,
       ...(memoryMiB === undefined ? {} : { capacity: () => ({ memoryMiB, cpuMilli: availableCpuMilli() }) }),
-      ...(isHarvesting ? { yieldingDirs: [harvestDirOf(this.#parts.dataDir)] } : {}),
+      ...(isHarvesting ? this.#besideHarvest() : {}),
     });
     this.#owedMiB = () => sandbox.owedMiB();
     return sandbox;
+  }
+
+  #besideHarvest() {
+    return { memoryShare: SANDBOX_SHARE_BESIDE_HARVEST, yieldingDirs: [harvestDirOf(this.#parts.dataDir)] };
   }
 
   #harvest(): Promise<CapacityProvider> {
