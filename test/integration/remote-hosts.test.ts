@@ -178,6 +178,52 @@ describe("hosts on other machines", needsSandbox, () => {
     expect(host.instanceIds()).not.toContain(busy?.id);
   });
 
+  test("a host agent or a server that stands still is taken for gone, and both find each other again", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await using server = await RemoteServer.start("127.0.0.1", { HEARTH_ASYNC_RETRY_SECONDS: "1,1" });
+    await using host = await server.addHost({ provider: "sandbox", name: "tower" });
+    const lambda = new LambdaCaller(() => server.hearth.url);
+    await deploySleeper(lambda);
+    await lambda.invoke("sleeper", { name: "before" });
+
+    const call = lambda.invoke("sleeper", { name: "stuck", ms: 30_000 });
+    await until(
+      () => busyHosts(server),
+      (hosts) => hosts.length === 1,
+    );
+    host.signal("SIGSTOP");
+    try {
+      expect(await call).toMatchObject({ status: 500, errorType: expect.stringContaining("ServiceException") });
+      await server.linked("tower", false);
+    } finally {
+      host.signal("SIGCONT");
+    }
+    await server.linked("tower", true);
+    expect((await lambda.invoke("sleeper", { name: "between" })).status).toBe(200);
+
+    const mark = host.log.length;
+    server.hearth.signal("SIGSTOP");
+    try {
+      await until(
+        async () => host.log.slice(mark),
+        (log) => log.includes("the server was silent"),
+      );
+    } finally {
+      server.hearth.signal("SIGCONT");
+    }
+    await until(
+      async () => host.log.slice(mark),
+      (log) => log.includes("linked to the server"),
+    );
+    await server.linked("tower", true);
+    expect((await lambda.invoke("sleeper", { name: "after" })).status).toBe(200);
+    await until(
+      () => straysOn(host, server),
+      (strays) => strays.length === 0,
+    );
+  });
+
   test("a host agent that is told to end empties its machine first: nothing is cut off, nothing stays", {
     timeout: TIMEOUT_MS,
   }, async () => {
