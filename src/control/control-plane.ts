@@ -66,7 +66,11 @@ export class ControlPlane {
     this.#market = market;
     this.#admission = admission;
     this.#pools = pools;
-    this.#waits = new Waits({ ...parts, onLeased: (container) => this.#leased(container) });
+    this.#waits = new Waits({
+      ...parts,
+      onLeased: (container) => this.#leased(container),
+      refuse: (invocation, code) => this.#refuse(invocation, code),
+    });
     this.#reclaims = new Reclaims(parts);
     this.#targets = new WarmingTargets(settings, market, this.#reclaims);
     const { queue } = this.#waits;
@@ -234,7 +238,8 @@ export class ControlPlane {
 
   #accountChanged(accountId: AccountId, capacity: CapacitySettings | undefined): void {
     this.#market.setTerms(accountId, capacity === undefined ? undefined : new AccountTerms(capacity));
-    this.#waits.wallClockSet(); // Whatever was planned ahead for those of the account that wait is void.
+    this.#waits.settingsChanged(accountId);
+    this.#wakes.accountIds.add(accountId); // Instances of its own may serve it that could not before.
     this.#termsChanged();
   }
 
@@ -265,7 +270,7 @@ export class ControlPlane {
     }
     if (this.#sweepAtMs === undefined || this.#turn.nowMs < this.#sweepAtMs) return;
     this.#sweepAtMs = undefined;
-    this.#waits.refuseOverdue((invocation, code) => this.#refuse(invocation, code));
+    this.#waits.refuseOverdue();
     this.#waits.releaseHeld();
     for (const functionKey of this.#retiredWaiting) {
       if (this.#waits.queue.lengthOf(functionKey) === 0) this.#retiredWaiting.delete(functionKey);

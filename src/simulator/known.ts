@@ -112,7 +112,7 @@ export class Known {
   }
 
   #offerTold(offer: Offer): void {
-    const largest = offer.isElastic ? (offer.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) : offer.shape.memoryMiB;
+    const largest = largestOf(offer);
     const seen = this.offers.get(offer.id);
     if (seen === undefined) {
       this.offers.set(offer.id, { offer, memoryMiBMax: largest, failedMs: Number.NEGATIVE_INFINITY });
@@ -121,4 +121,10 @@ export class Known {
     seen.offer = offer;
     seen.memoryMiBMax = Math.max(seen.memoryMiBMax, largest);
   }
+}
+
+/** What a variable host can spare says nothing about what it may give another time. */
+function largestOf({ isElastic, subPool, capacity, shape }: Offer): number {
+  if (!isElastic) return shape.memoryMiB;
+  return subPool === "variable" ? Number.POSITIVE_INFINITY : (capacity?.memoryMiB ?? Number.POSITIVE_INFINITY);
 }

@@ -28,7 +28,7 @@ export function checkPlacement(
   if (instance.deadlineToldMs !== undefined) violated(`invocation ${id} was placed on ${instance.id} after its notice`);
   if (instance.isAtRiskTold) checkRisk(invocation, instance, start, instances, known, nowMs);
   if (deadlineMs === undefined) return;
-  if (nowMs > deadlineMs) violated(`invocation ${id} was begun ${nowMs - deadlineMs} ms after its deadline`);
+  if (nowMs >= deadlineMs) violated(`invocation ${id} was begun ${nowMs - deadlineMs} ms after its deadline`);
   if (nowMs >= invocation.dueMs) report.begunDue++;
   else report.begunEarly++;
 }
@@ -38,9 +38,8 @@ function checkFixed(invocation: SimulatedInvocation, { id }: SimulatedInstance, 
   const { capacity } = account;
   if (capacity.class !== "variable") return;
   report.fallbacks++;
-  // One with a deadline may have been held first, so it has waited for at most this long.
-  if (hasFallenBack(capacity, nowMs - arrivedMs)) return;
-  if (deadlineMs !== undefined && nowMs >= dueMs && mayUseFixed(capacity)) return;
+  const isAllowed = deadlineMs === undefined ? hasFallenBack(capacity, nowMs - arrivedMs) : mayUseFixed(capacity);
+  if (isAllowed && nowMs >= dueMs) return;
   violated(`invocation ${invocation.id} of variable account ${account.id} was placed on fixed instance ${id}`);
 }
 

@@ -128,6 +128,7 @@ export class Reclaimer {
   #tellAtRisk(instance: SimulatedInstance): void {
     if (!this.#stage.isServerUp) return;
     this.#report.atRisk++;
+    this.#report.lastWarningMs = this.#stage.nowMs;
     if (instance.isKnown && !instance.isTerminating) instance.isAtRiskTold = true;
     this.#stage.tell({ kind: "InstanceAtRisk", instanceId: instance.id, reason: "it may be taken away soon" });
   }
@@ -143,6 +144,7 @@ export class Reclaimer {
   #tellOf(instanceId: InstanceId, deadlineMs: number): void {
     if (!this.#stage.isServerUp) return;
     this.#report.notices++;
+    this.#report.lastWarningMs = this.#stage.nowMs;
     this.#stage.tell({ kind: "ReclaimNoticed", instanceId, deadlineMs, reason: "it is taken away" });
   }
 

@@ -34,6 +34,8 @@ export class Report {
   begunEarly = 0;
   begunDue = 0;
   endMs = 0;
+  /** When it was last said that an instance goes, or may go. */
+  lastWarningMs = Number.NEGATIVE_INFINITY;
   readonly outcomes = new Map<Outcome, number>();
   readonly refusals = new Map<RejectCode, number>();
   /** From arrival to the order to run, in ms. */

@@ -11,10 +11,10 @@ import type { World } from "./world.ts";
 export class RestChecks {
   readonly #world: World;
   readonly #known: Known;
-  readonly #instances: Iterable<SimulatedInstance>;
+  readonly #instances: readonly SimulatedInstance[];
   readonly #wallMs: number;
 
-  constructor(world: World, known: Known, instances: Iterable<SimulatedInstance>, nowMs: number) {
+  constructor(world: World, known: Known, instances: readonly SimulatedInstance[], nowMs: number) {
     this.#world = world;
     this.#known = known;
     this.#instances = instances;
@@ -34,38 +34,35 @@ export class RestChecks {
         if (instance.subPool === "variable") violated(`variable instance ${instance.id} was never given up`);
       }
     }
-    const isOwnRoom = this.#checkOwn(own);
-    this.#checkWarming("fixed", warming.fixed, isOwnRoom);
+    this.#checkOwn(own);
+    this.#checkWarming("fixed", warming.fixed, true);
     this.#checkWarming("variable", warming.variable, this.#isVariableAdmitted());
   }
 
-  /** @returns whether there is room for all that accounts have of their own and for the warming pool. */
-  #checkOwn(own: ReadonlyMap<AccountBook, number>): boolean {
-    let wanted = 0;
-    for (const { capacity } of this.#known.accounts) wanted += capacity.dedicatedInstances;
-    const isRoom = wanted + this.#world.settings.warming.fixed.min <= this.#roomOf("fixed");
+  #checkOwn(own: ReadonlyMap<AccountBook, number>): void {
     for (const account of this.#known.accounts) {
       const [has, wants] = [own.get(account) ?? 0, account.capacity.dedicatedInstances];
       if (has > wants) violated(`account ${account.id} has ${has} instances at rest, ${wants} are its own`);
-      if (has < wants && isRoom) violated(`account ${account.id} has ${has} of its own ${wants} instances`);
+      if (has < wants && this.#isRoomFor("fixed"))
+        violated(`account ${account.id} has ${has} of its own ${wants} instances`);
     }
-    return isRoom;
   }
 
   #checkWarming(subPool: SubPool, count: number, mustBe: boolean): void {
     const { min, max } = this.#world.settings.warming[subPool];
     if (count > max) violated(`${count} ${subPool} instances warm, and at most ${max} are wanted`);
-    if (count < min && mustBe && min <= this.#roomOf(subPool)) violated(`${count} of ${min} ${subPool} instances warm`);
+    if (count < min && mustBe && this.#isRoomFor(subPool)) violated(`${count} of ${min} ${subPool} instances warm`);
   }
 
-  /** Instances of the usual shape that the offers could give together. */
-  #roomOf(subPool: SubPool): number {
-    let room = 0;
+  /** Whether one more instance of the usual shape could be had. */
+  #isRoomFor(subPool: SubPool): boolean {
     for (const { offer } of this.#known.offers.values()) {
       if (offer.subPool !== subPool || !offer.isAvailable) continue;
-      room += Math.floor((offer.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) / offer.shape.memoryMiB);
+      let takenMiB = offer.shape.memoryMiB;
+      for (const { offerId, shape } of this.#instances) if (offerId === offer.id) takenMiB += shape.memoryMiB;
+      if (takenMiB <= (offer.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY)) return true;
     }
-    return room;
+    return false;
   }
 
   #isVariableAdmitted(): boolean {

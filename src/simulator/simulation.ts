@@ -35,6 +35,8 @@ const TICKS_AT_ONCE_MAX = 100;
 const SETTLE_MS_MAX = 7 * 3_600_000;
 /** Room for launches and backed-off retries to end, once everything is answered. */
 const QUIET_MS = 300_000;
+/** For so long an instance may be held in the place of one that went, or may go. */
+const REPLACED_MS = 600_000;
 /** How long a new server waits for the agents of an earlier one before it fills pools and resumes events. */
 const JOIN_MS = 2000;
 const TICK: Event = { kind: "Tick" };
@@ -168,7 +170,8 @@ export class Simulation {
     }
     if (this.#crowd.isSettled) {
       const { keepAliveMaxMs, instanceIdleMs } = this.#world.settings;
-      this.#endMs = nowMs + keepAliveMaxMs + 3 * instanceIdleMs + QUIET_MS;
+      const restsFromMs = Math.max(nowMs, this.#report.lastWarningMs + REPLACED_MS);
+      this.#endMs = restsFromMs + keepAliveMaxMs + 3 * instanceIdleMs + QUIET_MS;
     } else if (nowMs > this.#settleByMs) {
       violated(`${this.#crowd.describeUnsettled()}, ${SETTLE_MS_MAX} ms after the last call`);
     }
@@ -252,7 +255,7 @@ export class Simulation {
 
   /** Long after the last answer: nothing is left of the load, and the pools are full again. */
   #checkRest(): void {
-    new RestChecks(this.#world, this.#known, this.#host.instances.values(), this.#stage.nowMs).check();
+    new RestChecks(this.#world, this.#known, [...this.#host.instances.values()], this.#stage.nowMs).check();
   }
 
   #told(error: unknown): Error {

@@ -9,6 +9,8 @@ import type { World } from "./world.ts";
 
 /** Pauses after failures grow to this many times the first one. */
 const BACKOFF_FACTOR_MAX = 64;
+/** The longest for which an offer is avoided that refused launches or lost instances. */
+const SPOT_PAUSE_MS_MAX = 60_000;
 const SLACK_MS = 5000;
 
 /**
@@ -33,7 +35,7 @@ export class SupplyOracle {
     this.#runningMax = settings.accountConcurrencyMax;
     const { launchBackoffMs, createBackoffMs, sweepMs } = settings;
     this.#tickMs = 2 * (sweepMs + tickLatenessMs) + SLACK_MS;
-    this.#pauseMsMax = BACKOFF_FACTOR_MAX * Math.max(launchBackoffMs, createBackoffMs);
+    this.#pauseMsMax = Math.max(SPOT_PAUSE_MS_MAX, BACKOFF_FACTOR_MAX * Math.max(launchBackoffMs, createBackoffMs));
   }
 
   nobodyWaits(): void {

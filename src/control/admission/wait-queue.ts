@@ -17,7 +17,8 @@ export type Waiting = {
   readonly queuedMs: number;
   /** Latest start; Infinity without a deadline. */
   readonly startByMs: number;
-  readonly bidUsdPerHour: number;
+  /** The same for all of an account, so within a line only time orders. */
+  bidUsdPerHour: number;
   urgency: Urgency;
   /** What it waited for first. */
   waitsFor: readonly WaitCause[];

@@ -25,6 +25,8 @@ export type WaitParts = {
   readonly wakes: Wakes;
   /** The placement decision; the audit and the tests ask the same one. */
   onLeased(container: Container, invocation: Invocation): void;
+  /** Says no to one that was admitted and has not begun. */
+  refuse(invocation: Invocation, code: RejectCode): void;
 };
 
 /**
@@ -66,6 +68,7 @@ export class Waits {
       if (isFirst && this.#place(invocation, this.#wantOfNew(invocation), undefined)) return;
       return this.#enqueue(invocation, turn.nowMs, Number.POSITIVE_INFINITY, "due");
     }
+    if (turn.nowMs >= deadlineMs) return this.#parts.refuse(invocation, "DEADLINE_MISSED");
     const expectedMs = this.durations.estimateMs(functionKey) * settings.deadlineMargin;
     const held: Held = {
       invocation,
@@ -80,8 +83,12 @@ export class Waits {
   /** @returns the invocation if it was waiting or held; it is forgotten. */
   cancel(id: InvocationId): Invocation | undefined {
     const entry = this.queue.remove(id);
-    if (entry !== undefined) this.#early.delete(entry);
-    return entry?.invocation ?? this.deferral.remove(id)?.invocation;
+    if (entry === undefined) return this.deferral.remove(id)?.invocation;
+    this.#early.delete(entry);
+    // Ahead is planned for the heads of lines, and this line may have a new one.
+    const head = this.queue.line(entry.invocation.functionKey)?.head();
+    if (head !== undefined) this.#nextMs = Math.min(this.#nextMs, this.#nextChangeMs(head));
+    return entry.invocation;
   }
 
   find(id: InvocationId): Waiting | Held | undefined {
@@ -95,11 +102,11 @@ export class Waits {
     return all;
   }
 
-  /** What the head of a line may have at this moment; undefined: its account runs as many as it may. */
+  /** What the head of a line may have at this moment; undefined: nothing; its account runs as many as it may, or it is too late for it. */
   wantOf(line: Line): Want | undefined {
     const head = line.head();
-    if (head === undefined || !this.#parts.admission.mayRun(line.accountId)) return undefined;
-    return this.#wantOf(head);
+    if (head === undefined || this.#isTooLate(head)) return undefined;
+    return this.#parts.admission.mayRun(line.accountId) ? this.#wantOf(head) : undefined;
   }
 
   /** What an invocation waits for, for people. */
@@ -144,6 +151,15 @@ export class Waits {
     this.timePassed();
   }
 
+  /** The account's settings are others: whatever was planned ahead for those of it that wait is void. */
+  settingsChanged(accountId: AccountId): void {
+    const bidUsdPerHour = this.#bidOf(accountId);
+    for (const { lines } of this.queue.groupsOf(accountId)) {
+      for (const line of lines) for (const entry of line.entries()) entry.bidUsdPerHour = bidUsdPerHour;
+    }
+    this.wallClockSet();
+  }
+
   /** Lets those held ones go for whom the time is good, or up. */
   releaseHeld(): void {
     if (this.deferral.length === 0) return;
@@ -151,15 +167,25 @@ export class Waits {
   }
 
   /** Refuses those that waited for as long as they may. */
-  refuseOverdue(refuse: (invocation: Invocation, code: RejectCode) => void): void {
+  refuseOverdue(): void {
     for (const line of [...this.queue.lines()]) {
-      for (let head = line.head(); head !== undefined; head = line.head()) {
-        const code = this.#refusalOf(head);
-        if (code === undefined) break;
-        this.cancel(head.invocation.id);
-        refuse(head.invocation, code);
-      }
+      for (const entry of [...this.#refusableIn(line)]) this.#refuseEntry(entry);
     }
+  }
+
+  /** Those with a deadline stand before or behind the others; of the others the first one waits longest. */
+  *#refusableIn(line: Line): IterableIterator<Waiting> {
+    for (const entry of line.entries()) {
+      if (this.#refusalOf(entry) !== undefined) yield entry;
+      else if (entry.urgency === "due") return;
+    }
+  }
+
+  #refuseEntry(entry: Waiting): void {
+    const code = this.#refusalOf(entry);
+    if (code === undefined) return;
+    this.cancel(entry.invocation.id);
+    this.#parts.refuse(entry.invocation, code);
   }
 
   #refusalOf({ invocation, queuedMs }: Waiting): RejectCode | undefined {
@@ -184,9 +210,8 @@ export class Waits {
   }
 
   #enqueue(invocation: Invocation, sinceMs: number, startByMs: number, urgency: Waiting["urgency"]): void {
-    const { turn, market, wakes } = this.#parts;
-    const terms = market.termsOf(invocation.accountId);
-    const bidUsdPerHour = terms.usesVariable ? terms.bidUsdPerHour : Number.POSITIVE_INFINITY;
+    const { turn, wakes } = this.#parts;
+    const bidUsdPerHour = this.#bidOf(invocation.accountId);
     const entry = this.queue.push(invocation, { sinceMs, queuedMs: turn.nowMs, startByMs, bidUsdPerHour, urgency });
     if (urgency === "early") this.#early.add(entry);
     const line = this.queue.line(invocation.functionKey);
@@ -194,6 +219,11 @@ export class Waits {
     entry.waitsFor = line === undefined ? [] : this.#causesOfGroup(line.group, entry);
     this.#nextMs = Math.min(this.#nextMs, this.#nextChangeMs(entry));
     wakes.supply = true;
+  }
+
+  #bidOf(accountId: AccountId): number {
+    const terms = this.#parts.market.termsOf(accountId);
+    return terms.usesVariable ? terms.bidUsdPerHour : Number.POSITIVE_INFINITY;
   }
 
   #causesOfGroup(group: Group, entry: Waiting): readonly WaitCause[] {
@@ -270,9 +300,15 @@ export class Waits {
   }
 
   #placeHead(line: Line): boolean {
-    const head = line.head();
+    let head = line.head();
+    // Never silently late: one whose deadline has come is not begun any more.
+    for (; head !== undefined && this.#isTooLate(head); head = line.head()) this.#refuseEntry(head);
     const want = this.wantOf(line);
     return head !== undefined && want !== undefined && this.#place(head.invocation, want, head);
+  }
+
+  #isTooLate({ invocation: { deadlineMs } }: Waiting): boolean {
+    return deadlineMs !== undefined && this.#parts.turn.nowMs >= deadlineMs;
   }
 
   #place(invocation: Invocation, want: Want | undefined, entry: Waiting | undefined): boolean {
@@ -300,11 +336,12 @@ export class Waits {
     return { invocation, terms, withFixed: this.#withFixed(entry) };
   }
 
-  /** An overdue one takes fixed capacity wherever its account allows that in the end. */
+  /** An overdue one takes fixed capacity wherever its account allows that in the end; an early one has time for variable. */
   #withFixed({ invocation, queuedMs, urgency }: Waiting): boolean {
     const { market, turn } = this.#parts;
     const terms = market.termsOf(invocation.accountId);
-    return terms.isWidened(queuedMs, turn.nowMs) || (urgency === "overdue" && terms.mayUseFixed);
+    if (urgency !== "due") return urgency === "overdue" ? terms.mayUseFixed : terms.usesFixedAtOnce;
+    return terms.isWidened(queuedMs, turn.nowMs);
   }
 
   /** When time alone may let this one run, as far as is known now. */

@@ -364,9 +364,17 @@ export class Pools {
     this.inventory.move(instance, "warming", this.#turn.nowMs);
     instance.source.record.succeeded();
     this.#onReady(instance.subPool);
-    if (instance.reservedFor !== undefined) this.assign(instance, instance.reservedFor);
+    if (instance.reservedFor !== undefined && this.#isMissing(instance.reservedFor) && !instance.isAtRisk) {
+      this.assign(instance, instance.reservedFor);
+    }
+    instance.reservedFor = undefined;
     this.#wakes.byInstance(instance);
     this.#refillSoon(instance);
+  }
+
+  /** Whether the account has fewer instances than it shall have of its own. */
+  #isMissing(accountId: AccountId): boolean {
+    return this.inventory.activeOf(accountId).size < this.#market.termsOf(accountId).settings.dedicatedInstances;
   }
 
   /** Takes over an instance of an earlier server with all it holds and runs. */

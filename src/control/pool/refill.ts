@@ -78,7 +78,8 @@ export class Refill {
     const { pools } = this.#parts;
     const wanted = terms.settings.dedicatedInstances;
     if (wanted === 0) return;
-    let held = pools.inventory.activeOf(accountId).size;
+    let held = 0;
+    for (const instance of pools.inventory.activeOf(accountId)) if (!instance.isAtRisk) held++;
     for (const instance of pools.inventory.at("launching")) if (instance.reservedFor === accountId) held++;
     for (; held < wanted; held++) {
       const chosen = this.#choose(terms);
@@ -95,7 +96,7 @@ export class Refill {
       const chosen = this.#chooseFor(subPool);
       if (chosen === undefined) return this.#againLater(subPool);
       const reason = `${held} of ${instances} ${subPool} instances are ready: ${why}`;
-      pools.launch(chosen.source, chosen.shape, { reason, bidUsdPerHour: this.#bidOf(subPool) });
+      pools.launch(chosen.source, chosen.shape, { reason, bidUsdPerHour: this.#bidFor(chosen.source) });
     }
   }
 
@@ -149,12 +150,13 @@ export class Refill {
     return false;
   }
 
-  /** The most that any account would pay. */
-  #bidOf(subPool: SubPool): number | undefined {
-    if (subPool === "fixed") return undefined;
+  /** The most that any account which may use it would pay; undefined: whatever it costs. */
+  #bidFor({ isVariable, terms }: OfferState): number | undefined {
+    if (!isVariable) return undefined;
+    const { market, turn } = this.#parts;
     let bid = 0;
-    for (const terms of this.#parts.market.accounts().values()) {
-      if (terms.usesVariable) bid = Math.max(bid, terms.bidUsdPerHour);
+    for (const account of market.accounts().values()) {
+      if (account.admits(terms, false, turn.wallMs)) bid = Math.max(bid, account.bidUsdPerHour);
     }
     return Number.isFinite(bid) ? bid : undefined;
   }

@@ -48,9 +48,10 @@ export class Sweep {
     }
   }
 
-  #isKept({ accountId }: Instance): boolean {
+  #isKept({ accountId, isAtRisk }: Instance): boolean {
     const { pools, market } = this.#parts;
-    if (accountId === undefined) return false;
+    // Another one was launched in the place of one at risk.
+    if (accountId === undefined || isAtRisk) return false;
     return pools.inventory.activeOf(accountId).size <= market.termsOf(accountId).settings.dedicatedInstances;
   }
 
