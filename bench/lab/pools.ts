@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { describeTarget, RESULTS_DIR, type Target, writeResult } from "../report.ts";
 import { printTable } from "../table.ts";
 import { renderChart } from "./chart.ts";
+import { keepAliveLab } from "./keepalive/lab.ts";
 import type { Lab, LabSection } from "./lab.ts";
 import { poolSizeLab } from "./pool-size/lab.ts";
 import { spotLab } from "./spot/lab.ts";
@@ -12,7 +13,7 @@ import { spotLab } from "./spot/lab.ts";
  * `npm run lab:pools [-- --data DIR] [--section keepalive|pool|spot]`: replays recorded traces against the policies that
  * production runs and against those of others. The result names the sections that were run: a part replaces the whole.
  */
-const LABS: readonly Lab[] = [poolSizeLab, spotLab];
+const LABS: readonly Lab[] = [keepAliveLab, poolSizeLab, spotLab];
 const DATA_DIR = resolve(import.meta.dirname, "../../../shared/data");
 
 const { values } = parseArgs({ options: { data: { type: "string" }, section: { type: "string" } } });

@@ -1,4 +1,5 @@
 import type { UsualGaps } from "../../../src/control/keepalive/gap-prior.ts";
+import { DEFAULT_KEEP_ALIVE } from "../../../src/control/keepalive/keep-alive.ts";
 import { USUAL_GAPS } from "../../../src/control/keepalive/usual-gaps.ts";
 import { rounded } from "../../quantile.ts";
 import type { Target } from "../../report.ts";
@@ -76,9 +77,9 @@ function ourReplay(
   return replay(trace, ours(trace, { ...OURS, priceMultiplier, prewarmCostMs, usualGaps }));
 }
 
-const OURS = { budgetMiB: undefined, gibSecondsPerColdSecond: GB_SECONDS_PER_S, functionsMax: 1_000_000 } as const;
-/** A prewarm at 60 ms of waiting: less than RUM charges, which trades prewarms for cold starts at equal waste. */
-const PREWARM_COST_MS = 60;
+const OURS = { ...DEFAULT_KEEP_ALIVE, functionsMax: 1_000_000 };
+/** Less than RUM charges: at equal waste that trades prewarms for cold starts. */
+const PREWARM_COST_MS = DEFAULT_KEEP_ALIVE.prewarmCostMs;
 
 function study(trace: Trace, other: Trace | undefined) {
   const goal = trace.horizonMs <= 720 * MINUTE_MS ? SHORT : LONG;

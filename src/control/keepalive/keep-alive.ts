@@ -2,6 +2,7 @@ import { BIN_COUNT, binOf, binStartMs } from "./gap-bins.ts";
 import { GapHistory } from "./gap-history.ts";
 import { GapPrior, type UsualGaps } from "./gap-prior.ts";
 import { MemoryPrice } from "./memory-price.ts";
+import { USUAL_GAPS } from "./usual-gaps.ts";
 import { planWarmth } from "./warm-plan.ts";
 
 /** Every number that keep-alive decides by. */
@@ -18,6 +19,15 @@ export type KeepAliveSettings = {
   readonly functionsMax: number;
   /** What is known of functions in general before any was seen; undefined: nothing. */
   readonly usualGaps: UsualGaps | undefined;
+};
+
+export const DEFAULT_KEEP_ALIVE: KeepAliveSettings = {
+  budgetMiB: undefined,
+  priceMultiplier: 1,
+  gibSecondsPerColdSecond: 99.69,
+  prewarmCostMs: 60,
+  functionsMax: 200_000,
+  usualGaps: USUAL_GAPS,
 };
 
 /** What becomes of an idle container. Times are those of the caller's clock, never before `nowMs`; Infinity: never. */
