@@ -12,12 +12,25 @@ export async function loadOfferPrices(store: Store): Promise<ReadonlyMap<OfferId
 }
 
 export function createOfferView(fleet: PricedFleet, store: Store): OfferView {
+  /** Changes are made one after the other: each writes all prices. */
+  let lastChange: Promise<unknown> = Promise.resolve();
+
+  /** On disk before it is in force: a price that could not be written has not changed. */
+  async function change(offerId: OfferId, usdPerHour: number | undefined): Promise<boolean> {
+    if (!fleet.offers().some(({ id }) => id === offerId)) return false;
+    const prices = new Map(fleet.prices);
+    if (usdPerHour === undefined) prices.delete(offerId);
+    else prices.set(offerId, usdPerHour);
+    await store.putMeta(META_NAME, JSON.stringify([...prices]));
+    return fleet.setPrice(offerId, usdPerHour);
+  }
+
   return {
     offers: () => [...fleet.offers()],
-    async setPrice(offerId, usdPerHour) {
-      if (!fleet.setPrice(offerId, usdPerHour)) return false;
-      await store.putMeta(META_NAME, JSON.stringify([...fleet.prices]));
-      return true;
+    setPrice(offerId, usdPerHour) {
+      const changed = lastChange.then(() => change(offerId, usdPerHour));
+      lastChange = changed.catch(() => {});
+      return changed;
     },
   };
 }

@@ -1,15 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { skipUnless } from "../skip.ts";
 import { HearthProcess } from "./server-fixture/hearth-process.ts";
 import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
+import { needsSmallDisk, SmallDisk } from "./server-fixture/small-disk.ts";
 
-const canMount = process.platform === "linux" && process.getuid?.() === 0;
-
-describe("a full disk", skipUnless(canMount, "needs Linux and root to mount a small file system"), () => {
+describe("a full disk", needsSmallDisk, () => {
   test("is told to callers, and forgotten once there is space again", async () => {
     await using disk = new SmallDisk(64);
     await using hearth = await HearthProcess.start({ provider: "process", dataDir: disk.path });
@@ -44,33 +38,3 @@ describe("a full disk", skipUnless(canMount, "needs Linux and root to mount a sm
     expect((await lambda.invoke("before")).json).toBe(1);
   });
 });
-
-/** A file system of its own in memory. */
-class SmallDisk {
-  readonly path = mkdtempSync(join(tmpdir(), "hearth-disk-"));
-
-  constructor(mebibytes: number) {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "hearth-test", this.path]);
-  }
-
-  fill(): void {
-    const ballast = openSync(join(this.path, "ballast"), "w");
-    const block = Buffer.alloc(4096);
-    try {
-      for (;;) writeSync(ballast, block);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
-    } finally {
-      closeSync(ballast);
-    }
-  }
-
-  free(): void {
-    rmSync(join(this.path, "ballast"));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    execFileSync("umount", [this.path]);
-    rmdirSync(this.path);
-  }
-}

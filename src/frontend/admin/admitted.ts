@@ -1,3 +1,5 @@
+import type { ServerResponse } from "node:http";
+import { ERROR_CODES, HearthError } from "../../model/error-code.ts";
 import { DEFAULT_ACCOUNT_ID } from "../../model/ids.ts";
 import type { AdminRequest } from "./admin-request.ts";
 import { sendError } from "./answer.ts";
@@ -19,6 +21,13 @@ export async function answering(request: AdminRequest, handler: AdminHandler): P
     await handler(request);
   } catch (error) {
     if (request.res.headersSent) request.res.destroy();
-    else sendError(request.res, 500, "ServiceException", (error as Error).message);
+    else sendFailure(request.res, error as Error);
   }
+}
+
+function sendFailure(res: ServerResponse, error: Error): void {
+  if (!(error instanceof HearthError)) return sendError(res, 500, "ServiceException", error.message);
+  const { public: type, status } = ERROR_CODES[error.code];
+  res.setHeader("x-hearth-error-code", error.code);
+  sendError(res, status, type, error.message);
 }
