@@ -1,6 +1,5 @@
-import { createHash, createHmac, randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   DEFAULT_RETRY_SETTINGS,
@@ -16,6 +15,7 @@ import { addHostRoutes } from "../frontend/admin/host-routes.ts";
 import { addOfferRoutes } from "../frontend/admin/offer-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
 import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
+import { socketPathIn } from "../host/socket-path.ts";
 import { buildBundles } from "../images/bundle.ts";
 import { findNodeBinaries } from "../images/node-binaries.ts";
 import { HearthError } from "../model/error-code.ts";
@@ -75,8 +75,6 @@ export type Hearth = {
 };
 
 const ADOPTION_POLL_MS = 20;
-/** The longest path of a unix socket on Linux is 107 bytes, on macOS 103. */
-const SOCKET_PATH_BYTES_MAX = 100;
 
 /**
  * Composes a server out of its parts and starts it; resolves when it serves.
@@ -343,11 +341,4 @@ async function writeRootKey(dataDir: string, accessKeys: AccessKeys): Promise<vo
   const path = join(dataDir, "root-key.json");
   await writeFile(path, `${JSON.stringify({ accessKeyId, secretAccessKey }, null, 2)}\n`, { mode: 0o600 });
   await chmod(path, 0o600);
-}
-
-function socketPathIn(dataDir: string): string {
-  const path = join(dataDir, "agents.sock");
-  if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return path;
-  const hash = createHash("sha256").update(dataDir).digest("hex").slice(0, 16);
-  return join(tmpdir(), `hearth-${hash}.sock`);
 }
