@@ -296,8 +296,14 @@ class MicrovmProvider implements CapacityProvider {
     if (!this.#ending.has(instanceId)) this.#listener?.onExit(instanceId, reason);
   }
 
+  /** Of machines that run or are being started: one that died takes no memory any more, though it is still to be cleaned up. */
   #heldShapes(): readonly Shape[] {
-    return this.#slots.entries().map(({ shape }) => shape);
+    const isHeld = (instanceId: InstanceId) =>
+      this.#launches.has(instanceId) || this.#groupOf(instanceId).processIds().length > 0;
+    return this.#slots
+      .entries()
+      .filter(({ instanceId }) => isHeld(instanceId))
+      .map(({ shape }) => shape);
   }
 
   #instanceIds(): readonly InstanceId[] {
