@@ -1,22 +1,35 @@
 /**
- * Gaps between calls, from nothing to a day, in bins: one second wide at first, then each 1.5 % wider than the last, so that a
- * gap of any length is known about as well in proportion. Longer gaps fall into the last bin.
+ * Gaps between calls, up to a little over a day, in bins: one second wide at first, then each 1.5 % wider than the last, so that a gap
+ * is known about as well in proportion, and two minutes at most, so that a container can be there just for a daily timer's
+ * call. Longer gaps fall into the last bin.
  */
 const LINEAR_BINS = 66;
 const RATIO = 1.015;
-const LONGEST_GAP_S = 86_400;
+const WIDTH_MAX_S = 120;
+const LONGEST_GAP_S = 25 * 3600;
 
-export const BIN_COUNT = LINEAR_BINS + Math.ceil(Math.log(LONGEST_GAP_S / LINEAR_BINS) / Math.log(RATIO));
+/** From here on bins do not grow any more. */
+const WIDE_FROM = LINEAR_BINS + Math.ceil(Math.log(WIDTH_MAX_S / (RATIO - 1) / LINEAR_BINS) / Math.log(RATIO));
+const WIDE_FROM_S = LINEAR_BINS * RATIO ** (WIDE_FROM - LINEAR_BINS);
 
-const startS = Float64Array.from({ length: BIN_COUNT + 1 }, (_, bin) =>
-  bin < LINEAR_BINS ? bin : LINEAR_BINS * RATIO ** (bin - LINEAR_BINS),
-);
+export const BIN_COUNT = WIDE_FROM + Math.ceil((LONGEST_GAP_S - WIDE_FROM_S) / WIDTH_MAX_S);
 
-/** Where a gap lies on the scale of bins: 3.5 is the middle of bin 3. @returns from 0 to below `BIN_COUNT`. */
-export function positionOf(gapMs: number): number {
+const startS = Float64Array.from({ length: BIN_COUNT + 1 }, (_, bin) => {
+  if (bin < LINEAR_BINS) return bin;
+  if (bin < WIDE_FROM) return LINEAR_BINS * RATIO ** (bin - LINEAR_BINS);
+  return WIDE_FROM_S + (bin - WIDE_FROM) * WIDTH_MAX_S;
+});
+
+/** Where a gap lies on the scale of bins: 3.5 is about the middle of bin 3. @returns from 0 to below `BIN_COUNT`. */
+function positionOf(gapMs: number): number {
   const seconds = Math.max(0, gapMs / 1000);
-  const position = seconds < LINEAR_BINS ? seconds : LINEAR_BINS + Math.log(seconds / LINEAR_BINS) / Math.log(RATIO);
-  return Math.min(position, BIN_COUNT - 1e-6);
+  return Math.min(positionOfSeconds(seconds), BIN_COUNT - 1e-6);
+}
+
+function positionOfSeconds(seconds: number): number {
+  if (seconds < LINEAR_BINS) return seconds;
+  if (seconds >= WIDE_FROM_S) return WIDE_FROM + (seconds - WIDE_FROM_S) / WIDTH_MAX_S;
+  return Math.min(WIDE_FROM - 1e-9, LINEAR_BINS + Math.log(seconds / LINEAR_BINS) / Math.log(RATIO));
 }
 
 export function binOf(gapMs: number): number {

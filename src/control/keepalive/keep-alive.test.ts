@@ -83,7 +83,7 @@ describe("keep-alive", () => {
     fc.assert(
       fc.property(fc.integer({ min: 10 * 60, max: 6 * 3600 }), (periodS) => {
         const policy = keepAlive();
-        const idle = container("f", { memoryMiB: 512 });
+        const idle = container("f", { memoryMiB: 128 });
         const times = every(periodS * SECOND_MS, 12);
         const plan = call(policy, times, idle).at(-1)!;
         const nextMs = times.at(-1)! + periodS * SECOND_MS;
@@ -218,7 +218,10 @@ describe("steering", () => {
   function live(policy: KeepAlive, minutes: number): number[] {
     const plans = new Map<string, Plan>();
     let state = 1;
-    const chance = () => (state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0) / 2 ** 32;
+    const chance = () => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return state / 2 ** 32;
+    };
     return Array.from({ length: minutes }, (_, minute) => {
       const nowMs = minute * MINUTE_MS;
       for (let f = 0; f < 200; f++) {
