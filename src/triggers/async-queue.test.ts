@@ -259,3 +259,33 @@ test("lines take turns, keep their order, and pass over keys that may not leave"
   }
   expect([last, lines.take(() => true), lines.take(() => true)]).toEqual([2999, 10_002, undefined]);
 });
+
+test.each([-3, 3, 30])("a clock that is set by %d hours moves no pause and no age", async (hours) => {
+  let setByMs = 0;
+  const { events } = createMemoryStore();
+  const clock = { nowMs: () => Date.now() + setByMs, monotonicMs: () => performance.now() };
+  const { queue, begun } = queueOf(events, { clock });
+  queue.start();
+  await queue.accept(requestOf("x"));
+  await expect.poll(() => begun.length).toBe(1);
+  begun[0]?.answer(finished("functionError"));
+  setByMs = hours * 3_600_000;
+  await expect.poll(() => begun.length).toBe(2);
+  begun[1]?.answer(finished("functionError"));
+  await expect.poll(() => begun.length).toBe(3);
+  const [stored] = await events.load();
+  queue.close();
+  expect(Math.abs((stored?.nextAttemptMs ?? 0) - clock.nowMs())).toBeLessThan(60_000);
+});
+
+test("an event whose acceptance lies in the future, for the clock was set back, is due at once", async () => {
+  const { events } = createMemoryStore();
+  let nowMs = 10_000_000;
+  const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
+  await queueOf(events, { clock }).queue.accept(requestOf("x"));
+  nowMs = 1_000_000;
+  const { queue, begun } = queueOf(events, { clock });
+  await queue.load();
+  queue.start();
+  await expect.poll(() => begun.length).toBe(1);
+});

@@ -34,6 +34,9 @@ type State = "writing" | "loaded" | "ready" | "running" | "waiting" | "delayed";
 type Entry = {
   event: QueuedEvent;
   state: State;
+  /** When its age and its next attempt are counted from, and to; monotonic: the host's clock may be set meanwhile. */
+  readonly agesFromMs: number;
+  dueMs: number;
   /** In a row. */
   systemFailures: number;
   /** Exactly while delayed. */
@@ -173,7 +176,21 @@ export class AsyncQueue {
   }
 
   #add(event: QueuedEvent, state: State): Entry {
-    const entry: Entry = { event, state, systemFailures: 0, timer: undefined, hasBegun: false };
+    const { clock } = this.#options;
+    const [nowMs, offsetMs] = [clock.nowMs(), clock.nowMs() - clock.monotonicMs()];
+    const { acceptedMs, deadlineMs = acceptedMs, nextAttemptMs } = event;
+    // Accepted in the future: the clock was set back since, and says nothing of the pause that is left.
+    const isKnown = acceptedMs <= nowMs;
+    const entry: Entry = {
+      event,
+      state,
+      // One with a deadline may be held until then, so it does not age out before; its retries come after.
+      agesFromMs: Math.max(isKnown ? acceptedMs : nowMs, deadlineMs) - offsetMs,
+      dueMs: (isKnown ? nextAttemptMs : nowMs) - offsetMs,
+      systemFailures: 0,
+      timer: undefined,
+      hasBegun: false,
+    };
     this.#entries.set(event.id, entry);
     this.#bytes += bytesOf(event);
     return entry;
@@ -209,7 +226,7 @@ export class AsyncQueue {
 
   /** To its next attempt: now, or when it is due. */
   #schedule(entry: Entry): void {
-    const delayMs = entry.event.nextAttemptMs - this.#options.clock.nowMs();
+    const delayMs = entry.dueMs - this.#options.clock.monotonicMs();
     if (delayMs <= 0) return this.#enter(entry, "ready");
     this.#enter(entry, "delayed");
     if (this.#isClosed) return;
@@ -243,7 +260,7 @@ export class AsyncQueue {
     const { events, resolve, run, log, clock, eventAgeMsMax } = this.#options;
     const { event } = entry;
     const { id, functionName, payload, invokedArn, clientContext, traceId, deadlineMs } = event;
-    if (clock.nowMs() - this.#agesFromMs(event) > eventAgeMsMax) {
+    if (clock.monotonicMs() - entry.agesFromMs > eventAgeMsMax) {
       log.warn({ invocationId: id, functionName, condition: "EventAgeExceeded" }, "asynchronous invocation given up");
       return this.#finish(entry, () => {});
     }
@@ -274,16 +291,10 @@ export class AsyncQueue {
     this.#pump();
   }
 
-  /** An event with a deadline may be held until then, so it does not age out before; its retries come after. */
-  #agesFromMs({ acceptedMs, deadlineMs = acceptedMs }: QueuedEvent): number {
-    return Math.max(acceptedMs, deadlineMs);
-  }
-
   async #ended(entry: Entry, answer: InvokeAnswer, acknowledge: () => void): Promise<void> {
     const { decide, isFunctionFailure, clock, log } = this.#options;
     const { event } = entry;
     const { id, functionName } = event;
-    const acceptedMs = this.#agesFromMs(event);
     const result = answer.kind === "rejected" ? { rejected: answer.code } : { outcome: answer.outcome };
     // A refused attempt never ran: it is no reason to mark the next one as a retry.
     const neverRan = answer.kind === "rejected" && !CUT_OFF.has(answer.code);
@@ -292,30 +303,31 @@ export class AsyncQueue {
     const functionFailures = event.functionFailures + (isFunction ? 1 : 0);
     entry.systemFailures = isFunction ? 0 : entry.systemFailures + 1;
     const { systemFailures } = entry;
-    const nowMs = clock.nowMs();
+    const nowMs = clock.monotonicMs();
     if ("rejected" in result && result.rejected === "SHUTTING_DOWN") {
-      return this.#reschedule(entry, { ...event, attempts, nextAttemptMs: nowMs }, acknowledge);
+      entry.dueMs = nowMs;
+      return this.#reschedule(entry, { ...event, attempts }, acknowledge);
     }
-    const decision = decide({ functionFailures, systemFailures, acceptedMs, result }, nowMs);
+    const decision = decide({ functionFailures, systemFailures, acceptedMs: entry.agesFromMs, result }, nowMs);
     const fields = { invocationId: id, functionName, ...result, ...decision };
     if (decision.kind === "retry") {
       log.info(fields, "asynchronous invocation will be retried");
-      return this.#reschedule(
-        entry,
-        { ...event, attempts, functionFailures, nextAttemptMs: decision.atMs },
-        acknowledge,
-      );
+      entry.dueMs = decision.atMs;
+      return this.#reschedule(entry, { ...event, attempts, functionFailures }, acknowledge);
     }
     if (decision.kind === "giveUp") log.warn(fields, "asynchronous invocation given up");
     return this.#finish(entry, acknowledge);
   }
 
+  /** To when the entry is due. */
   async #reschedule(entry: Entry, event: QueuedEvent, acknowledge: () => void): Promise<void> {
-    const { attempts, functionFailures, nextAttemptMs } = event;
+    const { clock, events } = this.#options;
+    const { attempts, functionFailures } = event;
+    const nextAttemptMs = Math.round(clock.nowMs() + (entry.dueMs - clock.monotonicMs()));
     const next = { attempts, functionFailures, nextAttemptMs };
-    if (!(await this.#record(entry, () => this.#options.events.reschedule(event.id, next)))) return;
+    if (!(await this.#record(entry, () => events.reschedule(event.id, next)))) return;
     acknowledge();
-    entry.event = event;
+    entry.event = { ...event, nextAttemptMs };
     this.#schedule(entry);
     this.#pump();
   }
