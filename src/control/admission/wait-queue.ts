@@ -149,6 +149,10 @@ export class WaitQueue {
     return this.#groups.get(accountId)?.values() ?? [];
   }
 
+  isWaiting(accountId: AccountId): boolean {
+    return this.#groups.has(accountId);
+  }
+
   /** Of all accounts. */
   *groups(): IterableIterator<Group> {
     for (const groups of this.#groups.values()) yield* groups.values();

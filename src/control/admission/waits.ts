@@ -299,12 +299,16 @@ export class Waits {
     return undefined;
   }
 
+  /** @returns whether the line has moved on. */
   #placeHead(line: Line): boolean {
-    let head = line.head();
-    // Never silently late: one whose deadline has come is not begun any more.
-    for (; head !== undefined && this.#isTooLate(head); head = line.head()) this.#refuseEntry(head);
+    const head = line.head();
+    if (head === undefined) return false;
+    if (this.#isTooLate(head)) {
+      this.#refuseEntry(head); // Never silently late.
+      return true;
+    }
     const want = this.wantOf(line);
-    return head !== undefined && want !== undefined && this.#place(head.invocation, want, head);
+    return want !== undefined && this.#place(head.invocation, want, head);
   }
 
   #isTooLate({ invocation: { deadlineMs } }: Waiting): boolean {

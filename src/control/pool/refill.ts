@@ -46,6 +46,11 @@ export class Refill {
     pools.toRefill.delete(instance);
     if (instance.place !== "active" && instance.place !== "warming") return;
     if (instance.isAtRisk) return;
+    if (instance.accountId !== undefined && this.#parts.queue.isWaiting(instance.accountId)) {
+      // Its memory is for those who wait: a blank in the way would make them ask for another instance, and again.
+      pools.toRefill.add(instance);
+      return;
+    }
     if (!instance.creations.allows(turn.nowMs)) {
       pools.toRefill.add(instance);
       return pools.wantRefill(instance.creations.notBeforeMs);
