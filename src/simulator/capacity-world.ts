@@ -66,7 +66,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 const ZONES = ["z1", "z2", "z3"] as const;
 const PRICES_USD = [0.01, 0.02, 0.05, 0.1] as const;
 const DEMANDS = [0, 0.3, 0.5, 0.7, 1] as const;
-const NOTICES_MS = [0, 30_000, 120_000] as const;
+const NOTICES_MS = [0, 5_000, 30_000, 120_000] as const;
 const VARIABLE_PROVIDERS: readonly ProviderKind[] = ["ec2", "ec2", "harvest", "static"];
 const TIME_ZONES = [
   "UTC",

@@ -118,6 +118,13 @@ export class ContainerWork {
     this.#stage.after(2 * this.#world.linkMs + container.wallMs, container);
   }
 
+  /** The order does not reach an agent that has no link, and the core counts the execution until it is told so. */
+  orderLost(instance: SimulatedInstance, lease: Lease): void {
+    if (!(lease.invocation instanceof SimulatedInvocation)) return;
+    instance.count(instance.containerFor(lease.containerId), lease);
+    lease.invocation.account.running++;
+  }
+
   /** Results that wait for a server, taken. */
   takeKept(instance: SimulatedInstance): readonly KeptResult[] {
     const kept = this.#kept.get(instance) ?? [];

@@ -174,7 +174,7 @@ export class SimulatedHost {
     const { faults, settings, bootMsMean } = this.#world;
     if (this.isShuttingDown) violated(`instance ${instanceId} was launched after the shutdown began`);
     if (this.instances.has(instanceId)) violated(`instance ${instanceId} exists already`);
-    const instance = new SimulatedInstance(instanceId, subPool, offerId, shape);
+    const instance = new SimulatedInstance(instanceId, subPool, offerId, shape, this.#stage.nowMs);
     this.instances.set(instanceId, instance);
     this.#report.launched++;
     this.#launchChecks.check(command);
@@ -215,7 +215,7 @@ export class SimulatedHost {
     const { serverRun } = this.#stage;
     this.#stage.later(this.#world.linkMs, () => {
       if (this.#stage.serverRun !== serverRun || !instance.isKnown) return;
-      instance.forget();
+      if (!instance.isJoined) instance.forget(); // It may as well have come before the word that it never will.
       if (!isGhost) this.instances.delete(instance.id);
       this.#known.failed(instance.offerId, this.#stage.nowMs);
       this.#stage.tell({ kind: "LaunchFailed", instanceId: instance.id, code });
@@ -338,6 +338,7 @@ export class SimulatedHost {
     const instance = this.#joined(lease.instanceId);
     checkPlacement(lease, instance, this.instances, this.#known, this.#stage.nowMs, this.#report);
     if (instance.isLinked) this.#work.run(instance, lease);
+    else this.#work.orderLost(instance, lease);
   }
 
   #die(instance: SimulatedInstance): void {

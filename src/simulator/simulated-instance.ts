@@ -60,6 +60,7 @@ export class SimulatedInstance {
   readonly subPool: SubPool;
   readonly offerId: OfferId;
   readonly shape: Shape;
+  readonly bornMs: number;
   readonly containers = new Map<ContainerId, SimulatedContainer>();
   accountId: AccountId | undefined = undefined;
   heldMiB = 0;
@@ -88,7 +89,8 @@ export class SimulatedInstance {
   /** Links so far; a message on an earlier one does not arrive. */
   link = 0;
 
-  constructor(id: InstanceId, subPool: SubPool, offerId: OfferId, shape: Shape) {
+  constructor(id: InstanceId, subPool: SubPool, offerId: OfferId, shape: Shape, bornMs: number) {
+    this.bornMs = bornMs;
     this.id = id;
     this.subPool = subPool;
     this.offerId = offerId;
@@ -176,6 +178,11 @@ export class SimulatedInstance {
     container.lease = lease;
     this.runningCount++;
     return container;
+  }
+
+  /** The container that the core means, in whatever state it is. */
+  containerFor(containerId: ContainerId): SimulatedContainer {
+    return this.#container(containerId);
   }
 
   /** @param memoryMiB what the function gets. */
