@@ -162,9 +162,12 @@ async function makeBaseImage(
   await rm(join(root, "tmp/base-image.mjs"));
 }
 
-async function makeAllAsOld(directory: string): Promise<void> {
-  for (const name of await readdir(directory, { recursive: true })) {
-    await lutimes(join(directory, name), SOURCE_DATE_EPOCH_S, SOURCE_DATE_EPOCH_S);
+/** Links are dated and never followed: some lead out of the folder, to what is the host's. */
+export async function makeAllAsOld(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) await makeAllAsOld(path);
+    await lutimes(path, SOURCE_DATE_EPOCH_S, SOURCE_DATE_EPOCH_S);
   }
 }
 
@@ -241,7 +244,8 @@ async function removeDrafts(imagesDir: string): Promise<void> {
 
 async function requirePrograms(): Promise<void> {
   if (process.arch !== "x64") throw new HearthError("PROVIDER_UNAVAILABLE", "machine images are made on x86-64 only");
-  const all = Object.entries(BUILD_PROGRAMS);
+  const isRoot = process.getuid?.() === 0;
+  const all = Object.entries({ ...BUILD_PROGRAMS, ...(isRoot ? {} : { fakeroot: "fakeroot" }) });
   const found = await Promise.all(all.map(([program]) => findProgram(program)));
   const missing = all.filter((_, index) => found[index] === undefined);
   if (missing.length === 0) return;

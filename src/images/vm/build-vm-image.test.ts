@@ -1,0 +1,26 @@
+import { lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { makeAllAsOld } from "./build-vm-image.ts";
+import { SOURCE_DATE_EPOCH_S } from "./debian-system.ts";
+
+test("all files of an image get one age, and what links lead to outside of it keeps its own", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "hearth-ages-"));
+  const root = join(directory, "root");
+  const outside = join(directory, "outside");
+  try {
+    for (const folder of [join(root, "deep"), outside]) mkdirSync(folder, { recursive: true });
+    writeFileSync(join(root, "deep/file"), "ours");
+    writeFileSync(join(outside, "file"), "the host's");
+    symlinkSync(outside, join(root, "link"));
+    const before = [outside, join(outside, "file")].map((path) => statSync(path).mtimeMs);
+    await makeAllAsOld(root);
+    for (const path of ["deep", "deep/file", "link"]) {
+      expect(lstatSync(join(root, path)).mtimeMs, path).toBe(SOURCE_DATE_EPOCH_S * 1000);
+    }
+    expect([outside, join(outside, "file")].map((path) => statSync(path).mtimeMs)).toEqual(before);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
