@@ -52,6 +52,8 @@ describe("a full disk under accounts, prices and costs", needsSmallDisk, () => {
     // It serves on, and remembers what that cost.
     for (let call = 0; call < 5; call++) expect((await lambda.invoke("f", call)).json).toBe(call);
     expect((await hearth.pools()).instances.filter(({ accountId }) => accountId === ACCOUNT)).toHaveLength(1);
+    const costs = await lambda.request("GET", "/_hearth/costs");
+    if (costs.status !== 200) expect([costs.status, costs.headers["x-hearth-error-code"]]).toEqual(STORE_FAILED);
 
     disk.free();
     const set = await eventually(
