@@ -1,21 +1,25 @@
-import { lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { makeAllAsOld } from "./build-vm-image.ts";
+import { makeAllAlike } from "./build-vm-image.ts";
 import { SOURCE_DATE_EPOCH_S } from "./debian-system.ts";
 
-test("all files of an image get one age, and what links lead to outside of it keeps its own", async () => {
+test("all files of an image get one age and plain modes, and what links lead to outside of it keeps its own", async () => {
   const directory = mkdtempSync(join(tmpdir(), "hearth-ages-"));
   const root = join(directory, "root");
   const outside = join(directory, "outside");
   try {
     for (const folder of [join(root, "deep"), outside]) mkdirSync(folder, { recursive: true });
-    writeFileSync(join(root, "deep/file"), "ours");
+    writeFileSync(join(root, "deep/file"), "ours", { mode: 0o600 });
+    writeFileSync(join(root, "deep/program"), "ours");
+    chmodSync(join(root, "deep/program"), 0o4750);
     writeFileSync(join(outside, "file"), "the host's");
     symlinkSync(outside, join(root, "link"));
     const before = [outside, join(outside, "file")].map((path) => statSync(path).mtimeMs);
-    await makeAllAsOld(root);
+    await makeAllAlike(root);
+    expect(statSync(join(root, "deep/file")).mode & 0o7777).toBe(0o644);
+    expect(statSync(join(root, "deep/program")).mode & 0o7777).toBe(0o755);
     for (const path of ["deep", "deep/file", "link"]) {
       expect(lstatSync(join(root, path)).mtimeMs, path).toBe(SOURCE_DATE_EPOCH_S * 1000);
     }

@@ -21,9 +21,10 @@ import {
 } from "./vm-image.ts";
 
 /** Raised when the same inputs are put together differently. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 const GUEST_SCRIPTS = ["initrd.sh", "init.sh"];
 const GUEST_DIR = fileURLToPath(new URL("guest", import.meta.url));
+const OWNER_EXECUTES = 0o100;
 const BUNDLE_DISK_PREFIX = "vm-bundle-";
 const PACK_TIMEOUT_MS = 600_000;
 /** Programs of the host, and the Debian packages that have them. */
@@ -150,7 +151,7 @@ async function makeBaseImage(
   program: string,
   nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>,
 ): Promise<void> {
-  await makeAllAsOld(root);
+  await makeAllAlike(root);
   await copyFile(program, join(root, "tmp/base-image.mjs"));
   const guestBinaries = Object.keys(nodeBinaries).map((runtime) => join(GUEST_PATHS.node, runtime));
   const inside = [GUEST_PATHS.agentNode, "/tmp/base-image.mjs", GUEST_PATHS.images, ...guestBinaries];
@@ -160,15 +161,26 @@ async function makeBaseImage(
     timeoutMs: PACK_TIMEOUT_MS,
   });
   await rm(join(root, "tmp/base-image.mjs"));
+  await makeAllAlike(root);
 }
 
-/** Links are dated and never followed: some lead out of the folder, to what is the host's. */
-export async function makeAllAsOld(directory: string): Promise<void> {
+/**
+ * Ages and modes that depend on neither who builds nor how: nobody but root is in a guest, so what may be run is all that modes
+ * tell, and nothing runs as another than who starts it. Links are never followed: some lead out of the folder, to what is
+ * the host's.
+ */
+export async function makeAllAlike(directory: string): Promise<void> {
+  await chmod(directory, 0o755);
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) await makeAllAsOld(path);
+    if (entry.isDirectory()) await makeAllAlike(path);
+    else if (!entry.isSymbolicLink()) await chmod(path, (await isExecutable(path)) ? 0o755 : 0o644);
     await lutimes(path, SOURCE_DATE_EPOCH_S, SOURCE_DATE_EPOCH_S);
   }
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return ((await stat(path)).mode & OWNER_EXECUTES) !== 0;
 }
 
 /** Uncompressed: the disk is cheap, an emulated processor is not. */
