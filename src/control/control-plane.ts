@@ -143,7 +143,8 @@ export class ControlPlane {
       case "InvocationCancelled":
         return this.#cancelled(event.invocationId);
       case "InstanceJoined":
-        return this.#pools.joined(event.report);
+        this.#pools.joined(event.report);
+        return this.#reclaims.joined(event.report.instanceId);
       case "LaunchFailed":
         return this.#pools.launchFailed(event.instanceId);
       case "InstanceLost":

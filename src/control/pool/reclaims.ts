@@ -30,6 +30,9 @@ export class Reclaims {
     this.#parts = parts;
   }
 
+  /** Deadlines and reasons said of instances that are not known: one of an earlier server may join after its machine said so. */
+  readonly #early = new Map<InstanceId, { readonly deadlineMs: number; readonly reason: string }>();
+
   /** Replacements that are not ready yet, by the instance that is, or was, taken away. */
   readonly #owed = new Map<InstanceId, Owed>();
 
@@ -55,7 +58,8 @@ export class Reclaims {
   noticed(instanceId: InstanceId, deadlineMs: number, reason: string): void {
     const { settings, turn, pools, wakes } = this.#parts;
     const instance = pools.inventory.instances.get(instanceId);
-    if (instance === undefined || instance.isEnding) return;
+    if (instance === undefined) return this.#rememberEarly(instanceId, deadlineMs, reason);
+    if (instance.isEnding) return;
     if (instance.endsAtMs === undefined) {
       pools.counters.instancesReclaimed++;
       instance.source.record.lost(turn.nowMs, turn.nowMs - instance.bornMs); // Its place is avoided for a while.
@@ -68,6 +72,22 @@ export class Reclaims {
     if (!instance.isEnding) this.#cutOffs.set(instance, cutOffAtMs);
     wakes.supply = true;
     pools.wantRefill();
+  }
+
+  /** An instance has joined: what was said of it before holds. */
+  joined(instanceId: InstanceId): void {
+    const early = this.#early.get(instanceId);
+    if (early === undefined) return;
+    this.#early.delete(instanceId);
+    this.noticed(instanceId, early.deadlineMs, early.reason);
+  }
+
+  /** Most are of instances that are gone, which never come back: the oldest are forgotten. */
+  #rememberEarly(instanceId: InstanceId, deadlineMs: number, reason: string): void {
+    this.#early.delete(instanceId);
+    this.#early.set(instanceId, { deadlineMs, reason });
+    const [oldest] = this.#early.keys();
+    if (oldest !== undefined && this.#early.size > EARLY_NOTICES_MAX) this.#early.delete(oldest);
   }
 
   /** Cuts off what has not finished in time. */
@@ -113,5 +133,6 @@ export class Reclaims {
   }
 }
 
+const EARLY_NOTICES_MAX = 1_000;
 /** An account that has not come for the replacement by then does not need it. */
 const OWED_MS_MAX = 600_000;
