@@ -23,6 +23,7 @@ function functionTraits(index: number): FunctionTraits {
     accountId: `a${index % 10}` as AccountId,
     runtime: RUNTIMES[index % RUNTIMES.length] ?? "nodejs24.x",
     memoryMiB: [128, 256, 512][index % 3] ?? 128,
+    resizedMiB: [128, 256, 512][index % 3] ?? 128,
     timeoutMs: 30_000,
     durationMsMean: 100,
     initMsMean: 100,

@@ -18,6 +18,7 @@ export class Caller implements Happening {
   #busyUntilMs = 0;
   #revision = 1;
   functionKey: FunctionKey;
+  memoryMiB: number;
 
   /** @param onCall makes one call. @returns false when no more calls are wanted in this world. */
   constructor(
@@ -34,6 +35,7 @@ export class Caller implements Happening {
     this.#stage = stage;
     this.#onCall = onCall;
     this.functionKey = this.#key();
+    this.memoryMiB = traits.memoryMiB;
   }
 
   /** @returns the key that serves nobody any more. */
@@ -41,6 +43,7 @@ export class Caller implements Happening {
     const retired = this.functionKey;
     this.#revision++;
     this.functionKey = this.#key();
+    this.memoryMiB = memoryOf(this.traits, this.#revision);
     return retired;
   }
 
@@ -84,4 +87,9 @@ export class Caller implements Happening {
   #key(): FunctionKey {
     return `${this.traits.accountId}/${this.traits.name}@${this.#revision}` as FunctionKey;
   }
+}
+
+/** What a revision of a function asks for; they count from 1. */
+export function memoryOf({ memoryMiB, resizedMiB }: FunctionTraits, revision: number): number {
+  return revision % 2 === 1 ? memoryMiB : resizedMiB;
 }

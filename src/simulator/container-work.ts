@@ -1,6 +1,7 @@
 import type { Command } from "../model/event.ts";
 import type { ContainerId, FunctionKey, InstanceId } from "../model/ids.ts";
 import type { Lease, Outcome } from "../model/invocation.ts";
+import { memoryOf } from "./caller.ts";
 import type { Known } from "./known.ts";
 import type { Random } from "./random.ts";
 import type { Report } from "./report.ts";
@@ -83,7 +84,8 @@ export class ContainerWork {
     if (instance.accountId !== traits.accountId) {
       violated(`instance ${instance.id} of ${instance.accountId ?? "nobody"} was told to load ${functionKey}`);
     }
-    const container = instance.prewarm(containerId, functionKey, traits.memoryMiB);
+    const revision = Number(functionKey.slice(functionKey.lastIndexOf("@") + 1));
+    const container = instance.prewarm(containerId, functionKey, memoryOf(traits, revision));
     if (container.state === "gone") return;
     if (container.runtime !== traits.runtime) violated(`${functionKey} was to be loaded into ${container.runtime}`);
     this.#report.prewarms++;
@@ -114,6 +116,7 @@ export class ContainerWork {
     container.outcome = durationMs >= timeoutMs ? "timeout" : "ok";
     container.staysUsable = container.outcome === "ok";
     if (this.#hasExecutionFaults && this.#stage.hasFaults) this.#spoil(container);
+    container.initMs = lease.start === "cold" ? initMs : undefined;
     container.wallMs = initMs + Math.min(durationMs, timeoutMs);
     this.#stage.after(2 * this.#world.linkMs + container.wallMs, container);
   }
@@ -255,7 +258,8 @@ export class ContainerWork {
       if (this.#world.capacity.deadlineShare > 0) this.#known.executed(lease.invocation.functionKey, wallMs);
     }
     this.#sink.finished(lease, outcome);
-    this.#stage.tell({ kind: "InvocationFinished", leaseId: lease.id, outcome, containerUsable, wallMs });
+    const { initMs } = container;
+    this.#stage.tell({ kind: "InvocationFinished", leaseId: lease.id, outcome, containerUsable, wallMs, initMs });
   }
 
   #keep(instance: SimulatedInstance, result: KeptResult): void {

@@ -24,6 +24,8 @@ export class SimulatedContainer implements Happening {
   outcome: Outcome = "ok";
   staysUsable = true;
   wallMs = 0;
+  /** Of it, for what a cold start adds. */
+  initMs: number | undefined = undefined;
   /** The core was told that its function was changed. */
   isRetired = false;
   /** Ordered by an earlier server and still being made when the agent joined this one, which knows nothing of it. */

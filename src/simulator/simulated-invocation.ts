@@ -48,7 +48,7 @@ export class SimulatedInvocation implements Invocation {
     this.accountId = caller.traits.accountId;
     this.functionKey = caller.functionKey;
     this.runtime = caller.traits.runtime;
-    this.memoryMiB = caller.traits.memoryMiB;
+    this.memoryMiB = caller.memoryMiB;
     this.mode = event === undefined ? "synchronous" : "asynchronous";
     this.deadlineMs = deadlineMs;
     this.caller = caller;

@@ -13,6 +13,8 @@ export type FunctionTraits = {
   readonly accountId: AccountId;
   readonly runtime: RuntimeName;
   readonly memoryMiB: number;
+  /** Every second revision of it asks for this much. */
+  readonly resizedMiB: number;
   readonly timeoutMs: number;
   readonly durationMsMean: number;
   /** Module evaluation, on a cold start. */
@@ -220,12 +222,14 @@ function drawFunctions(random: Random, capacityMiB: number): FunctionTraits[] {
     const memoryMiB = random.chance(0.02) ? capacityMiB + 1 : random.pick(memories);
     const durationMsMean = durationMsTypical * random.logUniform(0.2, 5);
     const busyMsMean = random.logUniform(50, 20_000);
+    const resizing = random.fork(`size ${index}`);
     const hostMs = (durationMsMean * memoryMiB * count) / capacityMiB;
     return {
       name: `f${index}`,
       accountId: `a${random.int(1, accounts)}` as AccountId,
       runtime: random.pick(RUNTIMES),
       memoryMiB,
+      resizedMiB: resizing.chance(0.5) ? resizing.pick(memories) : memoryMiB,
       timeoutMs: random.pick([1000, 3000, 30_000]),
       durationMsMean,
       initMsMean: random.logUniform(0.2, 1000),

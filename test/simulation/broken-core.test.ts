@@ -13,7 +13,11 @@ const SEEDS = Array.from({ length: 20 }, (_, i) => 20_000 + i);
 function worldsOfUpdates(): World[] {
   return SEEDS.map((seed) => {
     const world = drawWorld(seed);
-    return { ...world, settings: { ...world.settings, keepAliveMs: 600_000 }, retirementMsMean: 50 };
+    return {
+      ...world,
+      settings: { ...world.settings, keepAliveMinMs: 600_000, keepAliveMaxMs: 600_000 },
+      retirementMsMean: 50,
+    };
   });
 }
 
@@ -74,7 +78,7 @@ const SABOTAGES: readonly { readonly name: string; readonly make: () => Sabotage
       run,
       { kind: "RejectInvocation", invocation: run.lease.invocation, code: "NO_CAPACITY" },
     ]),
-    says: /refused while it runs/,
+    says: /was refused with NO_CAPACITY while it runs/,
   },
   {
     name: "refuses twice",
