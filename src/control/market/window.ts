@@ -2,8 +2,6 @@ import type { Constraint, IsoWeekday } from "../../model/capacity.ts";
 
 type Window = Extract<Constraint, { kind: "window" }>;
 
-const DAY_MINUTES = 1440;
-
 /** Whether a time window is open; a day in `days` is the one on which it opens. @param wallMs milliseconds since the epoch. */
 export function isOpen(window: Window, wallMs: number): boolean {
   const { days, fromMinute, toMinute } = window;
@@ -17,17 +15,16 @@ export function isOpen(window: Window, wallMs: number): boolean {
 
 /**
  * The next instant, in milliseconds since the epoch, at which the window may open or close: a boundary of its day, whether or
- * not the window is open on that day. Local times that a change of the clocks skips are moved on, as in `Temporal`.
+ * not the window is open on that day, or a change of the clocks, which skips local times or repeats them.
  */
 export function nextChangeMs(window: Window, wallMs: number): number {
   const local = localTime(window, wallMs);
-  const midnight = local.startOfDay();
-  let next = Number.POSITIVE_INFINITY;
+  const today = local.toPlainDate();
+  let next = local.getTimeZoneTransition("next")?.epochMilliseconds ?? Number.POSITIVE_INFINITY;
   for (const days of [0, 1]) {
-    const day = midnight.add({ days });
+    const day = today.add({ days });
     for (const minute of [window.fromMinute, window.toMinute]) {
-      const atMs = atMinute(day, minute).epochMilliseconds;
-      if (atMs > wallMs && atMs < next) next = atMs;
+      for (const atMs of instantsOf(day, minute, window.timeZone)) if (atMs > wallMs && atMs < next) next = atMs;
     }
   }
   return next;
@@ -37,7 +34,10 @@ function localTime({ timeZone }: Window, wallMs: number): Temporal.ZonedDateTime
   return Temporal.Instant.fromEpochMilliseconds(Math.floor(wallMs)).toZonedDateTimeISO(timeZone);
 }
 
-function atMinute(day: Temporal.ZonedDateTime, minute: number): Temporal.ZonedDateTime {
-  if (minute >= DAY_MINUTES) return day.add({ days: 1 });
-  return day.with({ hour: Math.floor(minute / 60), minute: minute % 60 });
+/** A local time comes twice when clocks are set back; where it is skipped, those before and after the gap stand for it. */
+function instantsOf(day: Temporal.PlainDate, minute: number, timeZone: string): number[] {
+  const local = day.toPlainDateTime().add({ minutes: minute });
+  return (["earlier", "later"] as const).map(
+    (disambiguation) => local.toZonedDateTime(timeZone, { disambiguation }).epochMilliseconds,
+  );
 }
