@@ -16,6 +16,8 @@ export type Settings = {
   readonly burstWindowMs: number;
   readonly burstMs: number;
   readonly burstExtra: number;
+  /** Fixed instances that stand by for variable ones which may be taken away together, at most. */
+  readonly standbyMax: number;
   /** At most this share of surplus warming instances (at least one) is given up per step. */
   readonly surplusShare: number;
   readonly surplusStepMs: number;
@@ -88,6 +90,7 @@ export const DEFAULT_SETTINGS: Settings = {
   burstWindowMs: 10_000,
   burstMs: 60_000,
   burstExtra: 1,
+  standbyMax: 4,
   surplusShare: 0.1,
   surplusStepMs: 10_000,
   blankTarget: { "nodejs22.x": 1, "nodejs24.x": 2, "provided.al2023": 1 },

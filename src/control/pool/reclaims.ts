@@ -1,7 +1,8 @@
 import type { InstanceId } from "../../model/ids.ts";
 import type { SubPool } from "../../model/instance.ts";
-import type { Market } from "../market/market.ts";
+import type { Market, OfferState } from "../market/market.ts";
 import type { Settings } from "../settings.ts";
+import { standbyTarget } from "../spot/stand-in.ts";
 import type { Turn } from "../turn.ts";
 import type { Wakes } from "../wakes.ts";
 import type { Instance } from "./instance.ts";
@@ -121,6 +122,20 @@ export class Reclaims {
       if (subPool === "variable" ? isVariable : isFixed) count++;
     }
     return count;
+  }
+
+  /**
+   * Fixed instances to have ready for accounts that may use them when their variable ones are taken away: as many as one offer
+   * holds, for those go together.
+   */
+  standbyWanted(): number {
+    const { pools, market } = this.#parts;
+    const heldByOffer = new Map<OfferState, number>();
+    for (const { subPool, source, accountId } of pools.inventory.at("active")) {
+      if (subPool !== "variable" || accountId === undefined || !market.termsOf(accountId).mayUseFixed) continue;
+      heldByOffer.set(source, (heldByOffer.get(source) ?? 0) + 1);
+    }
+    return standbyTarget(heldByOffer.values());
   }
 
   /** Its account will want another: a variable one, and where it may use fixed capacity one of those until that is ready. */

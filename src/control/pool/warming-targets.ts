@@ -50,15 +50,19 @@ export class WarmingTargets {
     const forecast = this.#forecasts[subPool].target(nowMs);
     const burst = nowMs < this.#burstEndsMs[subPool] ? this.#settings.burstExtra : 0;
     const replacements = this.#reclaims.replacementsIn(subPool);
-    const bounded = (instances: number) => Math.min(max, Math.max(min, instances) + burst) + replacements;
+    const standby = subPool === "fixed" ? Math.min(this.#settings.standbyMax, this.#reclaims.standbyWanted()) : 0;
+    const bounded = (instances: number) =>
+      Math.max(standby, Math.min(max, Math.max(min, instances) + burst)) + replacements;
     const why =
       replacements > 0
         ? `${replacements} instances are about to be taken away`
         : burst > 0
           ? "instances are taken faster than usual"
-          : forecast.instances > min
-            ? forecast.why
-            : `at least ${min} shall be ready`;
+          : standby > Math.max(min, forecast.instances)
+            ? `${standby} stand by for variable instances that may be taken away together`
+            : forecast.instances > min
+              ? forecast.why
+              : `at least ${min} shall be ready`;
     return { instances: bounded(forecast.instances), keep: bounded(Math.max(forecast.keep, forecast.instances)), why };
   }
 }
