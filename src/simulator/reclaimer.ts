@@ -57,8 +57,8 @@ export class Reclaimer {
     this.#repeat(strayNoticeMsMean, () => {
       const instance = this.#anyInstance();
       const deadlineMs = this.#stage.nowMs + this.#random.next() * STRAY_MS_MAX;
-      if (instance !== undefined && this.#random.chance(0.6)) this.#tellNotice(instance, deadlineMs);
-      else this.#tellOf(this.#lastTaken ?? ("i-nobody" as InstanceId), deadlineMs);
+      if (instance !== undefined && this.#random.chance(0.6)) this.#tellNotice(instance.id, deadlineMs);
+      else this.#tellNotice(this.#lastTaken ?? ("i-nobody" as InstanceId), deadlineMs);
     });
   }
 
@@ -97,12 +97,12 @@ export class Reclaimer {
     });
     if (lengthMs === 0 || this.#random.chance(lostShare)) return;
     const lateMs = this.#random.chance(lateShare) ? this.#random.next() * lengthMs : 0;
-    this.#stage.later(this.#linkMs + lateMs, () => this.#tellNotice(instance, endsAtMs));
+    this.#stage.later(this.#linkMs + lateMs, () => this.#tellNotice(instance.id, endsAtMs));
     if (!this.#random.chance(twiceShare)) return;
     // The second one may know better when, and may come when the instance is gone.
     const otherMs = endsAtMs + this.#random.pick([0, -1000, 5000]);
     this.#stage.later(2 * this.#linkMs + this.#random.next() * 1.2 * lengthMs, () =>
-      this.#tellNotice(instance, otherMs),
+      this.#tellNotice(instance.id, otherMs),
     );
   }
 
@@ -110,7 +110,7 @@ export class Reclaimer {
   #tellAgain(instance: SimulatedInstance): void {
     const { endsAtMs } = instance;
     if (endsAtMs === undefined || this.#random.chance(0.5)) return;
-    this.#stage.later(this.#linkMs, () => this.#tellNotice(instance, endsAtMs));
+    this.#stage.later(this.#linkMs, () => this.#tellNotice(instance.id, endsAtMs));
   }
 
   /** The youngest go until the rest fits. */
@@ -133,17 +133,13 @@ export class Reclaimer {
     this.#stage.tell({ kind: "InstanceAtRisk", instanceId: instance.id, reason: "it may be taken away soon" });
   }
 
-  #tellNotice(instance: SimulatedInstance, deadlineMs: number): void {
-    if (!this.#stage.isServerUp) return;
-    if (instance.isKnown && !instance.isTerminating) {
-      instance.deadlineToldMs = Math.min(instance.deadlineToldMs ?? Number.POSITIVE_INFINITY, deadlineMs);
-    }
-    this.#tellOf(instance.id, deadlineMs);
-  }
-
-  #tellOf(instanceId: InstanceId, deadlineMs: number): void {
+  #tellNotice(instanceId: InstanceId, deadlineMs: number): void {
     if (!this.#stage.isServerUp) return;
     this.#report.notices++;
+    const instance = this.#host.instances.get(instanceId);
+    if (instance?.isKnown === true && !instance.isTerminating) {
+      instance.deadlineToldMs = Math.min(instance.deadlineToldMs ?? Number.POSITIVE_INFINITY, deadlineMs);
+    }
     this.#report.lastWarningMs = this.#stage.nowMs;
     this.#stage.tell({ kind: "ReclaimNoticed", instanceId, deadlineMs, reason: "it is taken away" });
   }

@@ -122,10 +122,14 @@ export class Pools {
     container.lease = undefined;
     instance.lastUsedMs = this.#turn.nowMs;
     this.inventory.dropLease(lease);
-    const { accountId } = lease.invocation;
+    this.#release(lease.invocation.accountId);
+    return lease.invocation;
+  }
+
+  /** An execution ended. If its account ran as many as it may, one more may run now, wherever. */
+  #release(accountId: AccountId): void {
     if (!this.#admission.mayRun(accountId)) this.#wakes.accountIds.add(accountId);
     this.#admission.release(accountId, true);
-    return lease.invocation;
   }
 
   /** The execution ended and its container takes the next one. */
@@ -330,7 +334,7 @@ export class Pools {
       if (lease === undefined) continue;
       // One more of the account may run, on other instances of its own.
       this.#wakes.accountIds.add(lease.invocation.accountId);
-      this.#admission.release(lease.invocation.accountId, true);
+      this.#release(lease.invocation.accountId);
       this.#reject(lease.invocation, code);
     }
     this.toRefill.delete(instance);
