@@ -16,6 +16,7 @@ import type { AgentMessage, ServerMessage } from "../protocol/agent-protocol.ts"
 import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
 import { assignmentOf } from "./assignment.ts";
 import { endLines, LogTail, retryLine, startLine } from "./execution-log.ts";
+import { inTime } from "./in-time.ts";
 import type { Metrics } from "./metrics.ts";
 import { WallClock } from "./wall-clock.ts";
 
@@ -30,6 +31,8 @@ export type ServerOptions = Pick<AgentEndpointOptions, "socketPath" | "welcome" 
   readonly region: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** How long a provider may take for one step of the shutdown; what it has not ended by then is left to the next server. */
+  readonly endingMsMax?: number;
   /** The outcome of an execution that an earlier server handed out. */
   onOrphan(id: InvocationId, answer: InvokeAnswer, acknowledge: () => void): void;
   /** An agent of an earlier server executes this invocation, or holds its result. */
@@ -54,6 +57,8 @@ const WAIT_MS_MIN = 1;
 /** An instance that does not end is tried again this often before it is given up with an error. */
 const TERMINATE_TRIES_MAX = 5;
 const TERMINATE_PAUSE_MS = 500;
+/** Less than service managers wait before they kill (systemd: 90 s). */
+const ENDING_MS_MAX = 30_000;
 
 /**
  * Feeds the control core with what happens, performs its commands and answers callers. It decides
@@ -164,12 +169,18 @@ export class Server {
     this.#timer = undefined;
     this.#timerAtMs = Number.NEGATIVE_INFINITY;
     this.#cutOffPending();
-    const { provider, log } = this.#options;
-    const instanceIds = new Set([...this.#endpoint.joined(), ...(await provider.list())]);
+    const { provider, log, endingMsMax = ENDING_MS_MAX } = this.#options;
+    // A provider that fails or hangs does not keep the server from ending.
+    const step = <T>(promise: Promise<T>, failure: string) =>
+      inTime(promise, endingMsMax).catch(
+        (error: unknown) => void log.error({ error, ending: [...this.#ending.keys()] }, failure),
+      );
+    const listed = (await step(provider.list(), "the provider's instances could not be listed")) ?? [];
+    const instanceIds = new Set([...this.#endpoint.joined(), ...this.#launched, ...listed]);
     for (const instanceId of instanceIds) this.endInstance(instanceId, "the server shuts down");
-    await Promise.all(this.#ending.values());
+    await step(Promise.all(this.#ending.values()), "instances could not be ended, the next server ends them");
     this.#endpoint.close();
-    await provider.close().catch((error: unknown) => log.error({ error }, "the provider could not clean up"));
+    await step(provider.close(), "the provider could not clean up");
   }
 
   /** Everybody is answered: callers that the server went away, the queue that its execution was cut off. */
@@ -333,11 +344,22 @@ export class Server {
         serverSocketPath: socketPath,
         token,
       });
+      this.#endIfGivenUp(instanceId);
     } catch (error) {
       log.error({ instanceId, offerId, error }, "an instance could not be launched");
+      this.#launched.delete(instanceId);
       const isShort = error instanceof HearthError && error.code === "INSUFFICIENT_CAPACITY";
       this.feed({ kind: "LaunchFailed", instanceId, code: isShort ? "INSUFFICIENT_CAPACITY" : "LAUNCH_FAILED" });
     }
+  }
+
+  /** A launch that took so long that its instance was ended meanwhile may have missed that end. */
+  #endIfGivenUp(instanceId: InstanceId): void {
+    const ending = this.#ending.get(instanceId);
+    if (ending === undefined && this.#launched.has(instanceId)) return;
+    void (ending ?? Promise.resolve()).then(() =>
+      this.endInstance(instanceId, "it was given up before it was launched"),
+    );
   }
 
   /** A joined agent's end is noticed by its connection; before that, this is how a failed start is. */
