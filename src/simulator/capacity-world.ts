@@ -49,6 +49,8 @@ export type AccountTraits = {
 export type CapacityWorld = {
   readonly offers: readonly OfferTraits[];
   readonly accounts: readonly AccountTraits[];
+  /** Whether accounts keep instances of their own after the last call; others may then find no room. */
+  readonly keepsDedicated: boolean;
   /** Mean time between two changes of some account's settings; Infinity: never. */
   readonly settingsChangeMsMean: number;
   readonly interruptions: InterruptionTraits;
@@ -104,6 +106,7 @@ export function drawCapacityWorld(
   return {
     offers: [plainTraits(host), ...(isPlain ? [] : drawOffers(random.fork("offers"), horizonMs))],
     accounts: isPlain ? [] : drawAccounts(random.fork("accounts"), accountIds, minuteOfDay),
+    keepsDedicated: !isPlain && random.fork("dedicated").chance(0.5),
     settingsChangeMsMean: isPlain ? NEVER : rare(),
     interruptions: isPlain ? NO_INTERRUPTIONS : drawInterruptions(random.fork("interruptions"), horizonMs),
     wallStartMs,
@@ -150,6 +153,7 @@ export function plainCapacity(offer: Offer): CapacityWorld {
   return {
     offers: [plainTraits(offer)],
     accounts: [],
+    keepsDedicated: false,
     settingsChangeMsMean: NEVER,
     interruptions: NO_INTERRUPTIONS,
     wallStartMs: 0,

@@ -57,6 +57,10 @@ export class SimulatedAccounts {
         settings.class === "variable" ? { ...settings, class: "mixed", onShortage: { kind: "wait" } } : settings,
       ),
     );
+    if (this.#world.capacity.keepsDedicated) return;
+    for (const [accountId, settings] of this.#settings) {
+      if (settings.class === "dedicated") this.#set(accountId, { ...settings, class: "fixed", dedicatedInstances: 0 });
+    }
   }
 
   #changeAll(change: (settings: CapacitySettings) => CapacitySettings): void {

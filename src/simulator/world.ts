@@ -110,14 +110,15 @@ export function drawWorld(seed: number): World {
   const functions = drawFunctions(root.fork("functions"), capacityMiB);
   const random = root.fork("world");
   const invocations = Math.round(random.logUniform(50, 1500));
-  const mustServe = isGenerous(settings);
   const accountIds = [...new Set(functions.map(({ accountId }) => accountId))].sort();
   const callsPerMs = functions.reduce((sum, f) => sum + callsPerMsOf(f), 0);
   const horizonMs = Math.max(1000, invocations / callsPerMs);
+  const capacity = drawCapacityWorld(root.fork("capacity"), host, accountIds, horizonMs);
+  const mustServe = isGenerous(settings) && !capacity.keepsDedicated;
   return {
     seed,
     settings,
-    capacity: drawCapacityWorld(root.fork("capacity"), host, accountIds, horizonMs),
+    capacity,
     grainMs: random.pick([1 / 64, 1, 1, 16]),
     invocations,
     functions,

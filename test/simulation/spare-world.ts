@@ -87,6 +87,7 @@ export function spareWorld(seed: number, change: SpareChange = {}): World {
     capacity: {
       offers: [plainTraits(host), { ...plainTraits(SPARE_OFFER), ...change.offer }],
       accounts: [{ accountId: SPARE_ACCOUNT, capacity: { ...WAITS, ...change.account } }],
+      keepsDedicated: true,
       settingsChangeMsMean: Number.POSITIVE_INFINITY,
       interruptions: NO_INTERRUPTIONS,
       wallStartMs: Date.UTC(2026, 10, 20, 12),
