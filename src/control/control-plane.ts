@@ -241,6 +241,7 @@ export class ControlPlane {
     this.#market.setTerms(accountId, capacity === undefined ? undefined : new AccountTerms(capacity));
     this.#waits.settingsChanged(accountId);
     this.#wakes.accountIds.add(accountId); // Instances of its own may serve it that could not before.
+    for (const instance of this.#pools.inventory.activeOf(accountId)) this.#pools.toRefill.add(instance);
     this.#termsChanged();
   }
 
