@@ -1,0 +1,46 @@
+import type { Execution } from "../../../src/control/sizing/execution.ts";
+import { type SizedVersion, Sizing, sizingKeyOf } from "../../../src/control/sizing/sizing.ts";
+import type { AccountId } from "../../../src/model/ids.ts";
+import type { MemoryRule } from "./memory-replay.ts";
+
+const ACCOUNT = "000000000000" as AccountId;
+const CPU_MILLI = 1000;
+
+/** The core's own rule, through its door. These traces know nothing of CPU, so it is set apart. */
+export const hearthLimits: MemoryRule = {
+  name: "Hearth, hard limits",
+  isOurs: true,
+  policyOf({ requestedMiB }) {
+    const sizing = new Sizing();
+    sizing.configure({ kind: "account", accountId: ACCOUNT }, { cpu: "apart" });
+    const version = versionOf("f", requestedMiB);
+    return {
+      limitOf() {
+        const { memoryMiB, cpuMilli } = sizing.effectiveOf(version);
+        sizing.containerStarted(version.key, { memoryMiB, cpuMilli });
+        return memoryMiB;
+      },
+      observe: (peakMiB, limitMiB, isKilled) => sizing.observe(version, executionOf(peakMiB, limitMiB, isKilled)),
+    };
+  },
+};
+
+export function versionOf(functionName: string, memoryMiB: number): SizedVersion {
+  const key = sizingKeyOf(ACCOUNT, functionName, "1", "x86_64");
+  return { key, accountId: ACCOUNT, functionName, memoryMiB, cpuMilli: CPU_MILLI };
+}
+
+export function executionOf(peakMiB: number, memoryLimitMiB: number, isKilled: boolean): Execution {
+  return {
+    memoryLimitMiB,
+    cpuLimitMilli: CPU_MILLI,
+    outcome: isKilled ? "outOfMemory" : "ok",
+    memoryPeakBytes: peakMiB * 2 ** 20,
+    wallUs: 1000,
+    cpuUs: undefined,
+    throttledUs: 0,
+    memoryStallUs: 0,
+    inputBytes: undefined,
+    isCold: false,
+  };
+}

@@ -1,0 +1,60 @@
+import { type CpuDemand, durationMsAt } from "./cpu-demand.ts";
+import type { SizingPolicy, UnitPrices } from "./sizing-settings.ts";
+
+export type CpuChoice = { readonly cpuMilli: number; readonly durationMs: number; readonly costUsd: number };
+
+export type CpuQuestion = {
+  readonly demand: CpuDemand;
+  readonly policy: SizingPolicy;
+  /** Of `slo`: the longest duration; undefined: a tenth more than at the requested size. */
+  readonly sloMs: number | undefined;
+  readonly requestedCpuMilli: number;
+  readonly prices: UnitPrices;
+  /** Ascending, with the requested one among them. */
+  readonly candidatesMilli: readonly number[];
+  /** Of a container with that CPU. */
+  readonly memoryMiBAt: (cpuMilli: number) => number;
+};
+
+/** `speed`: so much slower than the fastest is as fast. */
+const SPEED_SLACK = 0.03;
+/** `slo`: so much slower than at the requested size is allowed unless a duration is given. */
+const SLO_SLACK = 0.1;
+/** Predictions err by some per cent: a promise is kept with this much to spare. */
+const PREDICTION_SLACK = 0.02;
+const HOUR_MS = 3_600_000;
+const MIB_PER_GIB = 1024;
+
+/**
+ * Of the candidates the best by the policy: `cost` the cheapest execution, `balanced` the least product of cost and
+ * duration, `speed` the cheapest within 3 % of the fastest, `slo` the cheapest that keeps the duration. Of equals the smaller.
+ */
+export function chooseCpu(question: CpuQuestion): CpuChoice {
+  const choices = question.candidatesMilli.map((cpuMilli) => choiceAt(question, cpuMilli));
+  const allowedMs = allowedDurationMs(question, choices);
+  const allowed = choices.filter(({ durationMs }) => durationMs <= allowedMs);
+  const fastest = choices.reduce((best, one) => (one.durationMs < best.durationMs ? one : best));
+  const scoreOf = question.policy === "balanced" ? balance : ({ costUsd }: CpuChoice) => costUsd;
+  return allowed.reduce((best, one) => (scoreOf(one) < scoreOf(best) * (1 - 1e-9) ? one : best), allowed[0] ?? fastest);
+}
+
+export function choiceAt({ demand, prices, memoryMiBAt }: CpuQuestion, cpuMilli: number): CpuChoice {
+  const durationMs = durationMsAt(demand, cpuMilli);
+  const usdPerHour =
+    (prices.vcpuUsdPerHour * cpuMilli) / 1000 + (prices.gibUsdPerHour * memoryMiBAt(cpuMilli)) / MIB_PER_GIB;
+  return { cpuMilli, durationMs, costUsd: (usdPerHour * durationMs) / HOUR_MS };
+}
+
+function balance({ costUsd, durationMs }: CpuChoice): number {
+  return costUsd * durationMs;
+}
+
+function allowedDurationMs(
+  { demand, policy, sloMs, requestedCpuMilli }: CpuQuestion,
+  choices: readonly CpuChoice[],
+): number {
+  if (policy === "speed") return Math.min(...choices.map(({ durationMs }) => durationMs)) * (1 + SPEED_SLACK);
+  if (policy !== "slo") return Number.POSITIVE_INFINITY;
+  const allowedMs = sloMs ?? durationMsAt(demand, requestedCpuMilli) * (1 + SLO_SLACK);
+  return allowedMs * (1 - PREDICTION_SLACK);
+}

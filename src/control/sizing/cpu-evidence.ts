@@ -1,0 +1,89 @@
+import { type CpuDemand, cpuDemandOf } from "./cpu-demand.ts";
+import type { Execution } from "./execution.ts";
+import { LogSketch, type LogSketchRecord } from "./log-sketch.ts";
+
+/** As kept in a snapshot. */
+export type CpuEvidenceRecord = {
+  readonly cpu: LogSketchRecord;
+  readonly unthrottled: LogSketchRecord;
+  readonly throttled: LogSketchRecord;
+  /** limit, executions at it, never throttled ones among them, parallelism. */
+  readonly counts: readonly number[];
+};
+
+/** Within this, two limits are one: quotas are kept in whole microseconds. */
+const SAME_LIMIT = 0.01;
+
+/**
+ * CPU time and what is left of the duration without throttling: neither depends on the CPU limit, so they are kept over all
+ * sizes. Throttled time does, so it is kept for the newest limit only; the parallelism that it tells is remembered.
+ */
+export class CpuEvidence {
+  #cpuUs = new LogSketch();
+  #unthrottledUs = new LogSketch();
+  #throttledUs = new LogSketch();
+  #limitMilli = 0;
+  #executions = 0;
+  #free = 0;
+  #parallelism = 0;
+
+  /** Warm ones at the newest limit. */
+  get executions(): number {
+    return this.#executions;
+  }
+
+  observe({ cpuUs, wallUs, throttledUs, cpuLimitMilli, isCold }: Execution): void {
+    if (cpuUs === undefined || isCold) return;
+    if (Math.abs(cpuLimitMilli - this.#limitMilli) > this.#limitMilli * SAME_LIMIT) this.#moveTo(cpuLimitMilli);
+    this.#executions++;
+    this.#cpuUs.add(cpuUs);
+    this.#unthrottledUs.add(Math.max(1, wallUs - throttledUs));
+    if (throttledUs > 0) this.#throttledUs.add(throttledUs);
+    else this.#free++;
+  }
+
+  /** undefined: no warm execution was measured at the newest limit. */
+  demand(): CpuDemand | undefined {
+    const cpuMs = toMs(this.#cpuUs.median());
+    const unthrottledMs = toMs(this.#unthrottledUs.median());
+    if (cpuMs === undefined || unthrottledMs === undefined || this.#executions === 0) return undefined;
+    const isMostlyFree = this.#free * 2 > this.#executions;
+    const throttledMs = isMostlyFree ? 0 : (toMs(this.#throttledUs.median()) ?? 0);
+    const demand = cpuDemandOf({ cpuMilli: this.#limitMilli, wallMs: unthrottledMs + throttledMs, cpuMs, throttledMs });
+    if (!demand.isUnthrottled) this.#parallelism = demand.parallelism;
+    else if (this.#parallelism > 0) {
+      const parallelism = Math.max(cpuMs / unthrottledMs, this.#parallelism);
+      return { ...demand, parallelism, waitMs: Math.max(0, unthrottledMs - cpuMs / parallelism) };
+    }
+    return demand;
+  }
+
+  record(): CpuEvidenceRecord {
+    return {
+      cpu: this.#cpuUs.record(),
+      unthrottled: this.#unthrottledUs.record(),
+      throttled: this.#throttledUs.record(),
+      counts: [this.#limitMilli, this.#executions, this.#free, this.#parallelism],
+    };
+  }
+
+  static from({ cpu, unthrottled, throttled, counts }: CpuEvidenceRecord): CpuEvidence {
+    const evidence = new CpuEvidence();
+    evidence.#cpuUs = LogSketch.from(cpu);
+    evidence.#unthrottledUs = LogSketch.from(unthrottled);
+    evidence.#throttledUs = LogSketch.from(throttled);
+    [evidence.#limitMilli = 0, evidence.#executions = 0, evidence.#free = 0, evidence.#parallelism = 0] = counts;
+    return evidence;
+  }
+
+  #moveTo(limitMilli: number): void {
+    this.demand();
+    this.#limitMilli = limitMilli;
+    this.#throttledUs = new LogSketch();
+    [this.#executions, this.#free] = [0, 0];
+  }
+}
+
+function toMs(us: number | undefined): number | undefined {
+  return us === undefined ? undefined : us / 1000;
+}

@@ -1,0 +1,142 @@
+import { LARGEST_KEPT, LargestPeaks, type LargestPeaksRecord } from "./largest-peaks.ts";
+import { LogSketch, type LogSketchRecord } from "./log-sketch.ts";
+import { memoryMarginMiB } from "./memory-margin.ts";
+
+/** As kept in a snapshot. */
+export type PeakMemoryRecord = {
+  readonly now: LargestPeaksRecord;
+  readonly before: LargestPeaksRecord;
+  readonly sketch: LogSketchRecord;
+  /** sinceFailure, total, records, recordsFromMiB, recordsSince, trendMiB. */
+  readonly counts: readonly number[];
+};
+
+/** A peak counts for one to two generations, so that a need that falls is noticed. */
+const GENERATION = 4096;
+/** A doubling of the executions brings 0.7 records by chance, four or more in one case of 200. */
+const RECORDS_OF_A_TREND = 4;
+const TREND_FROM = 20;
+const RESERVATION_SHARE = 0.95;
+const RESERVATION_FACTOR = 1.05;
+
+/** What the peaks of a function version's executions tell of its next ones; peaks that are lower bounds are kept out. */
+export class PeakMemory {
+  #now = new LargestPeaks();
+  #before = new LargestPeaks();
+  #sketch = new LogSketch();
+  #sinceFailure = 0;
+  #total = 0;
+  #records = 0;
+  #recordsFromMiB = 0;
+  #recordsSince = 0;
+  #trendMiB = 0;
+
+  /** Since the last execution that failed for want of memory. */
+  get executions(): number {
+    return this.#sinceFailure;
+  }
+
+  get maxMiB(): number {
+    return Math.max(this.#now.maxMiB, this.#before.maxMiB);
+  }
+
+  /** @returns whether it is the largest so far. */
+  observe(peakMiB: number): boolean {
+    const isRecord = peakMiB > this.maxMiB;
+    this.#sinceFailure++;
+    this.#total++;
+    this.#sketch.add(peakMiB);
+    this.#now.observe(peakMiB);
+    if (this.#now.executions >= GENERATION) [this.#before, this.#now] = [this.#now, new LargestPeaks()];
+    if (isRecord) this.#records++;
+    const [from, total] = [this.#recordsSince, this.#total];
+    if (total === TREND_FROM || (from > 0 && total >= Math.min(2 * from, from + GENERATION))) this.#judgeTrend();
+    return isRecord;
+  }
+
+  /** An execution was killed or stalled: what was learned of rarity was wrong, what was learned of size was not. */
+  failed(): void {
+    this.#sinceFailure = 0;
+  }
+
+  /** The smallest limit to be had; undefined: no peak is known. */
+  needMiB(): number | undefined {
+    const maxMiB = this.maxMiB;
+    if (maxMiB === 0) return undefined;
+    return maxMiB + this.marginMiB();
+  }
+
+  /** Kept above the largest peak. */
+  marginMiB(): number {
+    const maxMiB = this.maxMiB;
+    return memoryMarginMiB({
+      executions: Math.min(this.#sinceFailure, 2 * GENERATION),
+      maxMiB,
+      medianMiB: Math.min(maxMiB, this.#sketch.median() ?? maxMiB),
+      largestMiB: this.#largest(),
+      trendMiB: this.#trendMiB,
+    });
+  }
+
+  /** What to pack instances by while the limit is larger; undefined: too little is known. */
+  reservationMiB(): number | undefined {
+    const quantile = this.#sketch.quantile(RESERVATION_SHARE);
+    return quantile === undefined
+      ? undefined
+      : Math.min(quantile * RESERVATION_FACTOR, this.maxMiB * RESERVATION_FACTOR);
+  }
+
+  /** Of past peaks; undefined: there is none. */
+  quantile(share: number): number | undefined {
+    const quantile = this.#sketch.quantile(share);
+    return quantile === undefined ? undefined : Math.min(quantile, this.maxMiB);
+  }
+
+  record(): PeakMemoryRecord {
+    return {
+      now: this.#now.record(),
+      before: this.#before.record(),
+      sketch: this.#sketch.record(),
+      counts: [
+        this.#sinceFailure,
+        this.#total,
+        this.#records,
+        this.#recordsFromMiB,
+        this.#recordsSince,
+        this.#trendMiB,
+      ],
+    };
+  }
+
+  static from({ now, before, sketch, counts }: PeakMemoryRecord): PeakMemory {
+    const peaks = new PeakMemory();
+    peaks.#now = LargestPeaks.from(now);
+    peaks.#before = LargestPeaks.from(before);
+    peaks.#sketch = LogSketch.from(sketch);
+    [
+      peaks.#sinceFailure = 0,
+      peaks.#total = 0,
+      peaks.#records = 0,
+      peaks.#recordsFromMiB = 0,
+      peaks.#recordsSince = 0,
+      peaks.#trendMiB = 0,
+    ] = counts;
+    return peaks;
+  }
+
+  #largest(): number[] {
+    const now = this.#now.values();
+    const before = this.#before.values();
+    if (before.length === 0) return now;
+    return [...now, ...before].sort((a, b) => b - a).slice(0, LARGEST_KEPT);
+  }
+
+  #judgeTrend(): void {
+    const { maxMiB } = this;
+    // The first executions are all records: they say nothing.
+    const isTrend = this.#recordsFromMiB > 0 && this.#records >= RECORDS_OF_A_TREND;
+    this.#trendMiB = isTrend ? (maxMiB - this.#recordsFromMiB) / (this.#total - this.#recordsSince) : 0;
+    [this.#records, this.#recordsFromMiB] = [0, maxMiB];
+    this.#recordsSince = this.#total;
+  }
+}

@@ -1,0 +1,31 @@
+import { cpuMilliOf } from "../../model/function-version.ts";
+import type { ContainerSize } from "./decision.ts";
+import { GROWTH_MAX, type SizingSettings } from "./sizing-settings.ts";
+
+/** Between which sizes a function version may be moved. */
+export type SizeBounds = {
+  readonly memoryMiBMin: number;
+  readonly memoryMiBMax: number;
+  readonly memoryMiBIncrement: number;
+};
+
+/** The requested amount is always within: settings never make less of a request than the request says. */
+export function sizeBoundsOf(settings: SizingSettings, { memoryMiB }: ContainerSize): SizeBounds {
+  return {
+    memoryMiBMin: Math.min(settings.memoryMiBMin, memoryMiB),
+    memoryMiBMax: Math.max(memoryMiB, Math.min(settings.memoryMiBMax ?? memoryMiB, memoryMiB * GROWTH_MAX)),
+    memoryMiBIncrement: Math.max(1, settings.memoryMiBIncrement),
+  };
+}
+
+/** Up to the next increment, within the bounds. */
+export function withinBounds(bounds: SizeBounds, memoryMiB: number): number {
+  const { memoryMiBMin, memoryMiBMax, memoryMiBIncrement } = bounds;
+  const rounded = Math.ceil(memoryMiB / memoryMiBIncrement) * memoryMiBIncrement;
+  return Math.min(memoryMiBMax, Math.max(memoryMiBMin, rounded));
+}
+
+/** What a function version asks for. @param cpuMilli undefined: CPU by the ratio, as Lambda gives it. */
+export function requestedSize(memoryMiB: number, cpuMilli?: number): ContainerSize {
+  return { memoryMiB, cpuMilli: cpuMilli ?? cpuMilliOf(memoryMiB) };
+}

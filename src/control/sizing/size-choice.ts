@@ -1,0 +1,88 @@
+import { cpuMilliOf } from "../../model/function-version.ts";
+import { chooseCpu } from "./cpu-choice.ts";
+import { type CpuDemand, durationMsAt } from "./cpu-demand.ts";
+import type { ContainerSize } from "./decision.ts";
+import { type SizeBounds, withinBounds } from "./size-bounds.ts";
+import type { SizingSettings } from "./sizing-settings.ts";
+
+/** A size, and how much longer an execution is expected to take there than now. */
+export type SizeChoice = { readonly size: ContainerSize; readonly slowFactor: number };
+
+export type SizeQuestion = {
+  readonly settings: SizingSettings;
+  readonly bounds: SizeBounds;
+  readonly requested: ContainerSize;
+  readonly now: ContainerSize;
+  readonly demand: CpuDemand;
+  /** No CPU at or below this is to be had: it failed. */
+  readonly failedCpuMilli: number;
+};
+
+/** Each candidate is this much larger than the one before. */
+const CANDIDATE_STEP = 1.04;
+const CANDIDATES_MAX = 400;
+
+/** CPU apart: the best CPU by the policy for a container of the memory that it has. */
+export function chooseCpuApart(question: SizeQuestion): SizeChoice {
+  const { settings, now, requested, failedCpuMilli } = question;
+  const most = Math.max(requested.cpuMilli, settings.cpuMilliMax);
+  const grid = steps(Math.min(settings.cpuMilliMin, requested.cpuMilli), most).map(Math.round);
+  // Whole CPUs are where the curves of most functions bend.
+  const whole = steps(1000, most, 1000).filter((milli) => milli <= most);
+  const cpuMilli = choose(
+    question,
+    [...grid, ...whole, requested.cpuMilli, now.cpuMilli].filter((milli) => milli > failedCpuMilli),
+    () => now.memoryMiB,
+  );
+  return choiceOf(question, { memoryMiB: now.memoryMiB, cpuMilli });
+}
+
+/** By the ratio: the best size that has at least the memory that is needed. @returns undefined: it is not below the one there is. */
+export function chooseByRatio(question: SizeQuestion, needMiB: number): SizeChoice {
+  const { bounds, requested, now, failedCpuMilli } = question;
+  const least = withinBounds(bounds, needMiB);
+  const sizes = [...steps(least, bounds.memoryMiBMax), requested.memoryMiB, now.memoryMiB]
+    .map((memoryMiB) => withinBounds(bounds, memoryMiB))
+    .filter((memoryMiB) => memoryMiB >= least);
+  const memoryOf = new Map(sizes.map((memoryMiB) => [cpuMilliOf(memoryMiB), memoryMiB]));
+  const cpuMilli = choose(
+    question,
+    [...memoryOf.keys()].filter((milli) => milli > failedCpuMilli),
+    (milli) => memoryOf.get(milli) ?? now.memoryMiB,
+  );
+  return choiceOf(question, { memoryMiB: memoryOf.get(cpuMilli) ?? now.memoryMiB, cpuMilli });
+}
+
+function choose(
+  { settings, requested, demand, now }: SizeQuestion,
+  candidates: readonly number[],
+  memoryMiBAt: (cpuMilli: number) => number,
+): number {
+  if (candidates.length === 0) return now.cpuMilli;
+  return chooseCpu({
+    demand,
+    policy: settings.policy,
+    sloMs: settings.sloMs,
+    requestedCpuMilli: requested.cpuMilli,
+    prices: settings.prices,
+    candidatesMilli: [...new Set(candidates)].sort((a, b) => a - b),
+    memoryMiBAt,
+  }).cpuMilli;
+}
+
+function choiceOf({ demand, now }: SizeQuestion, size: ContainerSize): SizeChoice {
+  return { size, slowFactor: durationMsAt(demand, size.cpuMilli) / durationMsAt(demand, now.cpuMilli) };
+}
+
+/** Ascending, both ends included. @param increment undefined: geometric. */
+function steps(from: number, to: number, increment?: number): number[] {
+  const result = [];
+  for (
+    let at = from;
+    at < to && result.length < CANDIDATES_MAX;
+    at = increment ? at + increment : at * CANDIDATE_STEP
+  ) {
+    result.push(at);
+  }
+  return [...result, Math.max(from, to)];
+}

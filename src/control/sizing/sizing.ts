@@ -1,0 +1,199 @@
+import type { AccountId } from "../../model/ids.ts";
+import type { ContainerSize, Decision } from "./decision.ts";
+import type { Execution } from "./execution.ts";
+import { requestedSize } from "./size-bounds.ts";
+import { DEFAULT_SIZING, type SizingSettings } from "./sizing-settings.ts";
+import { type SizingHint, type VersionRecord, VersionSizing } from "./version-sizing.ts";
+
+/** What a size is learned for. One string of account, function version and architecture; see `sizingKeyOf`. */
+export type SizingKey = string & { readonly __brand: "SizingKey" };
+
+/** @param version of the function, with what changes when its code does. */
+export function sizingKeyOf(
+  accountId: AccountId,
+  functionName: string,
+  version: string,
+  architecture: string,
+): SizingKey {
+  return [accountId, functionName, version, architecture].join("/") as SizingKey;
+}
+
+/** What a new container of a function version gets, and why. */
+export type EffectiveSize = ContainerSize & {
+  /** What instances are packed by in soft mode. */
+  readonly reservationMiB: number;
+  /** One sentence for people. */
+  readonly why: string;
+};
+
+/** What is said of sizes, most particular first: function, account, default. */
+export type SizingScope =
+  | { readonly kind: "function"; readonly accountId: AccountId; readonly functionName: string }
+  | { readonly kind: "account"; readonly accountId: AccountId };
+
+/** A function version as the core knows it. */
+export type SizedVersion = {
+  readonly key: SizingKey;
+  readonly accountId: AccountId;
+  readonly functionName: string;
+  /** What its request states first (B4, B9). */
+  readonly memoryMiB: number;
+  /** undefined: by the ratio. */
+  readonly cpuMilli?: number | undefined;
+};
+
+/** A function version's whole story, as JSON. */
+export type SizingRecord = Omit<SizedVersion, "memoryMiB" | "cpuMilli"> & { readonly version: VersionRecord };
+
+/** So many function versions are remembered; beyond that the one that was used longest ago is forgotten. */
+export const VERSIONS_MAX = 100_000;
+
+type Known = { readonly of: SizedVersion; readonly version: VersionSizing };
+
+/**
+ * The size of every function version, learned from its executions; the door to the folder. Pure: the same calls give the same
+ * answers. `observe` and `effectiveOf` take constant time.
+ */
+export class Sizing {
+  /** The one used longest ago first. */
+  readonly #known = new Map<SizingKey, Known>();
+  /** The newest key of each function: what it taught is a hint for the next one. */
+  readonly #newest = new Map<string, SizingKey>();
+  readonly #settings = new Map<string, Partial<SizingSettings>>();
+  #isStopped = false;
+
+  /** Everything gets what it requested, and nothing is decided, until it is allowed again. */
+  stop(isStopped: boolean): void {
+    this.#isStopped = isStopped;
+    this.#applySettings(() => true);
+  }
+
+  /** @param settings undefined: nothing is said any more. */
+  configure(scope: SizingScope, settings: Partial<SizingSettings> | undefined): void {
+    if (settings === undefined) this.#settings.delete(scopeKey(scope));
+    else this.#settings.set(scopeKey(scope), settings);
+    this.#applySettings(
+      (of) => of.accountId === scope.accountId && (scope.kind === "account" || of.functionName === scope.functionName),
+    );
+  }
+
+  settingsOf({ accountId, functionName }: Pick<SizedVersion, "accountId" | "functionName">): SizingSettings {
+    return {
+      ...DEFAULT_SIZING,
+      ...this.#settings.get(scopeKey({ kind: "account", accountId })),
+      ...this.#settings.get(scopeKey({ kind: "function", accountId, functionName })),
+      ...(this.#isStopped ? { mode: "off" as const } : {}),
+    };
+  }
+
+  /**
+   * What a new container gets. A stated amount that is new starts over (B9).
+   * @param inputBytes of the event that it is made for, where that is known.
+   */
+  effectiveOf(of: SizedVersion, inputBytes?: number): EffectiveSize {
+    const version = this.#versionOf(of);
+    const size = inputBytes === undefined ? version.effective : version.effectiveFor(inputBytes);
+    const reservationMiB = Math.min(size.memoryMiB, version.reservationMiB);
+    return { ...size, reservationMiB, why: whyOf(version, size) };
+  }
+
+  /** A container was made with this size. One new container in ten gets the size on trial. */
+  containerStarted(key: SizingKey, size: ContainerSize): void {
+    this.#known.get(key)?.version.containerStarted(size);
+  }
+
+  /** An execution ended. @returns whether new containers get another size than before. */
+  observe(of: SizedVersion, execution: Execution): boolean {
+    const version = this.#versionOf(of);
+    const { effective } = version;
+    version.observe(execution);
+    return version.effective !== effective;
+  }
+
+  /** The newest last; empty: nothing was decided, or it is not known. */
+  decisionsOf(key: SizingKey): readonly Decision[] {
+    return this.#known.get(key)?.version.decisions ?? [];
+  }
+
+  /** undefined: nothing is known of it. */
+  versionOf(key: SizingKey): VersionSizing | undefined {
+    return this.#known.get(key)?.version;
+  }
+
+  forget(key: SizingKey): void {
+    const known = this.#known.get(key);
+    this.#known.delete(key);
+    if (known !== undefined && this.#newest.get(functionKey(known.of)) === key)
+      this.#newest.delete(functionKey(known.of));
+  }
+
+  get versions(): number {
+    return this.#known.size;
+  }
+
+  /** What to store so that it survives a restart; undefined: nothing is known of it. */
+  recordOf(key: SizingKey): SizingRecord | undefined {
+    const known = this.#known.get(key);
+    if (known === undefined) return undefined;
+    const { accountId, functionName } = known.of;
+    return { key, accountId, functionName, version: known.version.record() };
+  }
+
+  restore({ key, accountId, functionName, version }: SizingRecord): void {
+    const of = { key, accountId, functionName, ...version.requested };
+    this.#remember({ of, version: VersionSizing.from(version, this.settingsOf(of)) });
+  }
+
+  #versionOf(of: SizedVersion): VersionSizing {
+    const known = this.#known.get(of.key);
+    const requested = requestedSize(of.memoryMiB, of.cpuMilli);
+    if (known !== undefined && isRequested(known.version, requested)) {
+      this.#known.delete(of.key);
+      this.#known.set(of.key, known);
+      return known.version;
+    }
+    // A stated amount that is new starts over; a new version has the older one's as a hint.
+    const version = new VersionSizing(
+      requested,
+      this.settingsOf(of),
+      known === undefined ? this.#hintFor(of) : undefined,
+    );
+    this.#remember({ of, version });
+    return version;
+  }
+
+  #hintFor(of: SizedVersion): SizingHint | undefined {
+    const before = this.#newest.get(functionKey(of));
+    return before === undefined ? undefined : this.#known.get(before)?.version.hint;
+  }
+
+  #remember(known: Known): void {
+    this.#known.set(known.of.key, known);
+    this.#newest.set(functionKey(known.of), known.of.key);
+    if (this.#known.size <= VERSIONS_MAX) return;
+    const [oldest] = this.#known.keys();
+    if (oldest !== undefined) this.forget(oldest);
+  }
+
+  #applySettings(isMeant: (of: SizedVersion) => boolean): void {
+    for (const { of, version } of this.#known.values()) if (isMeant(of)) version.applySettings(this.settingsOf(of));
+  }
+}
+
+function isRequested({ requested }: VersionSizing, { memoryMiB, cpuMilli }: ContainerSize): boolean {
+  return requested.memoryMiB === memoryMiB && requested.cpuMilli === cpuMilli;
+}
+
+function functionKey({ accountId, functionName }: Pick<SizedVersion, "accountId" | "functionName">): string {
+  return scopeKey({ kind: "function", accountId, functionName });
+}
+
+function scopeKey(scope: SizingScope): string {
+  return scope.kind === "account" ? scope.accountId : `${scope.accountId}/${scope.functionName}`;
+}
+
+function whyOf(version: VersionSizing, size: ContainerSize): string {
+  if (size === version.trial) return "On trial: one new container in ten gets it.";
+  if (size === version.requested) return "As requested.";
+  return version.decisions.at(-1)?.why ?? "As learned.";
+}

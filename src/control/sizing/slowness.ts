@@ -1,0 +1,43 @@
+import { LogSketch } from "./log-sketch.ts";
+
+/** Above this quantile of what is usual, and by this factor, an execution is slow: about one in fifty is by chance. */
+const USUAL_SHARE = 0.98;
+const SLOW_FACTOR = 1.2;
+const EXECUTIONS_MIN = 15;
+/** Errors are told from a function's usual ones only while those are rare. */
+const USUAL_ERROR_SHARE_MAX = 0.1;
+const ERROR_FADE = 0.98;
+
+/** As kept in a snapshot: error share, executions, then the sketch. */
+export type SlownessRecord = readonly number[];
+
+/** What executions at the proven size are like, against which those at another one are judged. */
+export class Slowness {
+  #wallUs = new LogSketch();
+  #errorShare = 0;
+  #executions = 0;
+
+  observe(wallUs: number, isError: boolean): void {
+    this.#executions++;
+    this.#errorShare = this.#errorShare * ERROR_FADE + (isError ? 1 - ERROR_FADE : 0);
+    if (!isError) this.#wallUs.add(wallUs);
+  }
+
+  /** @param factor how much slower than usual it may be because of what was changed. */
+  isBad(wallUs: number, isError: boolean, factor: number): boolean {
+    if (isError) return this.#errorShare < USUAL_ERROR_SHARE_MAX;
+    const usualUs = this.#executions < EXECUTIONS_MIN ? undefined : this.#wallUs.quantile(USUAL_SHARE);
+    return usualUs !== undefined && wallUs > usualUs * SLOW_FACTOR * Math.max(1, factor);
+  }
+
+  record(): SlownessRecord {
+    return [this.#errorShare, this.#executions, ...this.#wallUs.record()];
+  }
+
+  static from([errorShare = 0, executions = 0, ...sketch]: SlownessRecord): Slowness {
+    const slowness = new Slowness();
+    [slowness.#errorShare, slowness.#executions] = [errorShare, executions];
+    slowness.#wallUs = LogSketch.from(sketch);
+    return slowness;
+  }
+}

@@ -1,0 +1,422 @@
+import { cpuMilliOf } from "../../model/function-version.ts";
+import { CpuEvidence, type CpuEvidenceRecord } from "./cpu-evidence.ts";
+import { type AdjustmentCondition, type ContainerSize, DECISIONS_KEPT, type Decision } from "./decision.ts";
+import { type Execution, isStalled, peakMiBOf } from "./execution.ts";
+import { Failures, type FailuresRecord } from "./failures.ts";
+import { InputNeed, type InputNeedRecord } from "./input-need.ts";
+import { PeakMemory, type PeakMemoryRecord } from "./peak-memory.ts";
+import { type SizeBounds, sizeBoundsOf, withinBounds } from "./size-bounds.ts";
+import { chooseByRatio, chooseCpuApart, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
+import type { SizingSettings } from "./sizing-settings.ts";
+import { Slowness, type SlownessRecord } from "./slowness.ts";
+import { isSameSize, Trial, type TrialRecord } from "./trial.ts";
+import { Watch } from "./watch.ts";
+
+/** What the version before it needed: it lets a new one shrink sooner, once its own executions agree. */
+export type SizingHint = { readonly memoryMiB: number; readonly maxMiB: number };
+
+/** All that is known of a function version, as plain JSON of at most 4 KiB. */
+export type VersionRecord = {
+  readonly requested: ContainerSize;
+  readonly proven: ContainerSize;
+  readonly hint: SizingHint | undefined;
+  readonly peaks: PeakMemoryRecord;
+  readonly cpu: CpuEvidenceRecord;
+  readonly inputs: InputNeedRecord;
+  readonly usual: SlownessRecord;
+  readonly failures: FailuresRecord;
+  readonly trial: TrialRecord | undefined;
+  readonly decisions: readonly Decision[];
+  /** executions, memoryReviewAt, cpuReviewAt, smallestMiB, startsToTrial, watch. */
+  readonly counts: readonly number[];
+};
+
+/** One new container in so many gets the size on trial. */
+const CONTAINERS_PER_TRIAL = 10;
+/** Smaller savings than this are not worth a change. */
+const SAVING_MIN = 0.015;
+/** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
+const MARGIN_LEFT_MIN = 0.7;
+const GROWTH_AFTER_KILL = 1.5;
+const RESERVATION_EXECUTIONS_MIN = 50;
+const REVIEW_EXECUTIONS_MAX = 4096;
+const CPU_EXECUTIONS_MIN = 20;
+const CPU_CHANGE_MIN = 0.04;
+const WARM_HINT_MARGIN = 1.02;
+
+/**
+ * The size of one function version, learned from its executions. What new containers get is the **proven** size, and one in ten
+ * the size on **trial** while there is one.
+ *
+ *     requested ──enough executions need less──▶ trial ──nine without fault──▶ proven ──twice as many executions──▶ trial …
+ *         ▲                                        │                            │  ▲
+ *         │                                        └─two bad ones: dropped      │  └─ largest peak near the limit: grows at once
+ *         └────────── killed, stalled, slower, failing: a lower bound, and a hold that doubles ──┘
+ *
+ * Of N executions at most 8 fail for a size of our making (plus those in containers that were already running), and at most
+ * 9 · (1 + log₂ N) + N/2048 sizes are made smaller. See docs/design/0013-sizing.md.
+ */
+export class VersionSizing {
+  readonly requested: ContainerSize;
+  #settings: SizingSettings;
+  #bounds: SizeBounds;
+  readonly #hint: SizingHint | undefined;
+  #proven: ContainerSize;
+  #trial: Trial | undefined;
+  #peaks = new PeakMemory();
+  #cpu = new CpuEvidence();
+  #inputs = new InputNeed();
+  #usual = new Slowness();
+  #failures = new Failures();
+  #watch = new Watch();
+  #decisions: Decision[] = [];
+  #executions = 0;
+  #memoryReviewAt = 0;
+  #cpuReviewAt = CPU_EXECUTIONS_MIN;
+  #smallestMiB: number;
+  #startsToTrial = 0;
+
+  constructor(requested: ContainerSize, settings: SizingSettings, hint?: SizingHint) {
+    this.requested = requested;
+    this.#proven = requested;
+    this.#smallestMiB = requested.memoryMiB;
+    this.#settings = settings;
+    this.#bounds = sizeBoundsOf(settings, requested);
+    this.#hint = hint;
+  }
+
+  /** Executions that are evidence. */
+  get executions(): number {
+    return this.#executions;
+  }
+
+  /** Of the next container. */
+  get effective(): ContainerSize {
+    if (this.#settings.mode !== "auto") return this.requested;
+    return this.#trial !== undefined && this.#startsToTrial === 0 ? this.#trial.size : this.#proven;
+  }
+
+  /** What was learned, whether it is applied or not. */
+  get proven(): ContainerSize {
+    return this.#proven;
+  }
+
+  get trial(): ContainerSize | undefined {
+    return this.#trial?.size;
+  }
+
+  get failures(): number {
+    return this.#failures.count;
+  }
+
+  /** The newest last, at most `DECISIONS_KEPT`. */
+  get decisions(): readonly Decision[] {
+    return this.#decisions;
+  }
+
+  get hint(): SizingHint | undefined {
+    return this.#peaks.maxMiB === 0 ? this.#hint : { memoryMiB: this.#proven.memoryMiB, maxMiB: this.#peaks.maxMiB };
+  }
+
+  /** What instances are packed by in soft mode: at most the effective memory. */
+  get reservationMiB(): number {
+    const learned = this.#peaks.executions < RESERVATION_EXECUTIONS_MIN ? undefined : this.#peaks.reservationMiB();
+    return Math.min(this.effective.memoryMiB, learned ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** For an event of that size, where the need depends on it; never less than `effective`. */
+  effectiveFor(inputBytes: number): ContainerSize {
+    const { effective } = this;
+    if (this.#settings.mode !== "auto") return effective;
+    const predicted = this.#inputs.predict(inputBytes);
+    if (predicted === undefined || predicted + this.#peaks.marginMiB() <= effective.memoryMiB) return effective;
+    const memoryMiB = withinBounds(this.#bounds, predicted + this.#peaks.marginMiB());
+    return memoryMiB <= effective.memoryMiB ? effective : this.#sizeWith(memoryMiB, effective);
+  }
+
+  /** A container was made with this size: says whose turn the next one is. */
+  containerStarted(size: ContainerSize): void {
+    if (this.#trial === undefined) return;
+    if (isSameSize(size, this.#trial.size)) this.#startsToTrial = CONTAINERS_PER_TRIAL - 1;
+    else this.#startsToTrial = Math.max(0, this.#startsToTrial - 1);
+  }
+
+  applySettings(settings: SizingSettings): void {
+    this.#settings = settings;
+    this.#bounds = sizeBoundsOf(settings, this.requested);
+    this.#trial = undefined;
+    const memoryMiB = withinBounds(this.#bounds, this.#proven.memoryMiB);
+    const cpuMilli =
+      settings.cpu === "ratio" && memoryMiB !== this.requested.memoryMiB
+        ? cpuMilliOf(memoryMiB)
+        : this.#proven.cpuMilli;
+    this.#move({ memoryMiB, cpuMilli }, "settings", () => "The limits for this function's size were changed.");
+  }
+
+  observe(execution: Execution): void {
+    if (execution.outcome === "reclaimed") return;
+    this.#executions++;
+    const isShortOfMemory = execution.outcome === "outOfMemory" || isStalled(execution);
+    const peakMiB = peakMiBOf(execution);
+    let isRecord = false;
+    if (!isShortOfMemory && peakMiB !== undefined && peakMiB > 0) {
+      isRecord = this.#peaks.observe(peakMiB);
+      if (execution.inputBytes !== undefined) this.#inputs.observe(execution.inputBytes, peakMiB);
+    }
+    if (!isShortOfMemory) this.#cpu.observe(execution);
+    if (this.#settings.mode === "off") return;
+    if (isShortOfMemory) this.#shortOfMemory(execution);
+    else this.#judge(execution);
+    if (isRecord) this.#growIfNear();
+    this.#reviewMemory();
+    if (this.#settings.cpu === "apart") this.#reviewCpu();
+  }
+
+  record(): VersionRecord {
+    return {
+      requested: this.requested,
+      proven: this.#proven,
+      hint: this.#hint,
+      peaks: this.#peaks.record(),
+      cpu: this.#cpu.record(),
+      inputs: this.#inputs.record(),
+      usual: this.#usual.record(),
+      failures: this.#failures.record(),
+      trial: this.#trial?.record(),
+      decisions: this.#decisions,
+      counts: [
+        this.#executions,
+        this.#memoryReviewAt,
+        this.#cpuReviewAt,
+        this.#smallestMiB,
+        this.#startsToTrial,
+        this.#watch.level,
+      ],
+    };
+  }
+
+  static from(record: VersionRecord, settings: SizingSettings): VersionSizing {
+    const version = new VersionSizing(record.requested, settings, record.hint);
+    version.#proven = record.proven;
+    version.#trial = record.trial === undefined ? undefined : Trial.from(record.trial);
+    version.#peaks = PeakMemory.from(record.peaks);
+    version.#cpu = CpuEvidence.from(record.cpu);
+    version.#inputs = InputNeed.from(record.inputs);
+    version.#usual = Slowness.from(record.usual);
+    version.#failures = Failures.from(record.failures);
+    version.#decisions = [...record.decisions];
+    let level = 0;
+    [
+      version.#executions = 0,
+      version.#memoryReviewAt = 0,
+      version.#cpuReviewAt = CPU_EXECUTIONS_MIN,
+      version.#smallestMiB = record.requested.memoryMiB,
+      version.#startsToTrial = 0,
+      level = 0,
+    ] = record.counts;
+    version.#watch = new Watch(level);
+    return version;
+  }
+
+  /** Killed or stalled. At what was requested, or above, that is the function's own affair, unless it may grow. */
+  #shortOfMemory({ memoryLimitMiB, cpuLimitMilli, outcome }: Execution): void {
+    const condition = outcome === "outOfMemory" ? "outOfMemory" : "pressure";
+    this.#peaks.failed();
+    this.#memoryReviewAt = 0;
+    if (memoryLimitMiB >= this.requested.memoryMiB) return this.#growAfterFailure(memoryLimitMiB, condition);
+    this.#failures.bound({ memoryMiB: memoryLimitMiB });
+    const isOnTrial = this.#trial !== undefined && this.#trial.size.memoryMiB <= memoryLimitMiB;
+    const isProven = this.#proven.memoryMiB <= memoryLimitMiB;
+    // It ran in a container from before a change that has been made since.
+    if (!isOnTrial && !isProven) return;
+    this.#trial = undefined;
+    this.#failures.add(this.#executions);
+    const failed = { memoryMiB: memoryLimitMiB, cpuMilli: cpuLimitMilli };
+    const why = () =>
+      `An execution ${condition === "outOfMemory" ? "was killed at" : "waited for memory at"} ${memoryLimitMiB} MiB; no size up to that is tried again.`;
+    if (isProven) this.#move(this.requested, condition, why);
+    else this.#note(failed, this.#proven, condition, why());
+  }
+
+  #growAfterFailure(memoryLimitMiB: number, condition: AdjustmentCondition): void {
+    if (this.#proven.memoryMiB > memoryLimitMiB || this.#bounds.memoryMiBMax <= memoryLimitMiB) return;
+    this.#trial = undefined;
+    const memoryMiB = withinBounds(this.#bounds, memoryLimitMiB * GROWTH_AFTER_KILL);
+    this.#failures.bound({ memoryMiB: memoryLimitMiB });
+    this.#move(this.#sizeWith(memoryMiB, this.#proven), condition, () => `${memoryLimitMiB} MiB were too little.`);
+  }
+
+  /** Executions on trial decide about the trial; those at the proven size are watched once it is not the requested one. */
+  #judge(execution: Execution): void {
+    const size = { memoryMiB: execution.memoryLimitMiB, cpuMilli: execution.cpuLimitMilli };
+    const isError = execution.outcome !== "ok";
+    const isTold = isError || !execution.isCold;
+    if (this.#trial !== undefined && isSameSize(size, this.#trial.size)) {
+      const isBad = isTold && this.#usual.isBad(execution.wallUs, isError, this.#trial.slowFactor);
+      this.#judgeTrial(this.#trial, isBad);
+    } else if (isSameSize(size, this.#proven)) {
+      const isBad = isTold && this.#usual.isBad(execution.wallUs, isError, 1);
+      const isAlarm = !isSameSize(this.#proven, this.requested) && this.#watch.add(isBad);
+      if (isTold) this.#usual.observe(execution.wallUs, isError);
+      if (isAlarm) this.#rollBack();
+    }
+  }
+
+  #judgeTrial(trial: Trial, isBad: boolean): void {
+    const verdict = trial.judge(isBad);
+    if (verdict === "undecided") return;
+    this.#trial = undefined;
+    if (verdict === "good") {
+      const saved = `${trial.executions} executions at the size on trial went as well as before.`;
+      this.#move(trial.size, "proven", () => saved);
+      return;
+    }
+    this.#failures.add(this.#executions);
+    this.#boundBy(trial.size);
+    this.#note(
+      trial.size,
+      this.#proven,
+      "worse",
+      `Of ${trial.executions} executions on trial too many were slow or failed.`,
+    );
+  }
+
+  #rollBack(): void {
+    this.#failures.add(this.#executions);
+    this.#boundBy(this.#proven);
+    this.#trial = undefined;
+    this.#move(
+      this.requested,
+      "worse",
+      () => "Executions have become slower or fail more often than before the change.",
+    );
+  }
+
+  /** What was made less is what failed. */
+  #boundBy({ memoryMiB, cpuMilli }: ContainerSize): void {
+    if (memoryMiB < this.requested.memoryMiB) this.#failures.bound({ memoryMiB });
+    if (cpuMilli < this.requested.cpuMilli) this.#failures.bound({ cpuMilli });
+  }
+
+  #growIfNear(): void {
+    const { maxMiB } = this.#peaks;
+    if (this.#executions < this.#settings.executionsMin || this.#proven.memoryMiB >= this.#bounds.memoryMiBMax) return;
+    const marginMiB = this.#peaks.marginMiB();
+    const isTrialTooSmall =
+      this.#trial !== undefined && this.#trial.size.memoryMiB < maxMiB + marginMiB * MARGIN_LEFT_MIN;
+    if (isTrialTooSmall) this.#trial = undefined;
+    if (this.#proven.memoryMiB >= maxMiB + marginMiB * MARGIN_LEFT_MIN) return;
+    // Growth above what was requested waits for a failure: the request says how much is wanted.
+    const most = Math.max(this.requested.memoryMiB, this.#proven.memoryMiB);
+    const memoryMiB = Math.min(most, withinBounds(this.#bounds, maxMiB + marginMiB));
+    if (memoryMiB <= this.#proven.memoryMiB) return;
+    this.#memoryReviewAt = nextReview(this.#peaks.executions);
+    this.#move(
+      this.#sizeWith(memoryMiB, this.#proven),
+      "tooLittle",
+      () => `The largest peak is ${maxMiB.toFixed(1)} MiB now.`,
+    );
+  }
+
+  #reviewMemory(): void {
+    const { executions } = this.#peaks;
+    if (this.#trial !== undefined || executions < this.#memoryReviewAt) return;
+    if (!this.#failures.allowsLess(this.#executions)) return;
+    const needMiB = this.#neededMiB();
+    if (needMiB === undefined) return;
+    this.#memoryReviewAt = nextReview(executions);
+    const choice = this.#memoryChoice(Math.max(needMiB, this.#failures.memoryMiB + 1));
+    if (choice === undefined || choice.size.memoryMiB > this.#proven.memoryMiB * (1 - SAVING_MIN)) return;
+    const why = () =>
+      `The largest of ${executions} peaks is ${this.#peaks.maxMiB.toFixed(1)} MiB, half are below ${(this.#peaks.quantile(0.5) ?? 0).toFixed(1)} MiB.`;
+    this.#propose(choice, "tooMuch", why);
+  }
+
+  /** undefined: too few executions have been seen. */
+  #neededMiB(): number | undefined {
+    const { executions, maxMiB } = this.#peaks;
+    const needMiB = this.#peaks.needMiB();
+    if (needMiB === undefined || executions >= this.#settings.executionsMin) return needMiB;
+    const hint = this.#hint;
+    if (hint === undefined || executions < this.#settings.executionsMin / 2 || maxMiB > hint.maxMiB) return undefined;
+    return Math.min(needMiB, Math.max(hint.memoryMiB, maxMiB * WARM_HINT_MARGIN));
+  }
+
+  /** undefined: by the ratio CPU would follow, and nothing is known of the CPU that is needed. */
+  #memoryChoice(needMiB: number): SizeChoice | undefined {
+    if (this.#settings.cpu === "apart") {
+      const memoryMiB = withinBounds(this.#bounds, needMiB);
+      return { size: { memoryMiB, cpuMilli: this.#proven.cpuMilli }, slowFactor: 1 };
+    }
+    const question = this.#question();
+    return question === undefined ? undefined : chooseByRatio(question, needMiB);
+  }
+
+  #reviewCpu(): void {
+    if (this.#trial !== undefined || this.#executions < this.#cpuReviewAt) return;
+    if (this.#cpu.executions < CPU_EXECUTIONS_MIN || !this.#failures.allowsLess(this.#executions)) return;
+    const question = this.#question();
+    if (question === undefined) return;
+    this.#cpuReviewAt = nextReview(this.#executions);
+    const choice = chooseCpuApart(question);
+    const [now, next] = [this.#proven.cpuMilli, choice.size.cpuMilli];
+    if (Math.abs(next - now) < now * CPU_CHANGE_MIN) return;
+    const { cpuMs, waitMs } = question.demand;
+    const why = () =>
+      `An execution uses ${cpuMs.toFixed(1)} ms of CPU and waits ${waitMs.toFixed(1)} ms (${this.#settings.policy}).`;
+    // More CPU slows nobody down, so it needs no trial.
+    if (next > now) this.#move(choice.size, "tooLittle", why);
+    else this.#propose(choice, "tooMuch", why);
+  }
+
+  #question(): SizeQuestion | undefined {
+    const demand = this.#cpu.demand();
+    if (demand === undefined) return undefined;
+    return {
+      settings: this.#settings,
+      bounds: this.#bounds,
+      requested: this.requested,
+      now: this.#proven,
+      demand,
+      failedCpuMilli: this.#failures.cpuMilli,
+    };
+  }
+
+  #propose({ size, slowFactor }: SizeChoice, condition: AdjustmentCondition, why: () => string): void {
+    const wasTried = size.memoryMiB >= this.#smallestMiB && size.cpuMilli >= this.#proven.cpuMilli;
+    if (wasTried || this.#settings.mode === "suggest") return this.#move(size, condition, why);
+    this.#trial = new Trial(size, slowFactor, condition);
+    this.#startsToTrial = 0;
+    this.#note(this.#proven, size, condition, `${why()} On trial.`);
+  }
+
+  #move(to: ContainerSize, condition: AdjustmentCondition, why: () => string): void {
+    const from = this.#proven;
+    if (isSameSize(from, to)) return;
+    this.#proven = to;
+    this.#smallestMiB = Math.min(this.#smallestMiB, to.memoryMiB);
+    this.#watch = new Watch();
+    // Another CPU makes for other durations: what is usual there is learned anew.
+    if (from.cpuMilli !== to.cpuMilli) this.#usual = new Slowness();
+    this.#note(from, to, condition, why());
+  }
+
+  #note(from: ContainerSize, to: ContainerSize, condition: AdjustmentCondition, why: string): void {
+    this.#decisions = [
+      ...this.#decisions.slice(1 - DECISIONS_KEPT),
+      { atExecution: this.#executions, condition, from, to, why },
+    ];
+  }
+
+  #sizeWith(memoryMiB: number, { cpuMilli }: ContainerSize): ContainerSize {
+    return {
+      memoryMiB,
+      cpuMilli: this.#settings.cpu === "ratio" ? Math.max(cpuMilli, cpuMilliOf(memoryMiB)) : cpuMilli,
+    };
+  }
+}
+
+/** Twice as much evidence is needed before it can say something else; in the long run each generation of peaks can. */
+function nextReview(executions: number): number {
+  return Math.min(2 * executions, executions + REVIEW_EXECUTIONS_MAX);
+}
