@@ -100,7 +100,10 @@ export async function openFleet(choice: FleetChoice, parts: FleetParts): Promise
 }
 
 function openEndpoint(choice: FleetChoice, { dataDir, clock, log, remote }: FleetParts): Promise<RemoteEndpoint> {
-  const { agentHost: host, agentPort: port, agentAdvertise: advertisedHost } = choice;
+  const { providers, agentHost, agentPort, agentAdvertise: advertisedHost } = choice;
+  // Guests on this host come by a way of their own: nobody else needs to reach the endpoint.
+  const isForGuestsOnly = !providers.some((kind) => kind === "static" || kind === "ec2");
+  const [host, port] = isForGuestsOnly ? ["127.0.0.1", 0] : [agentHost, agentPort];
   return openRemoteEndpoint({ ...remote, host, port, advertisedHost, dataDir, clock, log });
 }
 
