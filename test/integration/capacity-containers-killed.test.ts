@@ -4,6 +4,7 @@ import { dataIdOf } from "../../src/provider/sandbox/data-id.ts";
 import { CapacityClient, IN_TIME_MS } from "./capacity-fixture/capacity-client.ts";
 import { containerProcessesOf, findProcesses, killNow, type ProcessEntry } from "./capacity-fixture/processes.ts";
 import { needsSandbox } from "./sandbox-fixture/requirement.ts";
+import { eventually } from "./server-fixture/eventually.ts";
 import { HearthProcess } from "./server-fixture/hearth-process.ts";
 
 const TIMEOUT_MS = 180_000;
@@ -71,12 +72,18 @@ describe("kill -9 below an instance", needsSandbox, () => {
     expect(killed.length).toBeGreaterThanOrEqual(2);
     const { status, functionError, json } = await call;
     expect([status, functionError, json.errorType]).toEqual([200, "Unhandled", "Runtime.ExitError"]);
-    expect((await lambda.invoke("f")).json).toBe("done");
+    // A blank container that is dead, and not yet known to be, may be taken for a call: that may be tried again.
+    const next = await eventually(
+      () => lambda.invoke("f"),
+      (answer) => answer.json === "done" || answer.headers["x-hearth-error-code"] !== "INSTANCE_LOST",
+      IN_TIME_MS,
+    );
+    expect([next.headers["x-hearth-error-code"], next.json]).toEqual([undefined, "done"]);
     await client.drained();
     const log = await hearth.functionLog("event");
     expect(log.match(/^RETRY RequestId: .*$/gm)).toEqual([`RETRY RequestId: ${id} Attempt: 2`]);
     expect(log.match(/BEGAN$/gm)).toHaveLength(2);
-    expect(await active()).toEqual(before);
+    expect(await active()).toEqual(expect.arrayContaining(before));
     expect(await hearth.stop()).toBe(0);
     expect(await hearth.leftovers()).toEqual([]);
   });
