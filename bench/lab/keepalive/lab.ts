@@ -4,6 +4,7 @@ import { USUAL_GAPS } from "../../../src/control/keepalive/usual-gaps.ts";
 import { rounded } from "../../quantile.ts";
 import type { Target } from "../../report.ts";
 import type { Lab, LabChart, LabTable } from "../lab.ts";
+import { clairvoyant } from "./clairvoyant.ts";
 import { replayGreedyDual } from "./greedy-dual.ts";
 import { hybridHistogram } from "./hybrid-histogram.ts";
 import { replayKnative } from "./knative.ts";
@@ -79,7 +80,7 @@ function ourReplay(
 
 const OURS = { ...DEFAULT_KEEP_ALIVE, functionsMax: 1_000_000 };
 /** Less than RUM charges: at equal waste that trades prewarms for cold starts. */
-const PREWARM_COST_MS = DEFAULT_KEEP_ALIVE.prewarmCostMs;
+const PREWARM_COST_MS = 70;
 
 function study(trace: Trace, other: Trace | undefined) {
   const goal = trace.horizonMs <= 720 * MINUTE_MS ? SHORT : LONG;
@@ -112,12 +113,8 @@ function study(trace: Trace, other: Trace | undefined) {
   if (other !== undefined) {
     const usual = learnedFrom(other);
     const outcome = atWaste(priced(PREWARM_COST_MS, usual), fixed10.wastedGbMin, 0.2);
-    rows.push({ policy: `ours, learned beforehand from ${other.name} only, waste of fixed 10`, outcome });
-  }
-  rows.push({
-    policy: "never cold again (floor)",
-    outcome: { ...fixed10, cold: fixed10.firstTouch, prewarms: 0, wastedGbMin: Number.NaN },
-  });
+    const prewarmGbMin = (PREWARM_S * GB_SECONDS_PER_S) / 60;
+  rows.push({ policy: "every next call is known (floor)", outcome: clairvoyant(trace, prewarmGbMin) });
   const isSize = trace.memoryMiB.length === goal.functions;
   const coldMax = isSize ? goal.coldMax : (goal.coldMax / goal.coldOfFixed10) * fixed10.cold;
   const id = (name: string) => `lab.keepalive.${trace.name.replaceAll("/", ".")}.${name}`;

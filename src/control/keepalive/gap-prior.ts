@@ -11,7 +11,7 @@ export type UsualGaps = {
 };
 
 /** A function's further gaps count less and less for others: the prior is of functions, not of calls. */
-const HALF_SEEN = 10;
+const HALF_SEEN = 20;
 const SEEN_MAX = 150;
 /** Weight that a class needs to be believed rather than all classes together. */
 const CLASS_TRUST = 4;

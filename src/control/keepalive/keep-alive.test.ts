@@ -158,7 +158,7 @@ describe("keep-alive", () => {
       policy.arrived("busy", i % 3, nowMs + 1 + ((i * 104_729) % 50_000_000));
     }
     expect(policy.functionCount).toBeLessThanOrEqual(500);
-    expect(policy.bytesOf("busy")).toBeLessThanOrEqual(3 * 2048);
+    expect(policy.bytesOf("busy")).toBeLessThanOrEqual(3 * 4096);
     // What is called all the time is not what is forgotten.
     expect(policy.bytesOf("busy")).toBeGreaterThan(0);
   });

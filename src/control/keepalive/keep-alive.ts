@@ -25,7 +25,7 @@ export const DEFAULT_KEEP_ALIVE: KeepAliveSettings = {
   budgetMiB: undefined,
   priceMultiplier: 1,
   gibSecondsPerColdSecond: 99.69,
-  prewarmCostMs: 60,
+  prewarmCostMs: 100,
   functionsMax: 200_000,
   usualGaps: USUAL_GAPS,
 };
@@ -53,9 +53,7 @@ export type IdleContainer = {
 /** Ranks above share the last history. */
 const RANKS_MAX = 8;
 /** Gaps of a function that its prior counts for, at any age. */
-const PRIOR_TRUST = 2;
-/** The longer an expectation held, the more it is believed against the function's other gaps. */
-const STREAK_TRUST = [1, 1, 1, 2, 4] as const satisfies { readonly length: 5 };
+const PRIOR_TRUST = 3;
 /** From this many gaps on a plan serves for several calls: what is known changes slowly. */
 const REUSED_FROM = 64;
 /** How far ahead a container's worth is looked for. */
@@ -175,12 +173,11 @@ export class KeepAlive {
   #estimate(history: GapHistory): void {
     const [hazards, weights] = [this.#hazards, this.#weights];
     this.#prior.hazards(history, hazards);
-    const trust = PRIOR_TRUST * (history.expectedMs < 0 ? 1 : (STREAK_TRUST[history.streak] ?? 1));
     history.spread(weights);
     let left = history.weight;
     for (let bin = 0; bin < BIN_COUNT; bin++) {
       const here = weights[bin] as number;
-      hazards[bin] = Math.min(1, (here + trust * (hazards[bin] as number)) / (Math.max(left, 0) + trust));
+      hazards[bin] = Math.min(1, (here + PRIOR_TRUST * (hazards[bin] as number)) / (Math.max(left, 0) + PRIOR_TRUST));
       left -= here;
     }
     history.wipe(weights);
@@ -220,8 +217,8 @@ export class KeepAlive {
   }
 }
 
-/** An object with a dozen numbers, and its share of the map: an estimate. */
-const OBJECT_BYTES = 250;
+/** Objects, views and the share of the map besides, as measured with 100,000 functions. */
+const OBJECT_BYTES = 1100;
 
 /** One rank of one function: its gaps, and the plan that was made last. */
 class Known {
