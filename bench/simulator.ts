@@ -30,6 +30,7 @@ function functionTraits(index: number): FunctionTraits {
     tailShare: 0.001,
     // The busiest function is called a hundred times as often as the quietest.
     gapMsMean: 20 * (1 + index),
+    isRegular: false,
     batchMax: 1,
     busyMsMean: 60_000,
     quietMsMean: 10_000,

@@ -4,6 +4,9 @@ import type { Random } from "./random.ts";
 import type { Happening, Stage } from "./stage.ts";
 import type { FunctionTraits } from "./world.ts";
 
+/** Timers do not fire more often. */
+const REGULAR_MS_MIN = 1000;
+
 /**
  * Whoever calls one function: busy times with calls at random (or several at once), quiet times
  * between them. Also knows how long this function runs.
@@ -71,7 +74,8 @@ export class Caller implements Happening {
 
   /** Gaps have no memory, so one that reaches beyond the busy time is drawn anew in the next one. */
   #nextCallMs(): number {
-    const { gapMsMean, busyMsMean, quietMsMean } = this.traits;
+    const { gapMsMean, busyMsMean, quietMsMean, isRegular } = this.traits;
+    if (isRegular) return this.#stage.nowMs + Math.max(gapMsMean, REGULAR_MS_MIN);
     const gapMs = this.#arrivals.exponential(gapMsMean);
     if (quietMsMean === 0) return this.#stage.nowMs + gapMs;
     let atMs = this.#stage.nowMs + gapMs;
@@ -85,7 +89,7 @@ export class Caller implements Happening {
   }
 
   #key(): FunctionKey {
-    return `${this.traits.accountId}/${this.traits.name}@${this.#revision}` as FunctionKey;
+    return `${this.traits.accountId}/${this.traits.name}/$LATEST/${this.#revision}` as FunctionKey;
   }
 }
 

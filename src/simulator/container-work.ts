@@ -84,7 +84,7 @@ export class ContainerWork {
     if (instance.accountId !== traits.accountId) {
       violated(`instance ${instance.id} of ${instance.accountId ?? "nobody"} was told to load ${functionKey}`);
     }
-    const revision = Number(functionKey.slice(functionKey.lastIndexOf("@") + 1));
+    const revision = Number(functionKey.slice(functionKey.lastIndexOf("/") + 1));
     const container = instance.prewarm(containerId, functionKey, memoryOf(traits, revision));
     if (container.state === "gone") return;
     if (container.runtime !== traits.runtime) violated(`${functionKey} was to be loaded into ${container.runtime}`);
@@ -147,7 +147,7 @@ export class ContainerWork {
   }
 
   #traitsOf(functionKey: FunctionKey): FunctionTraits | undefined {
-    return this.#traits.get(functionKey.slice(functionKey.indexOf("/") + 1, functionKey.lastIndexOf("@")));
+    return this.#traits.get(functionKey.split("/")[1] ?? "");
   }
 
   #endLater(container: SimulatedContainer, delayMs: number, reason: string): void {

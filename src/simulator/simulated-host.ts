@@ -49,6 +49,8 @@ export class SimulatedHost {
   readonly #launchChecks: LaunchChecks;
   readonly #launches: Random;
   readonly #lives: Random;
+  /** Functions of which the core of now was told that they serve nobody any more. */
+  readonly #retired = new Set<FunctionKey>();
   isShuttingDown = false;
   /** A booted instance begins its life. */
   onBooted: (instance: SimulatedInstance) => void = () => {};
@@ -86,6 +88,7 @@ export class SimulatedHost {
       case "PrewarmContainer": {
         const instance = this.#usable(command.instanceId, command.kind);
         const { containerId, functionKey } = command;
+        if (this.#retired.has(functionKey)) violated(`${functionKey} was to be loaded, which is retired`);
         return instance.isLinked ? this.#work.prewarm(instance, containerId, functionKey) : undefined;
       }
       case "DestroyContainer": {
@@ -128,6 +131,7 @@ export class SimulatedHost {
 
   /** The core was just told that the function was changed. */
   retire(functionKey: FunctionKey): void {
+    this.#retired.add(functionKey);
     for (const instance of this.instances.values()) {
       if (!instance.isLinked) continue;
       for (const container of instance.containers.values()) {
@@ -138,6 +142,7 @@ export class SimulatedHost {
 
   /** The server was killed: links are cut, and nobody knows the instances any more. */
   serverDied(): void {
+    this.#retired.clear();
     for (const instance of this.instances.values()) {
       this.#unlink(instance);
       instance.forget();
@@ -153,6 +158,7 @@ export class SimulatedHost {
 
   /** The server ended in order: it takes its instances with it. */
   serverLeft(): void {
+    this.#retired.clear();
     for (const instance of this.instances.values()) this.#die(instance);
     this.instances.clear();
   }

@@ -23,6 +23,8 @@ export type FunctionTraits = {
   readonly tailShare: number;
   /** Mean time between calls while it is busy. */
   readonly gapMsMean: number;
+  /** Called by a timer: every gap is the same. */
+  readonly isRegular: boolean;
   /** Calls that come at the same instant. */
   readonly batchMax: number;
   /** Mean length of its busy times, and of the quiet times between them; no quiet times when 0. */
@@ -223,20 +225,21 @@ function drawFunctions(random: Random, capacityMiB: number): FunctionTraits[] {
     const memoryMiB = random.chance(0.02) ? capacityMiB + 1 : random.pick(memories);
     const durationMsMean = durationMsTypical * random.logUniform(0.2, 5);
     const busyMsMean = random.logUniform(50, 20_000);
-    const resizing = random.fork(`size ${index}`);
+    const habits = random.fork(`habits ${index}`);
     const hostMs = (durationMsMean * memoryMiB * count) / capacityMiB;
     return {
       name: `f${index}`,
       accountId: `a${random.int(1, accounts)}` as AccountId,
       runtime: random.pick(RUNTIMES),
       memoryMiB,
-      resizedMiB: resizing.chance(0.5) ? resizing.pick(memories) : memoryMiB,
+      resizedMiB: habits.chance(0.5) ? habits.pick(memories) : memoryMiB,
       timeoutMs: random.pick([1000, 3000, 30_000]),
       durationMsMean,
       initMsMean: random.logUniform(0.2, 1000),
       tailShare: random.pick([0, 0, 0.02]),
       // Calls further apart, or none in most busy times, make worlds of months that are all sweeps.
       gapMsMean: Math.min(5000, busyMsMean, Math.max(0.1, hostMs / load)),
+      isRegular: habits.chance(0.2),
       batchMax: random.pick([1, 1, 1, 5, 40]),
       busyMsMean,
       quietMsMean,

@@ -48,6 +48,7 @@ const FUNCTION: FunctionTraits = {
   initMsMean: 50,
   tailShare: 0,
   gapMsMean: 200,
+  isRegular: false,
   batchMax: 1,
   busyMsMean: 20_000,
   quietMsMean: 0,
