@@ -76,7 +76,7 @@ try {
   const view = new View({ operator, callers: [steady, thrifty], terminal, isQuiet: values.json === true });
   view.says("waiting until this host has something to spare");
   view.start();
-  await view.until(async () => (await spare())?.isAvailable === true, 180_000);
+  await view.until(async () => (await spare())?.isAvailable === true, 600_000);
 
   const load = new AbortController();
   const sent = [
@@ -87,7 +87,7 @@ try {
   ];
 
   view.says("the host is calm: each account runs on its own kind of capacity");
-  await view.until(async () => (await runsOn(thrifty)).has("variable"), 60_000);
+  await view.until(async () => (await runsOn(thrifty)).has("variable"), 300_000);
   await delay(15_000 * pace);
 
   view.says(
@@ -114,13 +114,13 @@ try {
   view.says("the other work ends: capacity comes back, and what waited runs");
   hog.kill("SIGKILL");
   hogs.delete(hog);
-  await view.until(async () => (await runsOn(thrifty)).has("variable"), 90_000);
+  await view.until(async () => (await runsOn(thrifty)).has("variable"), 300_000);
   await delay(10_000 * pace);
 
   view.says("no more calls; the last ones are answered");
   load.abort();
   await Promise.all(sent);
-  await view.until(async () => steady.open + thrifty.open === 0 && (await operator.queuedEvents()) === 0, 120_000);
+  await view.until(async () => steady.open + thrifty.open === 0 && (await operator.queuedEvents()) === 0, 600_000);
   view.stop();
 
   const result = await report(operator, [steady, thrifty]);
