@@ -21,7 +21,7 @@ const SPEED_SLACK = 0.03;
 /** `slo`: so much slower than at the requested size is allowed unless a duration is given. */
 const SLO_SLACK = 0.1;
 /** Predictions err by some per cent: a promise is kept with this much to spare. */
-const PREDICTION_SLACK = 0.02;
+const PREDICTION_SLACK = 0.01;
 const HOUR_MS = 3_600_000;
 const MIB_PER_GIB = 1024;
 

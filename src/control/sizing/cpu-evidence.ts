@@ -11,6 +11,7 @@ export type CpuEvidenceRecord = {
   readonly counts: readonly number[];
 };
 
+const LEARNING_RATE = 0.2;
 /** Within this, two limits are one: quotas are kept in whole microseconds. */
 const SAME_LIMIT = 0.01;
 
@@ -27,17 +28,23 @@ export class CpuEvidence {
   #free = 0;
   #parallelism = 0;
 
-  /** Warm ones at the newest limit. */
+  /** Warm ones at the limit that containers have now. */
   get executions(): number {
     return this.#executions;
   }
 
-  observe({ cpuUs, wallUs, throttledUs, cpuLimitMilli, isCold }: Execution): void {
+  /** @param usualMilli the limit that containers have now; from others (older ones, one on trial) only what holds at any limit is taken. */
+  observe({ cpuUs, wallUs, throttledUs, cpuLimitMilli, isCold }: Execution, usualMilli: number): void {
     if (cpuUs === undefined || isCold) return;
-    if (Math.abs(cpuLimitMilli - this.#limitMilli) > this.#limitMilli * SAME_LIMIT) this.#moveTo(cpuLimitMilli);
-    this.#executions++;
-    this.#cpuUs.add(cpuUs);
+    if (usualMilli !== this.#limitMilli) this.#moveTo(usualMilli);
+    this.#cpuUs.add(Math.max(1, cpuUs));
     this.#unthrottledUs.add(Math.max(1, wallUs - throttledUs));
+    if (Math.abs(cpuLimitMilli - usualMilli) > usualMilli * SAME_LIMIT) {
+      const [wallMs, cpuMs, throttledMs] = [wallUs / 1000, cpuUs / 1000, throttledUs / 1000];
+      this.#learnParallelism(cpuDemandOf({ cpuMilli: cpuLimitMilli, wallMs, cpuMs, throttledMs }));
+      return;
+    }
+    this.#executions++;
     if (throttledUs > 0) this.#throttledUs.add(throttledUs);
     else this.#free++;
   }
@@ -74,6 +81,13 @@ export class CpuEvidence {
     evidence.#throttledUs = LogSketch.from(throttled);
     [evidence.#limitMilli = 0, evidence.#executions = 0, evidence.#free = 0, evidence.#parallelism = 0] = counts;
     return evidence;
+  }
+
+  /** Only an execution that was held up tells how many CPUs it would have used. */
+  #learnParallelism({ isUnthrottled, parallelism }: CpuDemand): void {
+    if (isUnthrottled) return;
+    const known = this.#parallelism;
+    this.#parallelism = known === 0 ? parallelism : known + (parallelism - known) * LEARNING_RATE;
   }
 
   #moveTo(limitMilli: number): void {

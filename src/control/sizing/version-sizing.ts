@@ -41,7 +41,9 @@ const GROWTH_AFTER_KILL = 1.5;
 const RESERVATION_EXECUTIONS_MIN = 50;
 const REVIEW_EXECUTIONS_MAX = 4096;
 const CPU_EXECUTIONS_MIN = 20;
-const CPU_CHANGE_MIN = 0.04;
+/** At the newest limit: how much it throttles is all that must be learned there. */
+const CPU_EXECUTIONS_AT_LIMIT_MIN = 10;
+const CPU_CHANGE_MIN = 0.03;
 const WARM_HINT_MARGIN = 1.02;
 
 /**
@@ -163,7 +165,7 @@ export class VersionSizing {
       isRecord = this.#peaks.observe(peakMiB);
       if (execution.inputBytes !== undefined) this.#inputs.observe(execution.inputBytes, peakMiB);
     }
-    if (!isShortOfMemory) this.#cpu.observe(execution);
+    if (!isShortOfMemory) this.#cpu.observe(execution, this.#applied.cpuMilli);
     if (this.#settings.mode === "off") return;
     if (isShortOfMemory) this.#shortOfMemory(execution);
     else this.#judge(execution);
@@ -216,6 +218,11 @@ export class VersionSizing {
     ] = record.counts;
     version.#watch = new Watch(level);
     return version;
+  }
+
+  /** What most containers have. */
+  get #applied(): ContainerSize {
+    return this.#settings.mode === "auto" ? this.#proven : this.requested;
   }
 
   /** Killed or stalled. At what was requested, or above, that is the function's own affair, unless it may grow. */
@@ -354,7 +361,7 @@ export class VersionSizing {
 
   #reviewCpu(): void {
     if (this.#trial !== undefined || this.#executions < this.#cpuReviewAt) return;
-    if (this.#cpu.executions < CPU_EXECUTIONS_MIN || !this.#failures.allowsLess(this.#executions)) return;
+    if (this.#cpu.executions < CPU_EXECUTIONS_AT_LIMIT_MIN || !this.#failures.allowsLess(this.#executions)) return;
     const question = this.#question();
     if (question === undefined) return;
     this.#cpuReviewAt = nextReview(this.#executions);
