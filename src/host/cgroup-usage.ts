@@ -34,7 +34,7 @@ export class CgroupUsageReader {
       this.#fileCacheBytes = this.#stat.readSum(this.#fileCacheKeys);
     }
     return {
-      cpuUs: this.#cpuUs() - this.#cpuBeginUs,
+      cpuUs: Math.max(0, this.#cpuUs() - this.#cpuBeginUs),
       memoryPeakBytes: Math.max(0, peakBytes - this.#fileCacheBytes),
     };
   }

@@ -16,6 +16,8 @@ const leaseId = z.custom<LeaseId>((v) => typeof v === "string");
 const invocationId = z.custom<InvocationId>((v) => typeof v === "string");
 const functionKey = z.custom<FunctionKey>((v) => typeof v === "string");
 const runtime = z.enum(RUNTIMES);
+/** Of times and sizes: what measures or counts them downstream takes no other, and JSON can say more (`1e999` is infinite). */
+const figure = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** What a blank container needs to become a function's. */
 export const assignmentSchema = z.object({
@@ -82,13 +84,13 @@ export type ServerMessage = z.infer<typeof serverMessageSchema>;
 
 const containerReportSchema = z.discriminatedUnion("state", [
   z.object({ state: z.literal("blank"), containerId, runtime }),
-  z.object({ state: z.literal("idle"), containerId, runtime, functionKey, memoryMiB: z.number() }),
+  z.object({ state: z.literal("idle"), containerId, runtime, functionKey, memoryMiB: figure }),
   z.object({
     state: z.literal("running"),
     containerId,
     runtime,
     functionKey,
-    memoryMiB: z.number(),
+    memoryMiB: figure,
     leaseId,
     invocationId,
   }),
@@ -105,17 +107,21 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     instanceId,
     subPool: z.enum(["fixed", "variable"]),
     offerId: z.custom<OfferId>((v) => typeof v === "string"),
-    shape: z.object({ memoryMiB: z.number(), cpuMilli: z.number() }),
-    accountId: z.string().optional(),
+    shape: z.object({ memoryMiB: figure, cpuMilli: figure }),
+    /** It becomes part of paths. */
+    accountId: z
+      .string()
+      .regex(/^\d{12}$/)
+      .optional(),
     containers: z.array(containerReportSchema),
     /** Invocations whose kept results follow: no server acknowledged them yet. */
     keptInvocationIds: z.array(invocationId),
     /** Process id of the agent as the host sees it is the provider's business; this is for people. */
     isolation: z.string(),
   }),
-  z.object({ kind: z.literal("containerReady"), containerId, startMs: z.number() }),
+  z.object({ kind: z.literal("containerReady"), containerId, startMs: figure }),
   /** The container holds the function of its `prewarm` and waits. Not said of one that a `hello` reported as idle meanwhile. */
-  z.object({ kind: z.literal("prewarmed"), containerId, initUs: z.number() }),
+  z.object({ kind: z.literal("prewarmed"), containerId, initUs: figure }),
   z.object({ kind: z.literal("containerGone"), containerId, reason: z.string() }),
   /** The payload of the frame is the function's response or its error object. */
   z.object({
@@ -126,10 +132,10 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     outcome: outcomeSchema,
     /** The container can take another execution. False: `containerGone` follows. */
     containerUsable: z.boolean(),
-    wallUs: z.number(),
-    cpuUs: z.number().optional(),
-    memoryPeakBytes: z.number().optional(),
-    initUs: z.number().optional(),
+    wallUs: figure,
+    cpuUs: figure.optional(),
+    memoryPeakBytes: figure.optional(),
+    initUs: figure.optional(),
     /** `exit status 1`, `signal: killed`. */
     exit: z.string().optional(),
   }),
@@ -174,10 +180,10 @@ export function parseAgentMessage(header: unknown): AgentMessage {
     typeof message["invocationId"] === "string" &&
     KNOWN_OUTCOMES.has(message["outcome"]) &&
     typeof message["containerUsable"] === "boolean" &&
-    typeof message["wallUs"] === "number" &&
-    isNumberOrAbsent(message["cpuUs"]) &&
-    isNumberOrAbsent(message["memoryPeakBytes"]) &&
-    isNumberOrAbsent(message["initUs"]) &&
+    isFigure(message["wallUs"]) &&
+    isFigureOrAbsent(message["cpuUs"]) &&
+    isFigureOrAbsent(message["memoryPeakBytes"]) &&
+    isFigureOrAbsent(message["initUs"]) &&
     isTextOrAbsent(message["exit"]);
   return isFinished ? (message as AgentMessage) : agentMessageSchema.parse(header);
 }
@@ -188,6 +194,10 @@ function isTextOrAbsent(value: unknown): boolean {
   return value === undefined || typeof value === "string";
 }
 
-function isNumberOrAbsent(value: unknown): boolean {
-  return value === undefined || typeof value === "number";
+function isFigure(value: unknown): boolean {
+  return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+}
+
+function isFigureOrAbsent(value: unknown): boolean {
+  return value === undefined || isFigure(value);
 }

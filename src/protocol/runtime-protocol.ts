@@ -54,7 +54,7 @@ export type RuntimeMessage =
 /** @throws Error when the header is not a message of this protocol. */
 export function parseRuntimeMessage(header: unknown): RuntimeMessage {
   const message = header as Partial<Record<string, unknown>> | null;
-  const isNumber = (name: string) => Number.isFinite(message?.[name]);
+  const isNumber = (name: string) => isFigure(message?.[name]);
   const isAnswer = () => typeof message?.["requestId"] === "string" && isNumber("cpuUs") && isNumber("memoryBytes");
   switch (message?.["kind"]) {
     case "blank":
@@ -76,4 +76,9 @@ export function parseRuntimeMessage(header: unknown): RuntimeMessage {
       break;
   }
   throw new Error("not a message of the runtime protocol");
+}
+
+/** Of times and sizes, as agent and server take them from each other. */
+function isFigure(value: unknown): boolean {
+  return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
 }

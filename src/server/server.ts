@@ -17,6 +17,7 @@ import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
 import { assignmentOf } from "./assignment.ts";
 import { endLines, LogTail, retryLine, startLine } from "./execution-log.ts";
 import { inTime } from "./in-time.ts";
+import { InstanceClaims } from "./instance-claims.ts";
 import type { Metrics } from "./metrics.ts";
 import { WallClock } from "./wall-clock.ts";
 
@@ -77,10 +78,9 @@ export class Server {
   /** Nothing is armed before `keepPools` and after `shutdown`. */
   #timerAtMs = Number.NEGATIVE_INFINITY;
   readonly #launched = new Set<InstanceId>();
+  readonly #claims = new InstanceClaims();
   /** Instances told to end, or lost, until they are gone: their agents may not join again. */
   readonly #ending = new Map<InstanceId, Promise<void>>();
-  /** Results that agents of an earlier server announced, by invocation. */
-  readonly #announced = new Map<InvocationId, InstanceId>();
   #onIdle: (() => void) | undefined;
   /** Instances are being ended for good: the core has nothing more to decide about them. */
   #isClosing = false;
@@ -236,11 +236,11 @@ export class Server {
         return void this.#launch(command);
       case "TerminateInstance":
         return this.endInstance(command.instanceId, command.reason);
-      case "AssignInstance":
-        return this.#options.log.info(
-          { instanceId: command.instanceId, accountId: command.accountId },
-          "instance assigned to its account",
-        );
+      case "AssignInstance": {
+        const { instanceId, accountId } = command;
+        this.#claims.assigned(instanceId, accountId);
+        return this.#options.log.info({ instanceId, accountId }, "instance assigned to its account");
+      }
       case "CreateContainer": {
         const { instanceId, containerId, runtime } = command;
         this.#options.log.debug({ instanceId, containerId, runtime, reason: command.reason }, "making a container");
@@ -333,6 +333,7 @@ export class Server {
     const { provider, socketPath, tokenOf, log } = this.#options;
     log.info({ instanceId, offerId, ...shape, reason }, "launching an instance");
     this.#launched.add(instanceId);
+    this.#claims.ordered(command);
     try {
       const token = tokenOf(instanceId);
       await provider.launch({
@@ -394,14 +395,11 @@ export class Server {
     }
   }
 
-  #joined(report: InstanceReport, keptInvocationIds: readonly InvocationId[]): void {
+  #joined(said: InstanceReport, keptInvocationIds: readonly InvocationId[]): void {
     const { log, onAdopted } = this.#options;
-    log.info({ instanceId: report.instanceId, containers: report.containers.length }, "an agent joined");
-    for (const id of keptInvocationIds) {
-      this.#announced.set(id, report.instanceId);
-      onAdopted(id);
-    }
-    for (const container of report.containers) if (container.state === "running") onAdopted(container.invocationId);
+    log.info({ instanceId: said.instanceId, containers: said.containers.length }, "an agent joined");
+    const { report, adopted } = this.#claims.joined(said, keptInvocationIds);
+    for (const id of adopted) onAdopted(id);
     this.feed({ kind: "InstanceJoined", report });
   }
 
@@ -413,9 +411,7 @@ export class Server {
 
   /** Announced results that will not come any more count as lost with their instance. */
   #forgetAnnounced(instanceId: InstanceId): void {
-    for (const [id, from] of this.#announced) {
-      if (from !== instanceId) continue;
-      this.#announced.delete(id);
+    for (const id of this.#claims.forget(instanceId)) {
       this.#options.onOrphan(id, { kind: "rejected", code: "INSTANCE_LOST" }, () => {});
     }
   }
@@ -425,7 +421,7 @@ export class Server {
       case "finished":
         return this.#finished(instanceId, message, payload);
       case "log":
-        return this.#logged(message, payload);
+        return this.#logged(instanceId, message, payload);
       case "containerReady":
         return this.feed({ kind: "ContainerReady", instanceId, containerId: message.containerId });
       case "prewarmed":
@@ -448,35 +444,37 @@ export class Server {
     const usage: Usage = { wallUs, cpuUs, memoryPeakBytes, initUs };
     const pending = this.#pending.get(invocationId);
     const acknowledge = () => this.#send(instanceId, { kind: "ack", leaseId });
-    if (pending?.lease?.id === leaseId) {
+    const own = pending?.lease?.id === leaseId && pending.lease.instanceId === instanceId ? pending : undefined;
+    const adopted = own === undefined ? this.#claims.takeResult(instanceId, invocationId, leaseId) : undefined;
+    if (own?.lease !== undefined) {
       this.#pending.delete(invocationId);
       const ended = () => {
-        this.#appendLog(pending, endLines(invocationId, pending.request.version, outcome, exit, usage));
-        return pending.tail?.read();
+        this.#appendLog(own, endLines(invocationId, own.request.version, outcome, exit, usage));
+        return own.tail?.read();
       };
       // The log follows the answer, unless the answer carries it.
-      const logTail = pending.tail === undefined ? undefined : ended();
-      pending.answer({ kind: "finished", outcome, payload, exit, usage, logTail }, acknowledge);
-      if (pending.tail === undefined) ended();
-      this.#options.metrics.observeInvocation(outcome, pending.lease.start, usage);
-    } else if (pending === undefined) {
-      this.#announced.delete(invocationId);
+      const logTail = own.tail === undefined ? undefined : ended();
+      own.answer({ kind: "finished", outcome, payload, exit, usage, logTail }, acknowledge);
+      if (own.tail === undefined) ended();
+      this.#options.metrics.observeInvocation(outcome, own.lease.start, usage);
+    } else if (pending === undefined && adopted !== undefined) {
       const answer: InvokeAnswer = { kind: "finished", outcome, payload, exit, usage, logTail: undefined };
       this.#options.onOrphan(invocationId, answer, acknowledge);
-    } else acknowledge(); // Of an attempt whose loss was answered long ago.
+    } else acknowledge(); // Of an attempt whose loss was answered long ago, or another's.
+    if (own === undefined && adopted !== "running") return;
     const initMs = initUs === undefined ? undefined : initUs / 1000;
     this.feed({ kind: "InvocationFinished", leaseId, outcome, containerUsable, wallMs: wallUs / 1000, initMs });
     this.#checkIdle();
   }
 
-  #logged({ functionKey, invocationId }: Extract<AgentMessage, { kind: "log" }>, text: Buffer): void {
+  #logged(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "log" }>, text: Buffer): void {
+    const { functionKey, invocationId } = message;
     const pending = invocationId === undefined ? undefined : this.#pending.get(invocationId);
-    pending?.tail?.append(text);
+    if (pending?.lease?.instanceId === instanceId) pending.tail?.append(text);
     if (functionKey === undefined) return; // A blank container has nobody to write for.
-    const [accountId, functionName] = functionKey.split("/");
-    if (accountId !== undefined && functionName !== undefined) {
-      this.#options.logs.append(accountId as AccountId, functionName, text);
-    }
+    const [accountId = "", functionName] = functionKey.split("/");
+    if (functionName === undefined || !this.#claims.serves(instanceId, accountId)) return;
+    this.#options.logs.append(accountId as AccountId, functionName, text);
   }
 
   #idleWithin(graceMs: number, hurry: AbortSignal): Promise<void> {

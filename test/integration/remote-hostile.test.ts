@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { InstanceOrder } from "../../src/protocol/host-protocol.ts";
+import { RawAgent, type Run } from "./remote-fixture/raw-agent.ts";
+import { newKey, RawHost } from "./remote-fixture/raw-host.ts";
+import { RemoteServer } from "./remote-fixture/remote-server.ts";
+import { eventually } from "./server-fixture/eventually.ts";
+import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
+
+const TIMEOUT_MS = 120_000;
+const WAIT_MS_MAX = 40_000;
+const FILES = { "index.mjs": "export const handler = () => 'really run';" };
+/** Two of these do not fit into one instance. */
+const MEMORY_MIB = 900;
+
+/** A machine that joined, whose agents make no containers and run nothing but say so. */
+class HostileMachine {
+  readonly host: RawHost;
+  readonly agents: { readonly order: InstanceOrder; readonly agent: RawAgent }[] = [];
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(host: RawHost, agentOf: (order: InstanceOrder) => RawAgent) {
+    this.host = host;
+    let heard = 0;
+    this.#timer = setInterval(() => {
+      host.send({ kind: "heartbeat", load: { cpu: 0 } });
+      for (const { message } of host.heard.slice(heard)) {
+        heard++;
+        if (message.kind === "launch") this.agents.push({ order: message.order, agent: agentOf(message.order) });
+        if (message.kind === "launch" || message.kind === "terminate")
+          host.send({ kind: "done", orderId: message.orderId });
+      }
+    }, 50);
+    host.socket.on("close", () => clearInterval(this.#timer));
+  }
+
+  static async join(server: RemoteServer): Promise<HostileMachine> {
+    const key = await newKey();
+    const port = Number(server.address.split(":").at(-1));
+    const host = new RawHost(port, key).join((await server.invite()).token);
+    await host.next("welcome");
+    return new HostileMachine(host, (order) => new RawAgent(port, key, order));
+  }
+
+  /** The next execution that one of its instances was given. */
+  async nextRun(): Promise<{ readonly agent: RawAgent; readonly order: InstanceOrder; readonly run: Run }> {
+    const asked = async () => this.agents.find(({ agent }) => agent.runs.length > 0);
+    const found = await eventually(asked, (each) => each !== undefined, WAIT_MS_MAX);
+    const run = found?.agent.runs.shift();
+    if (found === undefined || run === undefined) throw new Error("the machine was not asked to run anything");
+    return { ...found, run };
+  }
+
+  leave(): void {
+    clearInterval(this.#timer);
+    this.host.socket.destroy();
+    for (const { agent } of this.agents) agent.socket.destroy();
+  }
+}
+
+describe("a hostile machine that joined", { timeout: TIMEOUT_MS }, () => {
+  let server: RemoteServer;
+  let lambda: LambdaCaller;
+  let machine: HostileMachine;
+
+  beforeEach(async () => {
+    server = await RemoteServer.start("127.0.0.1");
+    lambda = new LambdaCaller(() => server.hearth.url);
+    machine = await HostileMachine.join(server);
+    await lambda.deploy("mine", { files: FILES, memoryMiB: MEMORY_MIB });
+  }, TIMEOUT_MS);
+  afterEach(async () => {
+    machine.leave();
+    lambda.close();
+    await server[Symbol.asyncDispose]();
+  }, TIMEOUT_MS);
+
+  test("cannot bring the server down with figures that are none", async () => {
+    const claims = [
+      { wallUs: "1e999" },
+      { wallUs: -1 },
+      { wallUs: 1e300 },
+      { cpuUs: "1e999" },
+      { initUs: "1e999" },
+      { memoryPeakBytes: -1 },
+    ];
+    for (const claim of claims) {
+      const answer = lambda.invoke("mine", {});
+      const { agent, run } = await machine.nextRun();
+      agent.finish(run, claim);
+      // The agent is cut off, and the caller told.
+      await agent.closed();
+      expect((await answer).status, JSON.stringify(claim)).toBeGreaterThanOrEqual(500);
+    }
+    expect((await fetch(`${server.hearth.url}/metrics`)).status).toBe(200);
+  });
+
+  test("writes neither outside the logs nor into those of another account", async () => {
+    const answer = lambda.invoke("mine", {});
+    const { agent, run } = await machine.nextRun();
+    const write = (functionKey: string) =>
+      agent.send({ kind: "log", containerId: run.containerId, functionKey }, Buffer.from(`as ${functionKey}\n`));
+    for (const accountId of ["..", "../..", "", ".", "111111111111", "logs"]) write(`${accountId}/mine/$LATEST/1`);
+    write(run.assignment?.functionKey ?? "");
+    agent.finish(run);
+    expect((await answer).json).toBe("done");
+    const { dataDir } = server.hearth;
+    const logs = async () =>
+      readdirSync(dataDir, { recursive: true, encoding: "utf8" })
+        .filter((name) => name.includes("mine-"))
+        .map((name) => [name, readFileSync(join(dataDir, name), "utf8")] as const);
+    const written = await eventually(logs, (each) => each.some(([, text]) => text.includes("END Req")), WAIT_MS_MAX);
+    expect(written).toEqual([[expect.stringMatching(/^logs\/000000000000\/mine-/), expect.any(String)]]);
+    const lines = written[0]?.[1].split("\n").filter((line) => line.startsWith("as "));
+    expect(lines).toEqual([`as ${run.assignment?.functionKey}`]);
+  });
+
+  test("ends no execution of another instance", async () => {
+    const answers = [lambda.invoke("mine", {}), lambda.invoke("mine", {})];
+    const [first, second] = [await machine.nextRun(), await machine.nextRun()];
+    expect(first.order.instanceId).not.toBe(second.order.instanceId);
+    // By its whole name, and by its lease alone: leases can be guessed.
+    second.agent.finish(first.run);
+    second.agent.finish({ ...first.run, invocationId: second.run.invocationId });
+    second.agent.finish(second.run);
+    await Promise.race(answers);
+    const { instances } = await server.hearth.pools();
+    const states = instances
+      .filter(({ id }) => id === first.order.instanceId)
+      .flatMap(({ containers }) => containers.map(({ state }) => state));
+    expect(states).toContain("running");
+    first.agent.finish(first.run);
+    expect((await Promise.all(answers)).map(({ json }) => json)).toEqual(["done", "done"]);
+  });
+});
