@@ -87,8 +87,10 @@ export class ControlPlane {
 
   /** When a Tick is wanted; undefined: not at all. May lie in the past when `handle` was called late. */
   get wakeAtMs(): number | undefined {
-    const times = [this.#sweepAtMs, this.#pools.refillAtMs, this.#reclaims.nextMs, this.#waits.nextMs];
-    const wakeAtMs = Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
+    // Asked after every event: nothing is allocated.
+    let wakeAtMs = Math.min(this.#waits.nextMs, this.#sweepAtMs ?? Number.POSITIVE_INFINITY);
+    wakeAtMs = Math.min(wakeAtMs, this.#pools.refillAtMs ?? Number.POSITIVE_INFINITY);
+    wakeAtMs = Math.min(wakeAtMs, this.#reclaims.nextMs ?? Number.POSITIVE_INFINITY);
     return wakeAtMs === Number.POSITIVE_INFINITY ? undefined : wakeAtMs;
   }
 

@@ -31,8 +31,9 @@ export class Wakes {
   }
 
   clear(): void {
-    this.functionKeys.clear();
-    this.accountIds.clear();
+    // Clearing an empty set is not free.
+    if (this.functionKeys.size > 0) this.functionKeys.clear();
+    if (this.accountIds.size > 0) this.accountIds.clear();
     this.all = false;
     this.supply = false;
   }

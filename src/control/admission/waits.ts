@@ -117,6 +117,7 @@ export class Waits {
   /** Places all whom the wakes name and that can be placed; those that wait on stay in their order. */
   drain(): void {
     const { wakes } = this.#parts;
+    if (this.queue.length === 0) return;
     while (wakes.all || wakes.accountIds.size > 0 || wakes.functionKeys.size > 0) {
       const isForAll = wakes.all;
       const accountIds = [...wakes.accountIds];

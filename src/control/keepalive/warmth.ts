@@ -37,6 +37,7 @@ export class Warmth {
   readonly #parts: WarmthParts;
   readonly #keepAlive: KeepAlive;
   readonly #functions = new Map<string, Known>();
+  readonly #ids = new Map<FunctionKey, string>();
   readonly #prewarms = new Map<string, number>();
   #steerAtMs: number | undefined;
 
@@ -57,7 +58,7 @@ export class Warmth {
   arrived(invocation: Invocation): void {
     const { turn, pools, settings } = this.#parts;
     const { functionKey } = invocation;
-    const id = functionIdOf(functionKey);
+    const id = this.#idOf(functionKey);
     this.#keepAlive.arrived(id, pools.inventory.runningOf(functionKey), turn.nowMs);
     const known = this.#functions.get(id);
     if (known !== undefined) known.invocation = invocation;
@@ -67,7 +68,7 @@ export class Warmth {
 
   /** @param initMs of a cold start that has ended. */
   coldStarted(functionKey: FunctionKey, initMs: number): void {
-    const known = this.#functions.get(functionIdOf(functionKey));
+    const known = this.#functions.get(this.#idOf(functionKey));
     if (known === undefined) return;
     known.coldMs += (initMs + COLD_MS_BESIDE_INIT - known.coldMs) * COLD_MS_WEIGHT;
   }
@@ -77,7 +78,7 @@ export class Warmth {
     const { functionKey, memoryMiB } = container;
     if (functionKey === undefined) return 0;
     const { turn, pools } = this.#parts;
-    const id = functionIdOf(functionKey);
+    const id = this.#idOf(functionKey);
     const idle = pools.inventory.idleOf(functionKey);
     const rank = pools.inventory.runningOf(functionKey) + (idle.length - 1 - idle.indexOf(container));
     return this.#keepAlive.valueOf({ functionKey: id, rank, memoryMiB, coldMs: this.#coldMsOf(id) }, turn.nowMs);
@@ -104,7 +105,7 @@ export class Warmth {
     const { turn, settings, pools } = this.#parts;
     const { functionKey, memoryMiB, sinceMs, isUnproven } = container;
     if (functionKey === undefined) return;
-    const id = functionIdOf(functionKey);
+    const id = this.#idOf(functionKey);
     const rank = pools.inventory.runningOf(functionKey) + idleBefore;
     const wanted = { functionKey: id, rank, memoryMiB, coldMs: this.#coldMsOf(id) };
     const plan = this.#keepAlive.plan(wanted, isUnproven && container.keepUntilMs === undefined, turn.nowMs);
@@ -159,9 +160,21 @@ export class Warmth {
 
   /** The function's state is void: what was to be loaded would serve nobody. */
   retired(functionKey: FunctionKey): void {
-    const id = functionIdOf(functionKey);
+    const id = this.#idOf(functionKey);
+    this.#ids.delete(functionKey);
     if (this.#functions.get(id)?.invocation.functionKey !== functionKey) return;
     this.#prewarms.delete(id);
+  }
+
+  /** Cutting the key anew with each call would cost more than all else here. */
+  #idOf(functionKey: FunctionKey): string {
+    let id = this.#ids.get(functionKey);
+    if (id === undefined) {
+      if (this.#ids.size >= this.#parts.settings.functionsRememberedMax) this.#ids.clear();
+      id = functionIdOf(functionKey);
+      this.#ids.set(functionKey, id);
+    }
+    return id;
   }
 
   #coldMsOf(id: string): number {

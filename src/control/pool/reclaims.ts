@@ -39,6 +39,7 @@ export class Reclaims {
 
   /** When the next execution is cut off; undefined: none is to be. */
   get nextMs(): number | undefined {
+    if (this.#cutOffs.size === 0) return undefined;
     let nextMs: number | undefined;
     for (const atMs of this.#cutOffs.values()) if (nextMs === undefined || atMs < nextMs) nextMs = atMs;
     return nextMs;
@@ -93,6 +94,7 @@ export class Reclaims {
 
   /** Cuts off what has not finished in time. */
   run(): void {
+    if (this.#cutOffs.size === 0) return;
     const { turn, pools } = this.#parts;
     for (const [instance, atMs] of this.#cutOffs) {
       const isGone = instance.isEnding || !pools.inventory.instances.has(instance.id);
