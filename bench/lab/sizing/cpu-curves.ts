@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { median } from "../../quantile.ts";
 import { findTraces, readLines } from "../trace-file.ts";
-import { fitCurve, type FittedCurve } from "./curve-fit.ts";
+import { type FittedCurve, fitCurve } from "./curve-fit.ts";
 
 /** Measured durations of one function with one input on one kind of machine, at several CPU limits. */
 export type CpuCurve = {

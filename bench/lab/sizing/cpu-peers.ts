@@ -1,7 +1,7 @@
-import { quantile, sum } from "../../quantile.ts";
-import { fitExponential } from "./curve-fit.ts";
-import { bestOf, type CpuCase, type CpuRule, costUsd, drawExecution, valueOf } from "./cpu-replay.ts";
 import type { Random } from "../../../src/simulator/random.ts";
+import { quantile, sum } from "../../quantile.ts";
+import { bestOf, type CpuCase, type CpuRule, costUsd, drawExecution, valueOf } from "./cpu-replay.ts";
+import { fitExponential } from "./curve-fit.ts";
 
 /** What was asked for. */
 export const requestedCpu: CpuRule = {
@@ -22,7 +22,9 @@ export const powerTuning: CpuRule = {
     const count = Math.min(TUNING_LEVELS_MAX, all.length);
     const sizes = Array.from({ length: count }, (_, i) => all[Math.round((i * (all.length - 1)) / (count - 1))]!);
     const values = sizes.map((cpuMilli) => {
-      const durations = Array.from({ length: TUNING_INVOCATIONS }, () => Math.ceil(drawExecution(of, cpuMilli, random).wallMs));
+      const durations = Array.from({ length: TUNING_INVOCATIONS }, () =>
+        Math.ceil(drawExecution(of, cpuMilli, random).wallMs),
+      );
       const durationMs = trimmedMean(durations);
       return { cpuMilli, durationMs, costUsd: costUsd(durationMs, cpuMilli, of.curve.memoryMiB) };
     });
@@ -50,8 +52,11 @@ export const parrotfish: CpuRule = {
     for (const cpuMilli of [low, low + (high - low) / 3, high]) sample(cpuMilli);
     let fitted = fitExponential(points);
     for (const known = () => new Set(tried); known().size < 20; ) {
-      const knowledge = (at: number) => sum([...known()].map((other) => Math.exp(-(((at - other) * PER_MEMORY) ** 2) / (2 * 200 ** 2))));
-      const next = grid.reduce((best, at) => (fitted(at) * at * (1 + knowledge(at)) < fitted(best) * best * (1 + knowledge(best)) ? at : best));
+      const knowledge = (at: number) =>
+        sum([...known()].map((other) => Math.exp(-(((at - other) * PER_MEMORY) ** 2) / (2 * 200 ** 2))));
+      const next = grid.reduce((best, at) =>
+        fitted(at) * at * (1 + knowledge(at)) < fitted(best) * best * (1 + knowledge(best)) ? at : best,
+      );
       if (knowledge(next) > 2 || known().has(next)) break;
       sample(next);
       fitted = fitExponential(points);
@@ -83,7 +88,8 @@ const PER_MEMORY = 1.769;
 
 function sampleUntilStable(of: CpuCase, cpuMilli: number, random: Random): number[] {
   const durations = [drawExecution(of, cpuMilli, random).wallMs, drawExecution(of, cpuMilli, random).wallMs];
-  while (durations.length < 7 && variation(durations) > 0.05) durations.push(drawExecution(of, cpuMilli, random).wallMs);
+  while (durations.length < 7 && variation(durations) > 0.05)
+    durations.push(drawExecution(of, cpuMilli, random).wallMs);
   return durations;
 }
 

@@ -50,7 +50,8 @@ export type Value = { readonly cpuMilli: number; readonly durationMs: number; re
 /** The best by the policy among values, as everyone is judged and as those without one of their own choose. */
 export function bestOf(values: readonly Value[], policy: SizingPolicy, requestedMs: number): Value {
   const fastestMs = Math.min(...values.map(({ durationMs }) => durationMs));
-  const allowedMs = policy === "speed" ? fastestMs * 1.03 : policy === "slo" ? requestedMs * 1.1 : Number.POSITIVE_INFINITY;
+  const allowedMs =
+    policy === "speed" ? fastestMs * 1.03 : policy === "slo" ? requestedMs * 1.1 : Number.POSITIVE_INFINITY;
   const allowed = values.filter(({ durationMs }) => durationMs <= allowedMs);
   const score = (value: Value) => scoreOf(value, policy);
   return (allowed.length > 0 ? allowed : values).reduce((best, one) => (score(one) < score(best) ? one : best));
@@ -66,7 +67,8 @@ export function regretOf(of: CpuCase, policy: SizingPolicy, cpuMilli: number): n
   const best = bestOf(values, policy, requestedMs);
   const chosen = { cpuMilli, ...valueOf(of, cpuMilli) };
   const fastestMs = Math.min(...values.map(({ durationMs }) => durationMs));
-  const allowedMs = policy === "speed" ? fastestMs * 1.03 : policy === "slo" ? requestedMs * 1.1 : Number.POSITIVE_INFINITY;
+  const allowedMs =
+    policy === "speed" ? fastestMs * 1.03 : policy === "slo" ? requestedMs * 1.1 : Number.POSITIVE_INFINITY;
   const tooSlow = Math.max(0, chosen.durationMs / allowedMs - 1);
   return Math.max(0, scoreOf(chosen, policy) / scoreOf(best, policy) - 1) + tooSlow;
 }
@@ -91,7 +93,7 @@ export function drawExecution({ curve }: CpuCase, cpuMilli: number, random: Rand
 }
 
 /** What it takes longer than where the limit is no hindrance. */
-function throttledMs(curve: CpuCurve, cpuMilli: number): number {
+export function throttledMs(curve: CpuCurve, cpuMilli: number): number {
   const bend = curve.fit.parallelism * 1000;
   if (cpuMilli >= bend) return 0;
   const free = curve.levels.filter((level) => level.cpuMilli >= bend).map((level) => level.durationMs);

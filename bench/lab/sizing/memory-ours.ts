@@ -1,7 +1,7 @@
 import type { Execution } from "../../../src/control/sizing/execution.ts";
-import { type SizedVersion, Sizing, sizingKeyOf } from "../../../src/control/sizing/sizing.ts";
+import { type EffectiveSize, type SizedVersion, Sizing, sizingKeyOf } from "../../../src/control/sizing/sizing.ts";
 import type { AccountId } from "../../../src/model/ids.ts";
-import type { MemoryRule } from "./memory-replay.ts";
+import type { MemoryPolicy, MemoryRule } from "./memory-replay.ts";
 
 const ACCOUNT = "000000000000" as AccountId;
 const CPU_MILLI = 1000;
@@ -10,20 +10,30 @@ const CPU_MILLI = 1000;
 export const hearthLimits: MemoryRule = {
   name: "Hearth, hard limits",
   isOurs: true,
-  policyOf({ requestedMiB }) {
-    const sizing = new Sizing();
-    sizing.configure({ kind: "account", accountId: ACCOUNT }, { cpu: "apart" });
-    const version = versionOf("f", requestedMiB);
-    return {
-      limitOf() {
-        const { memoryMiB, cpuMilli } = sizing.effectiveOf(version);
-        sizing.containerStarted(version.key, { memoryMiB, cpuMilli });
-        return memoryMiB;
-      },
-      observe: (peakMiB, limitMiB, isKilled) => sizing.observe(version, executionOf(peakMiB, limitMiB, isKilled)),
-    };
-  },
+  policyOf: ({ requestedMiB }) => policyOf(requestedMiB, ({ memoryMiB }) => memoryMiB),
 };
+
+/** What instances are packed by while each container keeps its requested limit. */
+export const hearthReservation: MemoryRule = {
+  name: "Hearth, soft reservation",
+  isOurs: true,
+  policyOf: ({ requestedMiB }) => policyOf(requestedMiB, ({ reservationMiB }) => reservationMiB),
+};
+
+/** Containers always have the effective size; `said` is what is asked for afterwards. */
+function policyOf(requestedMiB: number, said: (size: EffectiveSize) => number): MemoryPolicy {
+  const sizing = new Sizing();
+  sizing.configure({ kind: "account", accountId: ACCOUNT }, { cpu: "apart" });
+  const version = versionOf("f", requestedMiB);
+  return {
+    limitOf(nowMs) {
+      const size = sizing.effectiveOf(version);
+      sizing.containerStarted(version.key, size);
+      return nowMs === Number.POSITIVE_INFINITY ? said(size) : size.memoryMiB;
+    },
+    observe: (peakMiB, limitMiB, isKilled) => sizing.observe(version, executionOf(peakMiB, limitMiB, isKilled)),
+  };
+}
 
 export function versionOf(functionName: string, memoryMiB: number): SizedVersion {
   const key = sizingKeyOf(ACCOUNT, functionName, "1", "x86_64");

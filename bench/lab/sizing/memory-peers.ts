@@ -134,3 +134,39 @@ export const computeOptimizerProxy: MemoryRule = {
     };
   },
 };
+
+/**
+ * The proposal of the facts page: max · (1.02 + 0.40 f) + 0.2 (max − median) √f + 4 MiB with f = 50 / max(n, 50), from 50
+ * executions on; after a kill the requested size for 600 executions. 5 % hysteresis, three containers between changes.
+ */
+export const factsProposal: MemoryRule = {
+  name: "proposal of the facts page",
+  isOurs: false,
+  policyOf({ requestedMiB }) {
+    const histogram = new LogHistogram({ firstMiB: 4, growth: 1.02, halfLifeMs: 48 * HOUR_MS, edge: "middle" });
+    let [most, count, heldUntil, limitMiB, sinceChange] = [0, 0, 0, requestedMiB, 0];
+    let total = 0;
+    return {
+      limitOf() {
+        if (count < 50 || total < heldUntil) return limitMiB;
+        const rarity = 50 / Math.max(50, count);
+        const spread = Math.max(0, most - histogram.quantile(0.5));
+        const target = Math.min(requestedMiB, most * (1.02 + 0.4 * rarity) + 0.2 * spread * Math.sqrt(rarity) + 4);
+        sinceChange++;
+        if (Math.abs(target / limitMiB - 1) < 0.05 || (sinceChange < 3 && target < limitMiB)) return limitMiB;
+        [limitMiB, sinceChange] = [target, 0];
+        return limitMiB;
+      },
+      observe(peakMiB, _limitMiB, isKilled, nowMs) {
+        total++;
+        if (isKilled) {
+          [count, heldUntil, limitMiB] = [0, total + 600, requestedMiB];
+          return;
+        }
+        count++;
+        most = Math.max(most, peakMiB);
+        histogram.add(peakMiB, nowMs);
+      },
+    };
+  },
+};

@@ -18,6 +18,8 @@ const RECORDS_OF_A_TREND = 4;
 const TREND_FROM = 20;
 const RESERVATION_SHARE = 0.95;
 const RESERVATION_FACTOR = 1.05;
+const SMALL_MIB = 512;
+const LARGE_MIB = 2048;
 
 /** What the peaks of a function version's executions tell of its next ones; peaks that are lower bounds are kept out. */
 export class PeakMemory {
@@ -78,12 +80,17 @@ export class PeakMemory {
     });
   }
 
-  /** What to pack instances by while the limit is larger; undefined: too little is known. */
+  /**
+   * What to pack instances by while the limit is larger; undefined: too little is known. Many small containers are not at their
+   * peaks at once; a large one has nobody to average with, so the larger it is the more of its need is reserved.
+   */
   reservationMiB(): number | undefined {
     const quantile = this.#sketch.quantile(RESERVATION_SHARE);
-    return quantile === undefined
-      ? undefined
-      : Math.min(quantile * RESERVATION_FACTOR, this.maxMiB * RESERVATION_FACTOR);
+    const needMiB = this.needMiB();
+    if (quantile === undefined || needMiB === undefined) return undefined;
+    const usualMiB = Math.min(quantile, this.maxMiB) * RESERVATION_FACTOR;
+    const alone = Math.min(1, Math.max(0, (needMiB - SMALL_MIB) / (LARGE_MIB - SMALL_MIB)));
+    return usualMiB + Math.max(0, needMiB - usualMiB) * alone;
   }
 
   /** Of past peaks; undefined: there is none. */
