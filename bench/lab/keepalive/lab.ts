@@ -11,7 +11,7 @@ import { replayKnative } from "./knative.ts";
 import { ours } from "./ours.ts";
 import { fixed, lambdaLike } from "./peers.ts";
 import { type Outcome, replay } from "./replay.ts";
-import { atWaste } from "./search.ts";
+import { atWaste, atWasteAndPrewarms } from "./search.ts";
 import { joinOverlapping, readTraces, type Trace } from "./trace.ts";
 
 /**
@@ -79,17 +79,17 @@ function ourReplay(
 }
 
 const OURS = { ...DEFAULT_KEEP_ALIVE, functionsMax: 1_000_000 };
-/** Less than RUM charges: at equal waste that trades prewarms for cold starts. */
-const PREWARM_COST_MS = 70;
+/** Where it is not searched for: less than RUM charges, which trades prewarms for cold starts at equal waste. */
+const PREWARM_COST_MS = 62;
 
 function study(trace: Trace, other: Trace | undefined) {
   const goal = trace.horizonMs <= 720 * MINUTE_MS ? SHORT : LONG;
   const fixed10 = replay(trace, fixed(10 * MINUTE_MS));
   const histogram = replay(trace, hybridHistogram(trace.memoryMiB.length));
-  const priced = (prewarmCostMs: number, usual: UsualGaps | undefined) => (multiplier: number) =>
-    ourReplay(trace, multiplier, prewarmCostMs, usual);
-  const oursAs10 = atWaste(priced(PREWARM_COST_MS, USUAL_GAPS), fixed10.wastedGbMin, 0.2);
-  const oursAsHistogram = atWaste(priced(PREWARM_COST_MS, USUAL_GAPS), histogram.wastedGbMin, 0.1);
+  const oursAt = (wastedGbMin: number, usual: UsualGaps | undefined) =>
+    atWasteAndPrewarms((price, costMs) => ourReplay(trace, price, costMs, usual), wastedGbMin, histogram.prewarms);
+  const oursAs10 = oursAt(fixed10.wastedGbMin, USUAL_GAPS);
+  const oursAsHistogram = oursAt(histogram.wastedGbMin, USUAL_GAPS);
   const oursByRum = ourReplay(trace, 1, PREWARM_S * 1000, USUAL_GAPS);
   const rows: Row[] = [
     ...[1, 2, 5].map((minutes) => ({ policy: fixedName(minutes), outcome: replay(trace, fixed(minutes * MINUTE_MS)) })),
@@ -105,15 +105,14 @@ function study(trace: Trace, other: Trace | undefined) {
     { policy: "ours at the waste of the histogram", outcome: oursAsHistogram },
     { policy: "ours by RUM", outcome: oursByRum },
     { policy: "ours, steered to the idle memory of fixed 10", outcome: steered(trace, fixed10.wastedGbMin) },
-    {
-      policy: "ours, nothing known beforehand, waste of fixed 10",
-      outcome: atWaste(priced(PREWARM_COST_MS, undefined), fixed10.wastedGbMin, 0.2),
-    },
+    { policy: "ours, nothing known beforehand, waste of fixed 10", outcome: oursAt(fixed10.wastedGbMin, undefined) },
   ];
   if (other !== undefined) {
     const usual = learnedFrom(other);
-    const outcome = atWaste(priced(PREWARM_COST_MS, usual), fixed10.wastedGbMin, 0.2);
-    const prewarmGbMin = (PREWARM_S * GB_SECONDS_PER_S) / 60;
+    const outcome = oursAt(fixed10.wastedGbMin, usual);
+    rows.push({ policy: `ours, learned beforehand from ${other.name} only, waste of fixed 10`, outcome });
+  }
+  const prewarmGbMin = (PREWARM_S * GB_SECONDS_PER_S) / 60;
   rows.push({ policy: "every next call is known (floor)", outcome: clairvoyant(trace, prewarmGbMin) });
   const isSize = trace.memoryMiB.length === goal.functions;
   const coldMax = isSize ? goal.coldMax : (goal.coldMax / goal.coldOfFixed10) * fixed10.cold;
@@ -173,7 +172,7 @@ function otherReading(trace: Trace, reading: string): LabTable {
   const fixed10 = replay(trace, fixed(10 * MINUTE_MS));
   const histogram = replay(trace, hybridHistogram(trace.memoryMiB.length));
   const at = (waste: number, first: number) =>
-    atWaste((price) => ourReplay(trace, price, PREWARM_COST_MS, USUAL_GAPS), waste, first);
+    atWaste((price) => ourReplay(trace, price, PREWARM_COST_MS, USUAL_GAPS), waste, first).outcome;
   const rows = [
     { policy: fixedName(10), outcome: fixed10 },
     { policy: fixedName(20), outcome: replay(trace, fixed(20 * MINUTE_MS)) },
@@ -199,7 +198,7 @@ function withStemCells(outcome: Outcome, trace: Trace): Outcome {
 /** The capacity is swept until as much memory is wasted. */
 function greedyDualAt(trace: Trace, wastedGbMin: number): Outcome {
   const meanMiB = (wastedGbMin / (trace.horizonMs / MINUTE_MS)) * 1024;
-  return atWaste((price) => replayGreedyDual(trace, (1.2 * meanMiB) / price), wastedGbMin, 1);
+  return atWaste((price) => replayGreedyDual(trace, (1.2 * meanMiB) / price), wastedGbMin, 1).outcome;
 }
 
 function steered(trace: Trace, wastedGbMin: number): Outcome {
@@ -234,7 +233,7 @@ function tableOf(title: string, rows: readonly Row[], fixed10: Outcome): LabTabl
   return {
     title,
     headings: HEADINGS,
-    rows: rows.map((row) => cells(row).map((cell) => (Number.isNaN(cell) ? "–" : cell))),
+    rows: rows.map((row) => cells(row)),
   };
 }
 

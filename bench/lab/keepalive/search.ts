@@ -1,5 +1,7 @@
 import type { Outcome } from "./replay.ts";
 
+export type Found = { readonly price: number; readonly outcome: Outcome };
+
 const TRIES = 7;
 const CLOSE = 0.005;
 
@@ -9,9 +11,9 @@ const CLOSE = 0.005;
  *
  * @returns the outcome with the most waste of those allowed; when none is, the one with the least.
  */
-export function atWaste(replayAt: (price: number) => Outcome, wastedGbMin: number, firstPrice: number): Outcome {
-  let below: { price: number; outcome: Outcome } | undefined;
-  let above: { price: number; outcome: Outcome } | undefined;
+export function atWaste(replayAt: (price: number) => Outcome, wastedGbMin: number, firstPrice: number): Found {
+  let below: Found | undefined;
+  let above: Found | undefined;
   let price = firstPrice;
   for (let i = 0; i < TRIES; i++) {
     const outcome = replayAt(price);
@@ -21,12 +23,39 @@ export function atWaste(replayAt: (price: number) => Outcome, wastedGbMin: numbe
     if (ratio <= 1 && ratio > 1 - CLOSE) break;
     price = nextPrice(price, ratio, below, above, wastedGbMin);
   }
-  return (below ?? above ?? { outcome: replayAt(price) }).outcome;
+  return below ?? above ?? { price, outcome: replayAt(price) };
 }
 
-type Tried = { readonly price: number; readonly outcome: Outcome } | undefined;
+/** From dear to cheap. */
+const PREWARM_COSTS_MS = [100, 80, 70, 62, 55, 40, 30, 20, 15, 10, 7, 5];
 
-function nextPrice(price: number, ratio: number, below: Tried, above: Tried, wastedGbMin: number): number {
+/**
+ * Also looks for the price of a prewarm: the cheaper, the more prewarms and the fewer cold starts at the same waste. Stops at the first
+ * with more prewarms than allowed, and gives the fewest cold starts of those before.
+ */
+export function atWasteAndPrewarms(
+  replayAt: (price: number, prewarmCostMs: number) => Outcome,
+  wastedGbMin: number,
+  prewarmsMax: number,
+): Outcome {
+  let best: Outcome | undefined;
+  let price = 0.2;
+  for (const prewarmCostMs of PREWARM_COSTS_MS) {
+    const found = atWaste((tried) => replayAt(tried, prewarmCostMs), wastedGbMin, price);
+    if (found.outcome.prewarms > prewarmsMax) return best ?? found.outcome;
+    if (best === undefined || found.outcome.cold < best.cold) best = found.outcome;
+    price = found.price * 0.9;
+  }
+  return best as Outcome;
+}
+
+function nextPrice(
+  price: number,
+  ratio: number,
+  below: Found | undefined,
+  above: Found | undefined,
+  wastedGbMin: number,
+): number {
   // Waste falls with about the square root of the price.
   if (below === undefined || above === undefined) return price * (ratio * (ratio > 1 ? 1.01 : 0.99)) ** 2.2;
   const [low, high] = [below, above].map(({ outcome }) => Math.log(outcome.wastedGbMin)) as [number, number];
