@@ -23,9 +23,24 @@ export const CODE_PART_BYTES = 1024 * 1024;
 
 const instanceId = z.custom<InstanceId>((v) => typeof v === "string" && /^[\w.-]{1,128}$/.test(v));
 const offerId = z.custom<OfferId>((v) => typeof v === "string" && v.length <= 512);
-const shape = z.object({ memoryMiB: z.number().positive(), cpuMilli: z.number().positive() });
+/** Up to 64 TiB and 10,000 processors: beyond what machines have, and within what can be reckoned with. */
+const shape = z.object({
+  memoryMiB: z
+    .number()
+    .min(1)
+    .max(2 ** 26),
+  cpuMilli: z.number().min(1).max(1e7),
+});
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
-const sentence = z.string().max(4096);
+/** People read it in a terminal, where control characters are orders. */
+const text = (lengthMax: number) =>
+  z
+    .string()
+    .max(lengthMax)
+    .transform((said) => said.replaceAll(/\p{Cc}+/gu, " "));
+const sentence = text(4096);
+/** Further ahead nobody gives notice; timers go no further. */
+const NOTICE_MS_MAX = 2 ** 31 - 1;
 const instanceIds = z.array(instanceId).max(4096);
 
 /** A part of a host's or zone's name in offers: letters, digits, `.`, `_`, `-`; at most 63. */
@@ -43,7 +58,7 @@ export const hostDescriptionSchema = z.object({
   /** What makes its instances. */
   provider: z.enum(["sandbox", "process"]),
   runtimes: z.array(z.enum(RUNTIMES)),
-  version: z.string().max(64),
+  version: text(64),
 });
 export type HostDescription = z.infer<typeof hostDescriptionSchema>;
 
@@ -122,7 +137,7 @@ export const hostToServerSchema = z.discriminatedUnion("kind", [
   /** The machine with all its instances may be taken away soon. */
   z.object({ kind: z.literal("atRisk"), reason: sentence }),
   /** The machine with all its instances is taken away in `leftMs`; said again after a reconnection. */
-  z.object({ kind: z.literal("reclaim"), leftMs: z.number().min(0), reason: sentence }),
+  z.object({ kind: z.literal("reclaim"), leftMs: z.number().min(0).max(NOTICE_MS_MAX), reason: sentence }),
   /** What an operator should read in the server's log. */
   z.object({ kind: z.literal("trouble"), text: sentence }),
   z.object({ kind: z.literal("heartbeat"), load: hostLoadSchema }),

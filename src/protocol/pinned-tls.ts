@@ -44,10 +44,14 @@ export function dialPinned(server: PinnedServer, key: PinnedKey, timeoutMs: numb
   });
 }
 
-/** The pin that the peer proved in the handshake; undefined: it showed none. */
+/** The pin that the peer proved in the handshake; undefined: it showed none, or one of a kind that nobody can read. */
 export function pinOfPeer(socket: TLSSocket): string | undefined {
-  const certificate = socket.getPeerX509Certificate();
-  return certificate === undefined ? undefined : pinOf(certificate);
+  try {
+    const certificate = socket.getPeerX509Certificate();
+    return certificate === undefined ? undefined : pinOf(certificate);
+  } catch {
+    return undefined; // A stranger's certificate must not end the process.
+  }
 }
 
 const KEEP_ALIVE_MS = 15_000;

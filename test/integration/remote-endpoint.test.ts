@@ -8,12 +8,13 @@ import type { InstanceId, OfferId } from "../../src/model/ids.ts";
 import type { LaunchOrder } from "../../src/ports/capacity-provider.ts";
 import { systemClock } from "../../src/ports/clock.ts";
 import type { HostTerms } from "../../src/ports/remote-host.ts";
+import { encodeFrame } from "../../src/protocol/frame.ts";
 import type { PinnedKey } from "../../src/protocol/pinned-key.ts";
 import { openRemoteEndpoint, type RemoteEndpoint } from "../../src/provider/remote/remote-endpoint.ts";
 import type { HostOwner } from "../../src/provider/remote/remote-hosts.ts";
 import { createMemoryStore } from "../../src/store/memory/memory-store.ts";
 import { HostProcess } from "./remote-fixture/host-process.ts";
-import { newKey, RawHost } from "./remote-fixture/raw-host.ts";
+import { DESCRIPTION, newKey, RawHost } from "./remote-fixture/raw-host.ts";
 
 const TERMS: HostTerms = {
   provider: "static",
@@ -29,7 +30,9 @@ const SILENCE_MS = 2_000;
 const ARCHIVE = randomBytes(2_500_000);
 const IN_TIME = { timeout: 40_000 };
 const HASH = "ab".repeat(32);
-const log = { debug() {}, info() {}, warn() {}, error() {} };
+let lines = 0;
+const count = () => void lines++;
+const log = { debug() {}, info: count, warn: count, error: count };
 
 describe("the endpoint where machines join", () => {
   const store = createMemoryStore();
@@ -149,6 +152,48 @@ describe("the endpoint where machines join", () => {
     expect(await dial().join(token).next("refused")).toMatchObject({ isFinal: true });
     expect(await endpoint.hosts.remove(hostId)).toBe(false);
     expect(told.at(-1)).toBe("raw removed");
+  });
+
+  test("a machine that joined by several tokens comes back by none of them when it was removed", async () => {
+    const tokens = [await invite(), await invite()];
+    for (const token of tokens) await dial().join(token).next("welcome");
+    const [{ hostId } = { hostId: "" }] = endpoint.hosts.list();
+    expect(await endpoint.hosts.remove(hostId)).toBe(true);
+    for (const token of tokens) expect(await dial().join(token).next("refused")).toMatchObject({ isFinal: true });
+    expect(endpoint.hosts.list()).toEqual([]);
+  });
+
+  test("strangers who say nothing do not keep a host out", async () => {
+    await dial()
+      .join(await invite())
+      .next("welcome");
+    const strangerKey = await newKey();
+    const strangers = Array.from({ length: 300 }, () => dial(strangerKey));
+    // The last ones are turned away: there are as many as may be.
+    await expect.poll(() => strangers.some(({ isClosed }) => isClosed), IN_TIME).toBe(true);
+    expect(await dial().hello().next("welcome")).toBeDefined();
+  });
+
+  test("what a machine says for people to read has no orders for their terminals", async () => {
+    const host = dial();
+    host.send({
+      ...{ kind: "join", protocolVersion: 1, secret: (await invite()).split(".")[0], instanceIds: [] },
+      host: { ...DESCRIPTION, isolation: "none\u001b]0;owned\u0007\n", version: "1\u009b2J" },
+    });
+    await host.next("welcome");
+    expect(endpoint.hosts.list()).toMatchObject([{ isolation: "none ]0;owned ", version: "1 2J" }]);
+  });
+
+  test("a host that talks without end is cut off, one that names instances without end is answered once", async () => {
+    const host = dial().join(await invite());
+    await host.next("welcome");
+    const frames = Array.from({ length: 20_000 }, () => encodeFrame({ kind: "atRisk", reason: "again" }));
+    host.socket.write(Buffer.concat(frames));
+    await expect.poll(() => host.isClosed, IN_TIME).toBe(true);
+    const strays = Array.from({ length: 4096 }, (_, at) => `i-${at}`);
+    lines = 0;
+    await dial().hello(strays).next("terminate");
+    expect(lines).toBeLessThan(10);
   });
 
   test("hosts of one name and zone are told apart", async () => {

@@ -3,59 +3,102 @@ import { HearthError } from "../../model/error-code.ts";
 import { encodeFrame } from "../../protocol/frame.ts";
 import { CODE_PART_BYTES } from "../../protocol/host-protocol.ts";
 
-/** Archives that are in memory at a time; of up to 50 MiB each. */
-const SENDING_MAX = 4;
-/** More than so many that wait are refused; they ask again. */
-const WAITING_MAX = 1024;
-/** A host that takes no part for so long is cut off: it keeps others waiting. */
-const STALLED_MS_MAX = 20_000;
+const LIMITS = {
+  /** Archives that are in memory at a time; of up to 50 MiB each. */
+  sendingMax: 4,
+  /** Of one host: others have a turn, however slowly it reads. */
+  sendingPerHostMax: 2,
+  /** More than so many that wait are refused; they ask again. */
+  waitingMax: 1024,
+  waitingPerHostMax: 256,
+  /** A host that takes no part for so long is cut off: it keeps others waiting. */
+  stalledMsMax: 20_000,
+  /** Of a whole archive; a host waits no longer for one. */
+  sendingMsMax: 120_000,
+};
+
+type Waiting = { readonly hostId: string; readonly begin: () => void };
 
 /** Sends functions' code to hosts, a few archives at a time. */
 export class CodeSender {
   readonly #readCode: (sha256Hex: string) => Promise<Buffer>;
-  readonly #waiting: (() => void)[] = [];
-  #sending = 0;
+  readonly #limits: typeof LIMITS;
+  readonly #waiting: Waiting[] = [];
+  /** The host of each archive that is being sent. */
+  readonly #sending: string[] = [];
 
-  constructor(readCode: (sha256Hex: string) => Promise<Buffer>) {
+  constructor(readCode: (sha256Hex: string) => Promise<Buffer>, limits: Partial<typeof LIMITS> = {}) {
     this.#readCode = readCode;
+    this.#limits = { ...LIMITS, ...limits };
   }
 
-  /** Sends the archive and ends the connection. @throws HearthError STORE_FAILED before anything was sent; Error when the host stalls. */
-  async send(socket: Socket, sha256Hex: string): Promise<void> {
-    if (this.#waiting.length >= WAITING_MAX) throw new HearthError("STORE_FAILED", "too many hosts fetch code");
-    if (this.#sending < SENDING_MAX) this.#sending++;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** Sends the archive and waits for the connection's end. @throws HearthError STORE_FAILED before anything was sent. */
+  async send(socket: Socket, sha256Hex: string, hostId: string): Promise<void> {
+    const { waitingMax, waitingPerHostMax } = this.#limits;
+    if (this.#waiting.length >= waitingMax || countOf(hostId, this.#waiting.map(hostOf)) >= waitingPerHostMax)
+      throw new HearthError("STORE_FAILED", "too much code is asked for at a time");
+    await new Promise<void>((begin) => {
+      this.#waiting.push({ hostId, begin });
+      this.#beginNext();
+    });
     try {
       socket.resume(); // It says nothing more; its end is seen only while it is read.
-      if (!socket.destroyed) await sendParts(socket, await this.#readCode(sha256Hex));
+      if (!socket.destroyed) await this.#sendParts(socket, await this.#readCode(sha256Hex));
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#sending--;
-      else next();
+      this.#sending.splice(this.#sending.indexOf(hostId), 1);
+      this.#beginNext();
+    }
+  }
+
+  #beginNext(): void {
+    const { sendingMax, sendingPerHostMax } = this.#limits;
+    while (this.#sending.length < sendingMax) {
+      const at = this.#waiting.findIndex(({ hostId }) => countOf(hostId, this.#sending) < sendingPerHostMax);
+      const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
+      if (next === undefined) return;
+      this.#sending.push(next.hostId);
+      next.begin();
+    }
+  }
+
+  /** Not by the socket's own time-out, which a peer that says something puts off. */
+  async #sendParts(socket: Socket, archive: Buffer): Promise<void> {
+    const { sendingMsMax, stalledMsMax } = this.#limits;
+    const whole = setTimeout(() => socket.destroy(), sendingMsMax);
+    try {
+      for (let start = 0; start === 0 || start < archive.length; start += CODE_PART_BYTES) {
+        const end = start + CODE_PART_BYTES;
+        const header = { kind: "codePart", isLast: end >= archive.length };
+        const hasRoom = socket.write(encodeFrame(header, archive.subarray(start, end)));
+        if (!hasRoom) await either(socket, "drain", stalledMsMax);
+        if (socket.destroyed) return;
+      }
+      socket.end();
+      await either(socket, "close", stalledMsMax);
+    } finally {
+      clearTimeout(whole);
     }
   }
 }
 
-async function sendParts(socket: Socket, archive: Buffer): Promise<void> {
-  socket.setTimeout(STALLED_MS_MAX, () => socket.destroy());
-  for (let start = 0; start === 0 || start < archive.length; start += CODE_PART_BYTES) {
-    const end = start + CODE_PART_BYTES;
-    const header = { kind: "codePart", isLast: end >= archive.length };
-    const hasRoom = socket.write(encodeFrame(header, archive.subarray(start, end)));
-    if (!hasRoom && !(await drained(socket))) return;
-  }
-  socket.end();
+/** Waits for the event or the connection's end, which comes at the latest after `msMax`. */
+function either(socket: Socket, event: "drain" | "close", msMax: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.destroyed) return resolve();
+    const timer = setTimeout(() => socket.destroy(), msMax);
+    const settle = () => {
+      clearTimeout(timer);
+      socket.off(event, settle).off("close", settle);
+      resolve();
+    };
+    socket.on(event, settle).on("close", settle);
+  });
 }
 
-/** @returns false when the connection has ended instead. */
-function drained(socket: Socket): Promise<boolean> {
-  return new Promise((resolve) => {
-    if (socket.destroyed) return resolve(false);
-    const settle = (hasRoom: boolean) => () => {
-      socket.off("drain", onDrain).off("close", onClose);
-      resolve(hasRoom);
-    };
-    const [onDrain, onClose] = [settle(true), settle(false)];
-    socket.on("drain", onDrain).on("close", onClose);
-  });
+function hostOf({ hostId }: Waiting): string {
+  return hostId;
+}
+
+function countOf(hostId: string, hostIds: readonly string[]): number {
+  return hostIds.filter((each) => each === hostId).length;
 }

@@ -16,6 +16,12 @@ import {
 const FRAME_BYTES_MAX = 64 * 1024;
 /** Orders that wait for their answer, on one host. */
 const ORDERS_MAX = 1024;
+/** What one host may say between two of our heartbeats: answers to all orders, and the end of all that it may have. */
+const HEARD_PER_BEAT_MAX = 8192;
+/** Of what it wants an operator to read, likewise; the rest is dropped. */
+const TROUBLES_PER_BEAT_MAX = 5;
+/** A host that says that it lives and reads nothing counts as gone. */
+const UNSENT_BYTES_MAX = 4 * 1024 * 1024;
 
 type Told = Exclude<HostToServer, { kind: "done" }>;
 
@@ -45,6 +51,7 @@ export class HostConnection {
   #heardMs: number;
   #checkedMs: number;
   #endReason: string | undefined;
+  #heardThisBeat = { all: 0, troubles: 0 };
 
   /** The socket is paused; nothing is heard before `open`. */
   constructor(options: HostConnectionOptions) {
@@ -125,6 +132,9 @@ export class HostConnection {
   #hear(told: HostToServer): void {
     this.#heardMs = this.#options.clock.monotonicMs();
     if (this.#endReason !== undefined) return;
+    const counts = this.#heardThisBeat;
+    if (++counts.all > HEARD_PER_BEAT_MAX) return this.end("it says more than a host has to say");
+    if (told.kind === "trouble" && ++counts.troubles > TROUBLES_PER_BEAT_MAX) return;
     if (told.kind !== "done") return this.#options.onTold(told);
     const { orderId, failure } = told;
     this.#settle(orderId, failure && new HearthError(failure.code, failure.detail));
@@ -136,7 +146,9 @@ export class HostConnection {
     // This process stood still: the host's heartbeats wait in the socket, unread.
     if (nowMs - this.#checkedMs > silenceMs / 2) this.#heardMs = nowMs;
     this.#checkedMs = nowMs;
-    if (nowMs - this.#heardMs > silenceMs) this.end(`it was silent for ${silenceMs} ms`);
+    this.#heardThisBeat = { all: 0, troubles: 0 };
+    if (this.#writer.unsentBytes > UNSENT_BYTES_MAX) this.end("it does not read what is sent to it");
+    else if (nowMs - this.#heardMs > silenceMs) this.end(`it was silent for ${silenceMs} ms`);
     else this.#send({ kind: "heartbeat" });
   }
 

@@ -27,15 +27,16 @@ export class JoinTokens {
     if (this.#tokens.size >= TOKENS_MAX) throw new HearthError("STORE_FAILED", `${TOKENS_MAX} join tokens are good`);
     const secret = randomBytes(SECRET_BYTES).toString("base64url");
     const token = { secretSha256Hex: hashOf(secret), expiresMs, terms, instance, usedBy: undefined };
-    await this.#store.putJoinToken(token);
+    // Known before it is written: it may be revoked meanwhile.
     this.#tokens.set(token.secretSha256Hex, token);
+    await this.#write(token, undefined);
     return secret;
   }
 
   /**
    * Uses a token for the machine with this key. The same machine may use it again until it expires: the answer may not have
    * reached it.
-   * @throws HearthError JOIN_REFUSED saying which of the three it is; STORE_FAILED.
+   * @throws HearthError JOIN_REFUSED saying which of these it is: unknown, expired, used, withdrawn; STORE_FAILED.
    */
   async use(secret: string, keySha256: string, nowMs: number): Promise<JoinTokenRecord & { readonly hostId: string }> {
     const token = this.#tokens.get(hashOf(secret));
@@ -46,12 +47,7 @@ export class JoinTokens {
     const usedBy = token.usedBy ?? { hostId: `h-${randomUUID()}`, keySha256 };
     // Taken before the disk is asked: two machines that come at once cannot both have it.
     this.#tokens.set(token.secretSha256Hex, { ...token, usedBy });
-    if (token.usedBy === undefined) {
-      await this.#store.putJoinToken({ ...token, usedBy }).catch((error: unknown) => {
-        this.#tokens.set(token.secretSha256Hex, token); // Not written down is not used.
-        throw error;
-      });
-    }
+    if (token.usedBy === undefined) await this.#write({ ...token, usedBy }, token);
     return { ...token, hostId: usedBy.hostId };
   }
 
@@ -60,9 +56,23 @@ export class JoinTokens {
     await this.#remove(({ instance }) => instance?.instanceId === instanceId);
   }
 
-  /** Voids every token that the host used: it must not come back by one. */
-  async revokeUsedBy(hostId: string): Promise<void> {
-    await this.#remove(({ usedBy }) => usedBy?.hostId === hostId);
+  /** Voids every token that the machine with this key used: it must not come back by one. */
+  async revokeUsedBy(keySha256: string): Promise<void> {
+    await this.#remove(({ usedBy }) => usedBy?.keySha256 === keySha256);
+  }
+
+  /** @param orElse what holds when it cannot be written down; undefined: nothing. @throws HearthError STORE_FAILED; JOIN_REFUSED: revoked meanwhile. */
+  async #write(token: JoinTokenRecord, orElse: JoinTokenRecord | undefined): Promise<void> {
+    const { secretSha256Hex } = token;
+    const isGood = () => this.#tokens.has(secretSha256Hex);
+    try {
+      await this.#store.putJoinToken(token);
+    } catch (error) {
+      if (orElse === undefined) this.#tokens.delete(secretSha256Hex);
+      else if (isGood()) this.#tokens.set(secretSha256Hex, orElse);
+      throw error;
+    }
+    if (!isGood()) throw new HearthError("JOIN_REFUSED", "this one was withdrawn");
   }
 
   #sweep(nowMs: number): Promise<void> {

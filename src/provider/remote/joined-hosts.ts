@@ -57,6 +57,8 @@ const TERMINATE_MS_MAX = 30_000;
 /** A change of a host's load that its owner is told. */
 const LOAD_STEP = 0.05;
 const DEFAULT_ZONE = "default";
+/** Instances that a line of the log names. */
+const NAMED_MAX = 10;
 
 /** `RemoteHosts` over what the store keeps and the control links that are open. */
 export class JoinedHosts implements RemoteHosts {
@@ -143,7 +145,7 @@ export class JoinedHosts implements RemoteHosts {
         this.#ownerOf(entry)?.onExit(viewOf(entry), instanceId, "its host was removed");
       }),
     );
-    await this.#tokens.revokeUsedBy(hostId);
+    await this.#tokens.revokeUsedBy(entry.record.keySha256);
     await this.#forget(entry, "the operator removed this machine");
     this.#ownerOf(entry)?.onRemoved(viewOf(entry));
     return true;
@@ -292,16 +294,13 @@ export class JoinedHosts implements RemoteHosts {
   /** What runs there and was not ordered is ended; what was ordered and does not run has exited. */
   #reconcile(entry: Entry, there: ReadonlySet<InstanceId>): void {
     const { record, launching } = entry;
-    const { instance, hostId } = record;
+    const { instance } = record;
     const isWanted = (id: InstanceId) =>
       id === instance?.instanceId || (record.instanceIds.includes(id) && !launching.has(id));
-    for (const instanceId of there) {
-      if (isWanted(instanceId)) continue;
-      this.#options.log.info({ hostId, instanceId }, "a host runs an instance that is not wanted any more");
-      entry.connection?.terminate(instanceId, TERMINATE_MS_MAX).catch((error: unknown) => {
-        this.#options.log.error({ hostId, instanceId, error }, "an instance that is not wanted could not be ended");
-      });
-    }
+    void this.#endStrays(
+      entry,
+      [...there].filter((instanceId) => !isWanted(instanceId)),
+    );
     const missing = record.instanceIds.filter((id) => !there.has(id) && !launching.has(id));
     const isNew = instance !== undefined && !record.instanceIds.includes(instance.instanceId);
     for (const instanceId of missing) {
@@ -311,6 +310,19 @@ export class JoinedHosts implements RemoteHosts {
     if (instance === undefined || !isNew) return;
     if (there.has(instance.instanceId)) this.#keepLater(entry, { instanceIds: [instance.instanceId] });
     else void this.#launchSingle(entry, instance);
+  }
+
+  /** The machine names them: one line says of all what became of them. */
+  async #endStrays({ record: { hostId }, connection }: Entry, strays: readonly InstanceId[]): Promise<void> {
+    if (strays.length === 0 || connection === undefined) return;
+    const { log } = this.#options;
+    const some = { hostId, count: strays.length, instanceIds: strays.slice(0, NAMED_MAX) };
+    log.info(some, "a host runs instances that are not wanted any more");
+    const ends = await Promise.allSettled(strays.map((id) => connection.terminate(id, TERMINATE_MS_MAX)));
+    const failures = ends.filter((end) => end.status === "rejected");
+    if (failures.length === 0) return;
+    const error: unknown = failures[0]?.reason;
+    log.error({ ...some, failed: failures.length, error }, "instances that are not wanted could not be ended");
   }
 
   async #launchSingle(entry: Entry, instance: HostInstance): Promise<void> {

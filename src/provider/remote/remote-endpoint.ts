@@ -47,8 +47,13 @@ export type RemoteEndpoint = {
 const KEY_FILE = "remote-key.json";
 const HANDSHAKE_MS_MAX = 10_000;
 const FIRST_FRAME_MS_MAX = 5_000;
-/** Connections at the same time that have not said who they are; more are cut off at once. */
-const STRANGERS_MAX = 256;
+/**
+ * Connections at the same time that have not said what they are, of one host, or of all strangers together; more are cut off at
+ * once. Who a host is its key has proved, so strangers do not keep hosts out.
+ */
+const GREETING_MAX = 256;
+/** Of a host that was forgotten, to take its last words. */
+const LINGER_MS = 5_000;
 const REFUSALS_LOGGED_PER_MINUTE = 30;
 /** Of all connections. */
 const CONNECTIONS_MAX = 16_384;
@@ -80,7 +85,8 @@ class Listener {
   readonly #codeSender: CodeSender;
   /** All connections, with the host that each belongs to; undefined: it has not said. */
   readonly #connections = new Map<TLSSocket, string | undefined>();
-  #strangers = 0;
+  /** Not greeted yet, by host; undefined: strangers. */
+  readonly #greeting = new Map<string | undefined, number>();
   #refusals = { minute: 0, count: 0 };
   #port = 0;
 
@@ -120,7 +126,11 @@ class Listener {
   }
 
   cut(hostId: string): void {
-    for (const [socket, owner] of this.#connections) if (owner === hostId) socket.destroySoon();
+    for (const [socket, owner] of this.#connections) {
+      if (owner !== hostId) continue;
+      socket.destroySoon();
+      setTimeout(() => socket.destroy(), LINGER_MS).unref(); // One that reads nothing would stay.
+    }
   }
 
   async close(): Promise<void> {
@@ -133,17 +143,26 @@ class Listener {
   #accept(socket: TLSSocket): void {
     socket.on("error", () => {}); // `close` follows.
     const pin = pinOfPeer(socket);
-    if (pin === undefined || this.#strangers >= STRANGERS_MAX) return void socket.destroy();
+    if (pin === undefined) return void socket.destroy();
+    const hostId = this.#hosts.hostIdOf(pin);
+    const greeting = this.#greeting.get(hostId) ?? 0;
+    if (greeting >= GREETING_MAX) return void socket.destroy();
+    this.#greeting.set(hostId, greeting + 1);
     this.#connections.set(socket, undefined);
     socket.once("close", () => this.#connections.delete(socket));
-    this.#strangers++;
     keepAwake(socket);
     this.#greet(socket, pin)
       .catch((error: Error) => {
         this.#logRefusal(socket.remoteAddress, error.message);
         socket.destroySoon();
       })
-      .finally(() => this.#strangers--);
+      .finally(() => this.#greeted(hostId));
+  }
+
+  #greeted(hostId: string | undefined): void {
+    const left = (this.#greeting.get(hostId) ?? 0) - 1;
+    if (left > 0) this.#greeting.set(hostId, left);
+    else this.#greeting.delete(hostId);
   }
 
   /** Who keeps knocking must not fill the log. */
@@ -174,7 +193,7 @@ class Listener {
       } else if (hostId !== undefined) {
         this.#connections.set(socket, hostId);
         // Not waited for: it is no stranger while it reads.
-        this.#codeSender.send(socket, greeting.sha256Hex).catch((error: Error) => refuse(socket, error));
+        this.#codeSender.send(socket, greeting.sha256Hex, hostId).catch((error: Error) => refuse(socket, error));
       } else throw new HearthError("JOIN_REFUSED", "this machine's key is unknown here");
     } catch (error) {
       refuse(socket, error as Error);

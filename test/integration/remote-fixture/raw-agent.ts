@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { connect, type TLSSocket } from "node:tls";
 import { AGENT_PROTOCOL_VERSION, type ServerMessage } from "../../../src/protocol/agent-protocol.ts";
 import { encodeFrame, FrameDecoder } from "../../../src/protocol/frame.ts";
@@ -42,7 +41,11 @@ export class RawAgent {
   }
 
   async closed(): Promise<void> {
-    if (!this.socket.destroyed) await once(this.socket, "close", { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+    if (this.socket.closed) return;
+    await new Promise<void>((resolve, reject) => {
+      this.socket.once("close", () => resolve());
+      setTimeout(() => reject(new Error("its connection was not ended")), ANSWER_MS_MAX).unref();
+    });
   }
 
   #write(header: string, payload: Buffer): void {

@@ -9,7 +9,8 @@ import { parseJoinToken } from "../../../src/protocol/join-token.ts";
 import { loadOrMakeKey, type PinnedKey } from "../../../src/protocol/pinned-key.ts";
 import { tlsIdentity } from "../../../src/protocol/pinned-tls.ts";
 
-const DESCRIPTION = {
+/** What such a machine says of itself. */
+export const DESCRIPTION = {
   name: "raw",
   offered: { memoryMiB: 4096, cpuMilli: 2000 },
   isolation: "none",
