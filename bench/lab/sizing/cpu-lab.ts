@@ -7,7 +7,7 @@ import type { Lab, LabChart, LabTable } from "../lab.ts";
 import { readCpuCurves } from "./cpu-curves.ts";
 import { hearthCpu } from "./cpu-ours.ts";
 import { cpuTams, parrotfish, powerTuning, requestedCpu } from "./cpu-peers.ts";
-import { type CpuCase, type CpuRule, casesOf, regretOf, valueOf } from "./cpu-replay.ts";
+import { type CpuCase, type CpuRule, casesOf, regretOf, truthAt } from "./cpu-replay.ts";
 import { predictionErrors, predictionTable } from "./prediction.ts";
 
 /** CPU apart from memory: how near to the best a function's CPU comes, after how many executions, and whom that slows down. */
@@ -54,9 +54,9 @@ function replayRule(cases: readonly CpuCase[], rule: CpuRule, policy: SizingPoli
   let [slow, tried, synthetic] = [0, 0, 0];
   const regrets = cases.map((of) => {
     const result = rule.run(of, policy, new Random(SEED).fork(`${of.curve.name} ${of.requestedMilli}`));
-    const requestedMs = valueOf(of, of.requestedMilli).durationMs;
+    const requestedMs = truthAt(of, of.requestedMilli).durationMs;
     tried += result.tried.length;
-    slow += result.tried.filter((milli) => valueOf(of, milli).durationMs > requestedMs * SLOW).length;
+    slow += result.tried.filter((milli) => truthAt(of, milli).durationMs > requestedMs * SLOW).length;
     synthetic += result.synthetic;
     return regretOf(of, policy, result.cpuMilli);
   });

@@ -1,6 +1,6 @@
 import type { Random } from "../../../src/simulator/random.ts";
 import { quantile, sum } from "../../quantile.ts";
-import { bestOf, type CpuCase, type CpuRule, costUsd, drawExecution, valueOf } from "./cpu-replay.ts";
+import { bestOf, type CpuCase, type CpuRule, costUsd, drawExecution, truthAt } from "./cpu-replay.ts";
 import { fitExponential } from "./curve-fit.ts";
 
 /** What was asked for. */
@@ -28,7 +28,7 @@ export const powerTuning: CpuRule = {
       const durationMs = trimmedMean(durations);
       return { cpuMilli, durationMs, costUsd: costUsd(durationMs, cpuMilli, of.curve.memoryMiB) };
     });
-    const { cpuMilli } = bestOf(values, policy, valueOf(of, of.requestedMilli).durationMs);
+    const { cpuMilli } = bestOf(values, policy, truthAt(of, of.requestedMilli).durationMs);
     const tried = sizes.flatMap((milli) => Array<number>(TUNING_INVOCATIONS).fill(milli));
     return { cpuMilli, synthetic: tried.length, tried };
   },

@@ -35,7 +35,7 @@ export function casesOf(curves: readonly CpuCurve[]): CpuCase[] {
 }
 
 /** What an execution costs and takes in truth. */
-export function valueOf({ curve }: CpuCase, cpuMilli: number): { durationMs: number; costUsd: number } {
+export function truthAt({ curve }: CpuCase, cpuMilli: number): { durationMs: number; costUsd: number } {
   const durationMs = measuredMs(curve, cpuMilli);
   return { durationMs, costUsd: costUsd(durationMs, cpuMilli, curve.memoryMiB) };
 }
@@ -62,10 +62,10 @@ export function regretOf(of: CpuCase, policy: SizingPolicy, cpuMilli: number): n
   const levels = of.curve.levels.map((level) => level.cpuMilli);
   const grid = [];
   for (let milli = Math.min(...levels); milli < Math.max(...levels); milli *= GRID_STEP) grid.push(milli);
-  const values = [...grid, ...levels].map((milli) => ({ cpuMilli: milli, ...valueOf(of, milli) }));
-  const requestedMs = valueOf(of, of.requestedMilli).durationMs;
+  const values = [...grid, ...levels].map((milli) => ({ cpuMilli: milli, ...truthAt(of, milli) }));
+  const requestedMs = truthAt(of, of.requestedMilli).durationMs;
   const best = bestOf(values, policy, requestedMs);
-  const chosen = { cpuMilli, ...valueOf(of, cpuMilli) };
+  const chosen = { cpuMilli, ...truthAt(of, cpuMilli) };
   const fastestMs = Math.min(...values.map(({ durationMs }) => durationMs));
   const allowedMs =
     policy === "speed" ? fastestMs * 1.03 : policy === "slo" ? requestedMs * 1.1 : Number.POSITIVE_INFINITY;

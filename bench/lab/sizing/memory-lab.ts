@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { Random } from "../../../src/simulator/random.ts";
-import { rounded } from "../../quantile.ts";
+import { rounded, sum } from "../../quantile.ts";
 import type { Target } from "../../report.ts";
 import type { Lab, LabChart, LabTable } from "../lab.ts";
 import { autopilotLearned } from "./memory-autopilot-ml.ts";
@@ -75,15 +75,12 @@ function replayRule(profiles: readonly MemoryProfile[], rule: MemoryRule): Row {
 }
 
 function replayScenario(profiles: readonly MemoryProfile[], rule: MemoryRule, scenario: MemoryScenario): Cell {
-  const halves = [
-    { used: 0, limits: 0 },
-    { used: 0, limits: 0 },
-  ] as const;
+  const halves = [0, 1].map(() => ({ used: 0, limits: 0 }));
   let [executions, kills, changes, bad] = [0, 0, 0, 0];
   profiles.forEach((profile, i) => {
     const workload = workloadOf(profile, scenario, new Random(SEED).fork(`${profile.name} ${i} ${scenario}`));
     const outcome = replayMemory(workload, rule.policyOf(workload));
-    const half = halves[(i % 2) as 0 | 1];
+    const half = halves[i % 2]!;
     half.used += outcome.usedMiB;
     half.limits += outcome.limitMiB;
     executions += outcome.executions;
@@ -91,7 +88,7 @@ function replayScenario(profiles: readonly MemoryProfile[], rule: MemoryRule, sc
     changes += outcome.changes;
     if (outcome.kills > KILLS_BEARABLE) bad++;
   });
-  const [used, limits] = [halves[0].used + halves[1].used, halves[0].limits + halves[1].limits];
+  const [used, limits] = [sum(halves.map((half) => half.used)), sum(halves.map((half) => half.limits))];
   return {
     slack: 1 - used / limits,
     killsPerExecution: kills / executions,

@@ -50,6 +50,14 @@ export class LogSketch {
     return upper === undefined ? undefined : upper / Math.sqrt(WIDTH);
   }
 
+  /** undefined: there is no value. */
+  mean(): number | undefined {
+    if (this.#weight === 0) return undefined;
+    let sum = 0;
+    for (let i = 0; i < BUCKETS; i++) sum += (this.#counts[i] as number) * WIDTH ** (this.#first + i + 0.5);
+    return sum / this.#weight;
+  }
+
   record(): LogSketchRecord {
     const counts = [...this.#counts];
     while (counts.at(-1) === 0) counts.pop();

@@ -20,7 +20,7 @@ export function sizingKeyOf(
 
 /** What a new container of a function version gets, and why. */
 export type EffectiveSize = ContainerSize & {
-  /** What instances are packed by in soft mode. */
+  /** What instances are packed by in soft mode, where the limit is what was requested. */
   readonly reservationMiB: number;
   /** One sentence for people. */
   readonly why: string;
@@ -93,8 +93,7 @@ export class Sizing {
   effectiveOf(of: SizedVersion, inputBytes?: number): EffectiveSize {
     const version = this.#versionOf(of);
     const size = inputBytes === undefined ? version.effective : version.effectiveFor(inputBytes);
-    const reservationMiB = Math.min(size.memoryMiB, version.reservationMiB);
-    return { ...size, reservationMiB, why: whyOf(version, size) };
+    return { ...size, reservationMiB: version.reservationMiB, why: whyOf(version, size) };
   }
 
   /** A container was made with this size. One new container in ten gets the size on trial. */

@@ -120,10 +120,10 @@ export class VersionSizing {
     return this.#peaks.maxMiB === 0 ? this.#hint : { memoryMiB: this.#proven.memoryMiB, maxMiB: this.#peaks.maxMiB };
   }
 
-  /** What instances are packed by in soft mode: at most the effective memory. */
+  /** What instances are packed by in soft mode, where the limit stays what was requested: at most that. */
   get reservationMiB(): number {
     const learned = this.#peaks.executions < RESERVATION_EXECUTIONS_MIN ? undefined : this.#peaks.reservationMiB();
-    return Math.min(this.effective.memoryMiB, learned ?? Number.POSITIVE_INFINITY);
+    return Math.min(Math.max(this.requested.memoryMiB, this.#proven.memoryMiB), learned ?? this.effective.memoryMiB);
   }
 
   /** For an event of that size, where the need depends on it; never less than `effective`. */
