@@ -69,6 +69,15 @@ describe("a full disk under accounts, prices and costs", needsSmallDisk, () => {
     expect(await shown()).toMatchObject({ price: 0.05, capacity: { class: "dedicated", dedicatedInstances: 2 } });
     expect(await ran()).toBe(6);
     expect((await lambda.invoke("f", 2)).json).toBe(2);
+
+    // It ends on a full disk, too: the last costs are lost, and nothing of it stays.
+    disk.fill();
+    expect([0, 1]).toContain(await hearth.stop());
+    expect(await hearth.leftovers()).toEqual([]);
+    disk.free();
+    await hearth.start();
+    expect((await lambda.invoke("f", 3)).json).toBe(3);
+    expect(await ran()).toBeGreaterThanOrEqual(7);
   });
 });
 
