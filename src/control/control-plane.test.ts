@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Offer } from "../model/capacity.ts";
+import { type CapacitySettings, DEFAULT_CAPACITY, type Offer } from "../model/capacity.ts";
 import type { Command, Event } from "../model/event.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import type { Invocation } from "../model/invocation.ts";
@@ -286,4 +286,119 @@ test("shutting down refuses what comes and what waits, and lets finish what runs
   expect(bench.feed({ kind: "ShutdownBegan" })).toMatchObject([{ kind: "RejectInvocation", code: "SHUTTING_DOWN" }]);
   expect(bench.arrive("3")).toMatchObject([{ kind: "RejectInvocation", code: "SHUTTING_DOWN" }]);
   expect(bench.finish(run.lease.id)).toEqual([]);
+});
+
+// Fixed and variable capacity
+
+const A = "a" as AccountId;
+const NONE_WARM = { fixed: { min: 0, max: 0 }, variable: { min: 0, max: 0 } } as const;
+
+function spotOffer(change: Partial<Offer> = {}): Offer {
+  const shape = { memoryMiB: 2 * GIB, cpuMilli: 2000 };
+  const id = "ec2/z1/small/spot" as OfferId;
+  const place = { provider: "ec2", subPool: "variable", instanceType: "small", zone: "z1" } as const;
+  const terms = { priceUsdPerHour: 0.01, demandLevel: 0, isAvailable: true, noticeMs: 30_000 };
+  return { id, ...place, shape, isElastic: false, capacity: undefined, ...terms, ...change };
+}
+
+function settle(bench: Bench, change: Partial<CapacitySettings>, account = "a"): Command[] {
+  const capacity = { ...DEFAULT_CAPACITY, ...change };
+  return bench.feed({ kind: "AccountCapacityChanged", accountId: account as AccountId, capacity });
+}
+
+test("each of those in a line falls back to fixed capacity at its own time", () => {
+  const bench = warmed({ blankTarget: { "nodejs24.x": 2 } });
+  settle(bench, { class: "variable", onShortage: { kind: "fixed", afterMs: 1000 } });
+  bench.arrive("1");
+  bench.pass(4);
+  bench.arrive("2");
+  expect(bench.only("RunInvocation", bench.pass(997))).toMatchObject([{ lease: { invocation: { id: "1" } } }]);
+  expect(bench.only("RunInvocation", bench.pass(3))).toMatchObject([{ lease: { invocation: { id: "2" } } }]);
+});
+
+test("settings that let an account use what it has already wake those of it that wait", () => {
+  const bench = warmed({ blankTarget: { "nodejs24.x": 2 } });
+  bench.arrive("1"); // The fixed instance becomes the account's, with a second blank container.
+  settle(bench, { class: "variable" });
+  expect(bench.only("RunInvocation", bench.arrive("2", "a", "g"))).toEqual([]);
+  expect(bench.only("RunInvocation", settle(bench, {}))).toMatchObject([{ lease: { invocation: { id: "2" } } }]);
+});
+
+test("executions lost with one instance let others of their account run on another", () => {
+  const bench = warmed({ accountConcurrencyMax: 1 }, hostOfGiB(4, 2));
+  const idle = bench.only("RunInvocation", bench.arrive("1", "a", "f", 1536))[0];
+  if (idle === undefined) throw new Error("it runs");
+  bench.finish(idle.lease.id);
+  bench.boot(bench.pass(100));
+  const lost = bench.only("RunInvocation", bench.arrive("2", "a", "g", 1536))[0];
+  if (lost === undefined) throw new Error("it runs");
+  const { invocation } = idle.lease;
+  const again = { ...invocation, id: "3" as InvocationId, deadlineMs: bench.nowMs + 10_000 };
+  expect(bench.only("RunInvocation", bench.feed({ kind: "InvocationArrived", invocation: again }))).toEqual([]);
+  const commands = bench.feed({ kind: "InstanceLost", instanceId: lost.lease.instanceId, reason: "killed" });
+  expect(bench.only("RunInvocation", commands)).toMatchObject([{ lease: { invocation: { id: "3" } } }]);
+});
+
+test("an invocation whose deadline has come is refused and not begun, and holds up nobody behind it", () => {
+  const bench = new Bench();
+  const launched = bench.commands;
+  const invocation = {
+    accountId: A,
+    functionKey: "a/f" as FunctionKey,
+    runtime: "nodejs24.x",
+    memoryMiB: 128,
+  } as const;
+  for (const [id, deadlineMs] of [
+    ["1", bench.nowMs + 100],
+    ["2", bench.nowMs + 50_000],
+  ] as const) {
+    const arrived = { ...invocation, id: id as InvocationId, mode: "asynchronous", deadlineMs } as const;
+    bench.feed({ kind: "InvocationArrived", invocation: arrived });
+  }
+  bench.nowMs += 200;
+  const commands = bench.boot(launched);
+  expect(bench.only("RejectInvocation", commands)).toMatchObject([
+    { code: "DEADLINE_MISSED", invocation: { id: "1" } },
+  ]);
+  expect(bench.only("RunInvocation", commands)).toMatchObject([{ lease: { invocation: { id: "2" } } }]);
+});
+
+test("blank containers do not take the memory for which somebody waits", () => {
+  const whole = { memoryMiB: GIB, cpuMilli: 1000 };
+  const host: Offer = { ...hostOfGiB(1, 1), isElastic: false, shape: whole, capacity: undefined };
+  const bench = new Bench({ blankTarget: { "nodejs24.x": 1, "nodejs22.x": 1 }, warming: NONE_WARM }, host);
+  const launched = settle(bench, { class: "dedicated", dedicatedInstances: 1 });
+  bench.arrive("1", "a", "f", GIB);
+  expect(bench.only("RunInvocation", bench.boot(launched))).toMatchObject([{ lease: { invocation: { id: "1" } } }]);
+  expect(bench.control.snapshot(bench.nowMs).counters.launches).toBe(1);
+});
+
+test("no more is bid for variable capacity than an account that may use it pays", () => {
+  const bench = new Bench({ warming: { ...NONE_WARM, variable: { min: 1, max: 1 } } });
+  settle(bench, { class: "variable", constraints: [{ kind: "zone", anyOf: ["elsewhere"] }] }, "rich");
+  settle(bench, { class: "variable", constraints: [{ kind: "price", usdPerHourMax: 0.02 }] }, "poor");
+  const commands = [...bench.feed({ kind: "OffersChanged", offers: [spotOffer()] }), ...bench.pass(1000)];
+  expect(bench.only("LaunchInstance", commands)).toMatchObject([{ subPool: "variable", bidUsdPerHour: 0.02 }]);
+});
+
+test("an instance at risk is no account's own: another is launched in its place, and it goes", () => {
+  const bench = new Bench({ warming: NONE_WARM }, hostOfGiB(8, 2));
+  const [launch] = bench.only("LaunchInstance", settle(bench, { class: "dedicated", dedicatedInstances: 1 }));
+  if (launch === undefined) throw new Error("it is launched");
+  bench.boot([launch]);
+  const commands = bench.feed({ kind: "InstanceAtRisk", instanceId: launch.instanceId, reason: "rebalance" });
+  const reasons = bench.only("LaunchInstance", commands).map(({ reason }) => reason);
+  expect(reasons).toContain("account a has 0 of its 1 instances");
+  bench.boot(commands);
+  const ended = bench.only("TerminateInstance", bench.pass(DEFAULT_SETTINGS.instanceIdleMs + 1000));
+  expect(ended.map(({ instanceId }) => instanceId)).toContain(launch.instanceId);
+});
+
+test("an account that gets an instance of its own gets blank containers of all runtimes on what it has", () => {
+  const bench = new Bench({ blankTarget: { "nodejs24.x": 1, "nodejs22.x": 1 }, warming: NONE_WARM });
+  const ran = bench.only("RunInvocation", bench.boot(bench.arrive("1")))[0];
+  if (ran === undefined) throw new Error("it runs");
+  bench.boot(bench.pass(1000));
+  const made = bench.only("CreateContainer", settle(bench, { class: "dedicated", dedicatedInstances: 1 }));
+  expect(made.map(({ runtime }) => runtime)).toContain("nodejs22.x");
 });

@@ -332,8 +332,6 @@ export class Pools {
     const code = endsAtMs === undefined ? "INSTANCE_LOST" : "RECLAIMED";
     for (const { lease } of this.inventory.remove(instance)) {
       if (lease === undefined) continue;
-      // One more of the account may run, on other instances of its own.
-      this.#wakes.accountIds.add(lease.invocation.accountId);
       this.#release(lease.invocation.accountId);
       this.#reject(lease.invocation, code);
     }
