@@ -27,4 +27,24 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     found: "of the simulator itself: a container that was ending when its agent joined again was counted for ever",
   },
   { seed: 6890, found: "after two restarts an agent reported more containers than its instance has room for" },
+  {
+    seed: 100,
+    found: "the second one of a line fell back to fixed capacity only with the next event, not when its own time came",
+  },
+  { seed: 5, found: "invocations were begun after their deadlines, up to a sweep late" },
+  { seed: 59, found: "behind the head of a line nobody was refused, though his deadline or patience was over" },
+  { seed: 165, found: "a refused head of a line kept those behind it from the container that was ready" },
+  {
+    seed: 313,
+    found: "blank containers took the memory of the one that waited, who got another instance, without end",
+  },
+  { seed: 145, found: "an instance was assigned to an account that had its own by then, and told to end at once" },
+  { seed: 65, found: "an account's own instance that was at risk stayed for ever, and nothing new was made on it" },
+  { seed: 1086, found: "an account that got instances of its own kept those without blank containers that it had" },
+  { seed: 1456, found: "an account at its limit was not tried when an instance with its executions was lost" },
+  { seed: 1585, found: "the same with a restart before" },
+  {
+    seed: 1904,
+    found: "of the simulator itself: a function for hosts that may never have so much to spare was owed an answer",
+  },
 ];
