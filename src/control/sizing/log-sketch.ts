@@ -5,13 +5,15 @@ const LOG_WIDTH = Math.log(WIDTH);
 const BUCKETS = 64;
 /** At this weight all counts are halved: half of what is remembered is younger than so many values. */
 const WEIGHT_MAX = 4096;
+const NO_COUNTS = new Uint16Array(0);
 
 /** What a sketch keeps in a snapshot: the index of its first bucket, then the counts without the empty end. */
 export type LogSketchRecord = readonly number[];
 
 /** Quantiles of positive values in 200 bytes: logarithmic buckets under the largest value, the oldest counts fade. */
 export class LogSketch {
-  #counts = new Uint16Array(BUCKETS);
+  /** Made with the first value: many a sketch never gets one. */
+  #counts = NO_COUNTS;
   /** Bucket of `#counts[0]`; value v lies in bucket floor(ln v / ln 1.02). */
   #first = 0;
   #weight = 0;
@@ -25,7 +27,8 @@ export class LogSketch {
   add(value: number): void {
     if (!(value > 0) || value === Number.POSITIVE_INFINITY) return;
     const bucket = Math.floor(Math.log(value) / LOG_WIDTH);
-    if (this.#weight === 0) this.#first = bucket - BUCKETS / 2;
+    if (this.#counts.length === 0) this.#counts = new Uint16Array(BUCKETS);
+    if (this.#weight === 0) this.#first = bucket - BUCKETS + 1;
     if (bucket >= this.#first + BUCKETS) this.#raise(bucket - BUCKETS + 1);
     const index = Math.max(0, bucket - this.#first);
     this.#counts[index] = (this.#counts[index] as number) + 1;
@@ -67,6 +70,8 @@ export class LogSketch {
   static from([first = 0, ...counts]: LogSketchRecord): LogSketch {
     const sketch = new LogSketch();
     sketch.#first = first;
+    if (counts.length === 0) return sketch;
+    sketch.#counts = new Uint16Array(BUCKETS);
     sketch.#counts.set(counts.slice(0, BUCKETS));
     sketch.#weight = sketch.#counts.reduce((sum, count) => sum + count, 0);
     return sketch;

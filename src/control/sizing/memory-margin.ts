@@ -55,7 +55,7 @@ const UNSEEN_EXECUTIONS = 80;
 const UNSEEN_SPREAD = 0.05;
 /** A container of ten executions, and those that started just before. */
 const TREND_EXECUTIONS = 50;
-const MARGIN_MIN_MIB = 1;
+const MARGIN_MIN_MIB = 0.25;
 const SCALE_PRIOR = 0.005;
 const PRIOR_WEIGHT = 0.5;
 const PRIOR_EXECUTIONS = 50;

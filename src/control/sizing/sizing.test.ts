@@ -48,7 +48,7 @@ const runMany = (sizing: Sizing, of: SizedVersion, needs: readonly number[]) =>
   needs.map((needMiB) => run(sizing, of, needMiB));
 
 /** Ninety and a bit, never the same twice running. */
-const lean = (count: number) => Array.from({ length: count }, (_, i) => 88 + (i * 7) % 4);
+const lean = (count: number) => Array.from({ length: count }, (_, i) => 88 + ((i * 7) % 4));
 
 describe("a function that asks for too much", () => {
   test("gets what it needs, with a margin that shrinks as evidence grows", () => {
@@ -66,7 +66,7 @@ describe("a function that asks for too much", () => {
     expect(late).toBeLessThan(100);
   });
 
-  test("a smaller size is on trial in one new container of ten, until nine executions went well", () => {
+  test("a smaller size is on trial in one new container of ten, until seven executions went well", () => {
     const sizing = sizingWith();
     const of = versionOf(1024);
     runMany(sizing, of, lean(20));
@@ -183,7 +183,11 @@ describe("a function that needs more", () => {
   test("a need that falls is noticed", () => {
     const sizing = sizingWith();
     const of = versionOf(1024);
-    runMany(sizing, of, Array.from({ length: 1000 }, (_, i) => 500 + (i % 3)));
+    runMany(
+      sizing,
+      of,
+      Array.from({ length: 1000 }, (_, i) => 500 + (i % 3)),
+    );
     expect(sizing.effectiveOf(of).memoryMiB).toBeGreaterThan(500);
     runMany(sizing, of, lean(14_000));
     expect(sizing.effectiveOf(of).memoryMiB).toBeLessThan(120);
@@ -252,7 +256,8 @@ describe("for any sequence of outcomes", () => {
             executions++;
             const limit = sizing.effectiveOf(of).memoryMiB;
             const isKilled = needMiB > limit && more.outcome !== "reclaimed";
-            if ((isKilled || more.memoryStallUs > more.wallUs * 0.02) && limit < 1024 && more.outcome !== "reclaimed") failures++;
+            if ((isKilled || more.memoryStallUs > more.wallUs * 0.02) && limit < 1024 && more.outcome !== "reclaimed")
+              failures++;
             run(sizing, of, needMiB, isKilled ? { ...more, outcome: "outOfMemory" } : more);
             const proven = sizing.versionOf(of.key)?.proven.memoryMiB ?? 1024;
             expect(proven).toBeGreaterThanOrEqual(32);
@@ -274,7 +279,9 @@ describe("for any sequence of outcomes", () => {
       fc.property(fc.array(step, { maxLength: 40 }), fc.array(step, { maxLength: 10 }), (past, future) => {
         const of = versionOf(1024);
         const play = (sizing: Sizing, steps: typeof past) =>
-          steps.flatMap(({ needMiB, times, ...more }) => Array.from({ length: times }, () => run(sizing, of, needMiB, more)));
+          steps.flatMap(({ needMiB, times, ...more }) =>
+            Array.from({ length: times }, () => run(sizing, of, needMiB, more)),
+          );
         const [kept, restored] = [sizingWith(), sizingWith()];
         play(kept, past);
         const text = JSON.stringify(kept.recordOf(of.key) ?? null);

@@ -34,9 +34,9 @@ export type VersionRecord = {
 /** One new container in so many gets the size on trial. */
 const CONTAINERS_PER_TRIAL = 10;
 /** Smaller savings than this are not worth a change. */
-const SAVING_MIN = 0.015;
+const SAVING_MIN = 0.02;
 /** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
-const MARGIN_LEFT_MIN = 0.7;
+const MARGIN_LEFT_MIN = 0.5;
 const GROWTH_AFTER_KILL = 1.5;
 const RESERVATION_EXECUTIONS_MIN = 50;
 const REVIEW_EXECUTIONS_MAX = 4096;
@@ -50,9 +50,9 @@ const WARM_HINT_MARGIN = 1.02;
  * The size of one function version, learned from its executions. What new containers get is the **proven** size, and one in ten
  * the size on **trial** while there is one.
  *
- *     requested ──enough executions need less──▶ trial ──nine without fault──▶ proven ──twice as many executions──▶ trial …
+ *     requested ──enough executions need less──▶ trial ──seven without fault─▶ proven ──twice as many executions──▶ trial …
  *         ▲                                        │                            │  ▲
- *         │                                        └─two bad ones: dropped      │  └─ largest peak near the limit: grows at once
+ *         │                                        └─three bad ones: dropped    │  └─ largest peak near the limit: grows at once
  *         └────────── killed, stalled, slower, failing: a lower bound, and a hold that doubles ──┘
  *
  * Of N executions at most 8 fail for a size of our making (plus those in containers that were already running), and at most
