@@ -6,7 +6,7 @@ export type InstanceOrdered = Pick<InstanceReport, "instanceId" | "subPool" | "o
 
 /**
  * What each instance may speak of. An agent on another machine says what that machine wants it to: it is believed about
- * itself and what was given to it, and about nothing else.
+ * itself and what was given to it, and about nothing else; and it is given no other code than what it was ordered to run.
  */
 export class InstanceClaims {
   /** By this server. */
@@ -17,12 +17,27 @@ export class InstanceClaims {
   /** Results that follow, of executions that ended while no server listened. */
   readonly #kept = new Map<InvocationId, InstanceId>();
 
+  /** By this server; archives, by their hash. */
+  readonly #code = new Map<InstanceId, Set<string>>();
+
   ordered({ instanceId, subPool, offerId, shape }: InstanceOrdered): void {
     this.#ordered.set(instanceId, { instanceId, subPool, offerId, shape });
   }
 
   assigned(instanceId: InstanceId, accountId: AccountId): void {
     this.#accountOf.set(instanceId, accountId);
+  }
+
+  /** The instance is ordered to run this code. */
+  given(instanceId: InstanceId, codeSha256Hex: string): void {
+    const given = this.#code.get(instanceId);
+    if (given === undefined) this.#code.set(instanceId, new Set([codeSha256Hex]));
+    else given.add(codeSha256Hex);
+  }
+
+  /** Whether one of the instances was ordered to run this code. */
+  mayHave(instanceIds: readonly InstanceId[], codeSha256Hex: string): boolean {
+    return instanceIds.some((instanceId) => this.#code.get(instanceId)?.has(codeSha256Hex));
   }
 
   /**
@@ -60,6 +75,7 @@ export class InstanceClaims {
   forget(instanceId: InstanceId): readonly InvocationId[] {
     this.#ordered.delete(instanceId);
     this.#accountOf.delete(instanceId);
+    this.#code.delete(instanceId);
     for (const [id, on] of this.#leases) if (on === instanceId) this.#leases.delete(id);
     const untold = [...this.#kept].filter(([, on]) => on === instanceId).map(([id]) => id);
     for (const id of untold) this.#kept.delete(id);

@@ -78,7 +78,7 @@ export class Server {
   /** Nothing is armed before `keepPools` and after `shutdown`. */
   #timerAtMs = Number.NEGATIVE_INFINITY;
   readonly #launched = new Set<InstanceId>();
-  readonly #claims = new InstanceClaims();
+  readonly claims = new InstanceClaims();
   /** Instances told to end, or lost, until they are gone: their agents may not join again. */
   readonly #ending = new Map<InstanceId, Promise<void>>();
   #onIdle: (() => void) | undefined;
@@ -238,7 +238,7 @@ export class Server {
         return this.endInstance(command.instanceId, command.reason);
       case "AssignInstance": {
         const { instanceId, accountId } = command;
-        this.#claims.assigned(instanceId, accountId);
+        this.claims.assigned(instanceId, accountId);
         return this.#options.log.info({ instanceId, accountId }, "instance assigned to its account");
       }
       case "CreateContainer": {
@@ -271,6 +271,7 @@ export class Server {
     const waitedMs = this.#options.clock.monotonicMs() - arrivedMs;
     if (waitedMs > WAIT_MS_MIN) this.#options.metrics.observeWait(waitedMs);
     const { id, version, invokedArn, clientContext, traceId, payload } = request;
+    if (lease.start === "cold") this.claims.given(lease.instanceId, version.codeSha256Hex);
     this.#send(
       lease.instanceId,
       {
@@ -295,6 +296,7 @@ export class Server {
     const version = this.#versions.get(functionKey);
     this.#options.log.debug({ instanceId, containerId, functionKey, reason }, "loading a function ahead of its call");
     if (version !== undefined) {
+      this.claims.given(instanceId, version.codeSha256Hex);
       return this.#send(instanceId, { kind: "prewarm", containerId, assignment: assignmentOf(version, this.#options) });
     }
     // It was deleted meanwhile: the container goes, as one that failed would.
@@ -333,7 +335,7 @@ export class Server {
     const { provider, socketPath, tokenOf, log } = this.#options;
     log.info({ instanceId, offerId, ...shape, reason }, "launching an instance");
     this.#launched.add(instanceId);
-    this.#claims.ordered(command);
+    this.claims.ordered(command);
     try {
       const token = tokenOf(instanceId);
       await provider.launch({
@@ -398,7 +400,7 @@ export class Server {
   #joined(said: InstanceReport, keptInvocationIds: readonly InvocationId[]): void {
     const { log, onAdopted } = this.#options;
     log.info({ instanceId: said.instanceId, containers: said.containers.length }, "an agent joined");
-    const { report, adopted } = this.#claims.joined(said, keptInvocationIds);
+    const { report, adopted } = this.claims.joined(said, keptInvocationIds);
     for (const id of adopted) onAdopted(id);
     this.feed({ kind: "InstanceJoined", report });
   }
@@ -411,7 +413,7 @@ export class Server {
 
   /** Announced results that will not come any more count as lost with their instance. */
   #forgetAnnounced(instanceId: InstanceId): void {
-    for (const id of this.#claims.forget(instanceId)) {
+    for (const id of this.claims.forget(instanceId)) {
       this.#options.onOrphan(id, { kind: "rejected", code: "INSTANCE_LOST" }, () => {});
     }
   }
@@ -445,7 +447,7 @@ export class Server {
     const pending = this.#pending.get(invocationId);
     const acknowledge = () => this.#send(instanceId, { kind: "ack", leaseId });
     const own = pending?.lease?.id === leaseId && pending.lease.instanceId === instanceId ? pending : undefined;
-    const adopted = own === undefined ? this.#claims.takeResult(instanceId, invocationId, leaseId) : undefined;
+    const adopted = own === undefined ? this.claims.takeResult(instanceId, invocationId, leaseId) : undefined;
     if (own?.lease !== undefined) {
       this.#pending.delete(invocationId);
       const ended = () => {
@@ -473,7 +475,7 @@ export class Server {
     if (pending?.lease?.instanceId === instanceId) pending.tail?.append(text);
     if (functionKey === undefined) return; // A blank container has nobody to write for.
     const [accountId = "", functionName] = functionKey.split("/");
-    if (functionName === undefined || !this.#claims.serves(instanceId, accountId)) return;
+    if (functionName === undefined || !this.claims.serves(instanceId, accountId)) return;
     this.#options.logs.append(accountId as AccountId, functionName, text);
   }
 

@@ -142,7 +142,10 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
       store: store.hosts,
       heartbeatMs: settings.heartbeatMs,
       silenceMs: settings.silenceMsMax,
-      readCode: (sha256Hex) => codeStore.read(sha256Hex),
+      readCode: async (sha256Hex, instanceIds) => {
+        if (server.claims.mayHave(instanceIds, sha256Hex)) return codeStore.read(sha256Hex);
+        throw new Error("no instance of that machine was ordered to run this code");
+      },
       onAgent: (socket) => server.acceptAgent(socket),
     },
   });

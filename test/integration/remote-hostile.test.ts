@@ -20,8 +20,11 @@ class HostileMachine {
   readonly agents: { readonly order: InstanceOrder; readonly agent: RawAgent }[] = [];
   readonly #timer: NodeJS.Timeout;
 
-  private constructor(host: RawHost, agentOf: (order: InstanceOrder) => RawAgent) {
+  readonly #dial: () => RawHost;
+
+  private constructor(host: RawHost, dial: () => RawHost, agentOf: (order: InstanceOrder) => RawAgent) {
     this.host = host;
+    this.#dial = dial;
     let heard = 0;
     this.#timer = setInterval(() => {
       host.send({ kind: "heartbeat", load: { cpu: 0 } });
@@ -40,7 +43,15 @@ class HostileMachine {
     const port = Number(server.address.split(":").at(-1));
     const host = new RawHost(port, key).join((await server.invite()).token);
     await host.next("welcome");
-    return new HostileMachine(host, (order) => new RawAgent(port, key, order));
+    return new HostileMachine(
+      host,
+      () => new RawHost(port, key),
+      (order) => new RawAgent(port, key, order),
+    );
+  }
+
+  fetch(sha256Hex: string): RawHost {
+    return this.#dial().send({ kind: "fetchCode", sha256Hex });
   }
 
   /** The next execution that one of its instances was given. */
@@ -114,6 +125,20 @@ describe("a hostile machine that joined", { timeout: TIMEOUT_MS }, () => {
     expect(written).toEqual([[expect.stringMatching(/^logs\/000000000000\/mine-/), expect.any(String)]]);
     const lines = written[0]?.[1].split("\n").filter((line) => line.startsWith("as "));
     expect(lines).toEqual([`as ${run.assignment?.functionKey}`]);
+  });
+
+  test("gets the code that it was ordered to run, and no other", async () => {
+    await lambda.deploy("theirs", { files: { "index.mjs": "export const handler = () => 'secret';" } });
+    const theirs = await lambda.request("GET", "/2015-03-31/functions/theirs/configuration");
+    const hash = Buffer.from(JSON.parse(theirs.body.toString()).CodeSha256, "base64").toString("hex");
+    const answer = lambda.invoke("mine", {});
+    const { agent, run } = await machine.nextRun();
+    expect(await machine.fetch(run.assignment?.codeSha256Hex ?? "").next("codePart")).toMatchObject({ isLast: true });
+    expect(await machine.fetch(hash).next("refused")).toMatchObject({
+      detail: expect.stringContaining("was ordered to run"),
+    });
+    agent.finish(run);
+    await answer;
   });
 
   test("ends no execution of another instance", async () => {

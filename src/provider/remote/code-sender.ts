@@ -21,13 +21,13 @@ type Waiting = { readonly hostId: string; readonly begin: () => void };
 
 /** Sends functions' code to hosts, a few archives at a time. */
 export class CodeSender {
-  readonly #readCode: (sha256Hex: string) => Promise<Buffer>;
+  readonly #readCode: (sha256Hex: string, hostId: string) => Promise<Buffer>;
   readonly #limits: typeof LIMITS;
   readonly #waiting: Waiting[] = [];
   /** The host of each archive that is being sent. */
   readonly #sending: string[] = [];
 
-  constructor(readCode: (sha256Hex: string) => Promise<Buffer>, limits: Partial<typeof LIMITS> = {}) {
+  constructor(readCode: (sha256Hex: string, hostId: string) => Promise<Buffer>, limits: Partial<typeof LIMITS> = {}) {
     this.#readCode = readCode;
     this.#limits = { ...LIMITS, ...limits };
   }
@@ -43,7 +43,7 @@ export class CodeSender {
     });
     try {
       socket.resume(); // It says nothing more; its end is seen only while it is read.
-      if (!socket.destroyed) await this.#sendParts(socket, await this.#readCode(sha256Hex));
+      if (!socket.destroyed) await this.#sendParts(socket, await this.#readCode(sha256Hex, hostId));
     } finally {
       this.#sending.splice(this.#sending.indexOf(hostId), 1);
       this.#beginNext();

@@ -103,6 +103,11 @@ export class JoinedHosts implements RemoteHosts {
     return this.#byKey(keySha256)?.record.instanceIds.includes(instanceId) ?? false;
   }
 
+  /** What was ordered from the host and is not known to have ended. */
+  instanceIdsOn(hostId: string): readonly InstanceId[] {
+    return this.#entries.get(hostId)?.record.instanceIds ?? [];
+  }
+
   /** @returns undefined when no host has this key. */
   hostIdOf(keySha256: string): string | undefined {
     return this.#byKey(keySha256)?.record.hostId;

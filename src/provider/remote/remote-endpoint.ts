@@ -27,8 +27,11 @@ export type RemoteEndpointOptions = {
   /** How often both ends say that they live, and the silence after which the other counts as gone. */
   readonly heartbeatMs: number;
   readonly silenceMs: number;
-  /** The archive with this hash. @throws HearthError STORE_FAILED. */
-  readCode(sha256Hex: string): Promise<Buffer>;
+  /**
+   * The archive with this hash, for the host that these instances were ordered from.
+   * @throws HearthError STORE_FAILED; Error: none of them was ordered to run it.
+   */
+  readCode(sha256Hex: string, instanceIds: readonly InstanceId[]): Promise<Buffer>;
   /** The connection of an instance's agent, unread from its `hello` on and paused. The host that brings it was ordered that instance. */
   onAgent(socket: Socket): void;
   readonly clock: Clock;
@@ -93,7 +96,7 @@ class Listener {
   constructor(options: RemoteEndpointOptions, key: PinnedKey, hosts: JoinedHosts) {
     this.#options = options;
     this.#hosts = hosts;
-    this.#codeSender = new CodeSender(options.readCode);
+    this.#codeSender = new CodeSender((sha256Hex, hostId) => options.readCode(sha256Hex, hosts.instanceIdsOn(hostId)));
     this.#server = createServer(
       { ...tlsIdentity(key), requestCert: true, rejectUnauthorized: false, handshakeTimeout: HANDSHAKE_MS_MAX },
       (socket) => this.#accept(socket),
