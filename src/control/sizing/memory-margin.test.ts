@@ -10,7 +10,9 @@ const usual = {
 };
 
 test("less margin with more evidence", () => {
-  const margins = [20, 50, 100, 500, 4000].map((executions) => memoryMarginMiB({ ...usual, executions }));
+  const margins = [20, 50, 100, 500, 4000].map((executions) =>
+    memoryMarginMiB({ ...usual, executions, seen: executions }),
+  );
   expect(margins).toEqual(margins.toSorted((a, b) => b - a));
   expect(margins[0]).toBeGreaterThan(100);
   expect(margins.at(-1)).toBeLessThan(10);
@@ -20,7 +22,7 @@ test("more margin for a heavier tail, for a wider spread while little was seen, 
   const base = memoryMarginMiB(usual);
   expect(memoryMarginMiB({ ...usual, largestMiB: [200, 180, 170, 165, 160, 158, 156, 155] })).toBeGreaterThan(base);
   expect(memoryMarginMiB({ ...usual, trendMiB: 0.1 })).toBeGreaterThan(base + 5);
-  const early = { ...usual, executions: 50 };
+  const early = { ...usual, executions: 50, seen: 50 };
   expect(memoryMarginMiB({ ...early, medianMiB: 100 })).toBeGreaterThan(memoryMarginMiB({ ...early, medianMiB: 199 }));
 });
 

@@ -2,6 +2,8 @@
 export type PeakSummary = {
   /** Executions, none of them censored, since the last that failed for want of memory. */
   readonly executions: number;
+  /** Executions ever, none of them censored. */
+  readonly seen: number;
   readonly maxMiB: number;
   readonly medianMiB: number;
   /** Largest first, at most a handful. */
@@ -13,23 +15,23 @@ export type PeakSummary = {
 /**
  * MiB to keep above the largest peak ever seen.
  *
- *     margin = s · ln(K / (n' · s)) · max  +  2 · e^(−n/80) · spread/(spread + 0.05) · median  +  50 · trend  +  1 MiB
+ *     margin = s · ln(K / (n' · s)) · max  +  2 · e^(−N/90) · spread/(spread + 0.05) · median  +  50 · trend  +  1 MiB
  *
  * First term: the margin at which a little more memory costs as much as the kills it prevents. A next execution is above all
  * n before it with probability 1/(n+1) (exchangeable), then by an exponential excess of scale s (relative), and a kill is
  * worth K executions' memory. s comes from the k largest: (t₁ − t_k) / (1 + 1/2 + … + 1/(k−1)) (Rényi 1953).
- * Second: what one execution in a hundred does may not have been seen yet; a function whose peaks are spread out is likelier to
+ * Second, over all N executions: what one in a hundred does may not have been seen yet; a function whose peaks are spread out is likelier to
  * have such a mode. Third: growth until new containers replace the old; with a trend only as many executions are
  * comparable as it takes to rise by s. See docs/design/0013-sizing.md.
  */
 export function memoryMarginMiB(summary: PeakSummary): number {
-  const { executions, maxMiB, medianMiB, trendMiB } = summary;
+  const { executions, seen, maxMiB, medianMiB, trendMiB } = summary;
   const scale = tailScale(summary);
   const trend = trendMiB / maxMiB;
   const comparable = Math.max(1, executions / (1 + (executions * trend) / scale));
   const tail = Math.max(TAIL_MIN, scale * Math.log(KILL_COST_EXECUTIONS / (comparable * scale)));
   const spread = Math.max(0, 1 - medianMiB / maxMiB);
-  const unseen = UNSEEN * Math.exp(-executions / UNSEEN_EXECUTIONS) * (spread / (spread + UNSEEN_SPREAD));
+  const unseen = UNSEEN * Math.exp(-seen / UNSEEN_EXECUTIONS) * (spread / (spread + UNSEEN_SPREAD));
   return tail * maxMiB + unseen * medianMiB + TREND_EXECUTIONS * trendMiB + MARGIN_MIN_MIB;
 }
 
@@ -47,11 +49,11 @@ function tailScale({ largestMiB, maxMiB, executions }: PeakSummary): number {
 }
 
 /** So many executions' worth of memory to avoid one kill. */
-const KILL_COST_EXECUTIONS = 270;
+const KILL_COST_EXECUTIONS = 230;
 const TAIL_MIN = 0.002;
 const UNSEEN = 2;
-/** What happens once in a hundred has been seen after 240 executions in 91 cases of a hundred; the term is 1/20 then. */
-const UNSEEN_EXECUTIONS = 80;
+/** What happens once in a hundred has been seen after 270 executions in 93 cases of a hundred; the term is 1/20 of itself then. */
+const UNSEEN_EXECUTIONS = 90;
 const UNSEEN_SPREAD = 0.05;
 /** A container of ten executions, and those that started just before. */
 const TREND_EXECUTIONS = 50;

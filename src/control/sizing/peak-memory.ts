@@ -73,6 +73,7 @@ export class PeakMemory {
     const maxMiB = this.maxMiB;
     return memoryMarginMiB({
       executions: Math.min(this.#sinceFailure, 2 * GENERATION),
+      seen: this.#total,
       maxMiB,
       medianMiB: Math.min(maxMiB, this.#sketch.median() ?? maxMiB),
       largestMiB: this.#largest(),

@@ -3,6 +3,8 @@ import { LogSketch } from "./log-sketch.ts";
 /** Above this quantile of what is usual, and by this factor, an execution is slow: about one in fifty is by chance. */
 const USUAL_SHARE = 0.98;
 const SLOW_FACTOR = 1.2;
+/** A quantile of few values is too low: after 20 executions 1.35 times is slow. */
+const FEW_FACTOR = 3;
 const EXECUTIONS_MIN = 15;
 /** Errors are told from a function's usual ones only while those are rare. */
 const USUAL_ERROR_SHARE_MAX = 0.1;
@@ -27,7 +29,9 @@ export class Slowness {
   isBad(wallUs: number, isError: boolean, factor: number): boolean {
     if (isError) return this.#errorShare < USUAL_ERROR_SHARE_MAX;
     const usualUs = this.#executions < EXECUTIONS_MIN ? undefined : this.#wallUs.quantile(USUAL_SHARE);
-    return usualUs !== undefined && wallUs > usualUs * SLOW_FACTOR * Math.max(1, factor);
+    return (
+      usualUs !== undefined && wallUs > usualUs * (SLOW_FACTOR + FEW_FACTOR / this.#executions) * Math.max(1, factor)
+    );
   }
 
   record(): SlownessRecord {

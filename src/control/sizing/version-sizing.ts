@@ -34,11 +34,13 @@ export type VersionRecord = {
 /** One new container in so many gets the size on trial. */
 const CONTAINERS_PER_TRIAL = 10;
 /** Smaller savings than this are not worth a change. */
-const SAVING_MIN = 0.02;
+const SAVING_MIN = 0.01;
 /** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
-const MARGIN_LEFT_MIN = 0.5;
+const MARGIN_LEFT_MIN = 0.6;
 const GROWTH_AFTER_KILL = 1.5;
 const RESERVATION_EXECUTIONS_MIN = 50;
+/** So much more evidence is needed before it can say something else. */
+const REVIEW_FACTOR = 2.5;
 const REVIEW_EXECUTIONS_MAX = 4096;
 const CPU_EXECUTIONS_MIN = 20;
 /** At the newest limit: how much it throttles is all that must be learned there. */
@@ -50,7 +52,7 @@ const WARM_HINT_MARGIN = 1.02;
  * The size of one function version, learned from its executions. What new containers get is the **proven** size, and one in ten
  * the size on **trial** while there is one.
  *
- *     requested ──enough executions need less──▶ trial ──seven without fault─▶ proven ──twice as many executions──▶ trial …
+ *     requested ──enough executions need less──▶ trial ──seven without fault─▶ proven ──2.5 times as many──▶ trial …
  *         ▲                                        │                            │  ▲
  *         │                                        └─three bad ones: dropped    │  └─ largest peak near the limit: grows at once
  *         └────────── killed, stalled, slower, failing: a lower bound, and a hold that doubles ──┘
@@ -364,7 +366,7 @@ export class VersionSizing {
     if (this.#cpu.executions < CPU_EXECUTIONS_AT_LIMIT_MIN || !this.#failures.allowsLess(this.#executions)) return;
     const question = this.#question();
     if (question === undefined) return;
-    this.#cpuReviewAt = nextReview(this.#executions);
+    this.#cpuReviewAt = Math.min(2 * this.#executions, this.#executions + REVIEW_EXECUTIONS_MAX);
     const choice = chooseCpuApart(question);
     const [now, next] = [this.#proven.cpuMilli, choice.size.cpuMilli];
     if (Math.abs(next - now) < now * CPU_CHANGE_MIN) return;
@@ -423,7 +425,7 @@ export class VersionSizing {
   }
 }
 
-/** Twice as much evidence is needed before it can say something else; in the long run each generation of peaks can. */
+/** In the long run each generation of peaks is reason enough. */
 function nextReview(executions: number): number {
-  return Math.min(2 * executions, executions + REVIEW_EXECUTIONS_MAX);
+  return Math.min(REVIEW_FACTOR * executions, executions + REVIEW_EXECUTIONS_MAX);
 }
