@@ -3,6 +3,7 @@ import { memoryMarginMiB } from "./memory-margin.ts";
 
 const usual = {
   executions: 1000,
+  seen: 1000,
   maxMiB: 200,
   medianMiB: 180,
   largestMiB: [200, 198, 197, 196, 195, 195, 194, 193],
