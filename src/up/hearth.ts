@@ -28,6 +28,7 @@ import type { Log } from "../ports/log.ts";
 import type { Store } from "../ports/store.ts";
 import type { Fleet } from "../provider/fleet/fleet.ts";
 import { withPrices } from "../provider/fleet/offer-prices.ts";
+import { forgetGone } from "../provider/remote/forget-gone.ts";
 import { AccountCapacities } from "../server/account-capacities.ts";
 import { BookedControlPlane } from "../server/booked-control-plane.ts";
 import { createAccessKeyRing } from "../server/catalog/access-key-ring.ts";
@@ -181,6 +182,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     },
   });
   const leftOver = new Set<InstanceId>(await provider.list());
+  const kinds = options.fleet.providers.filter((kind) => kind !== "auto");
+  if (capacity.endpoint !== undefined) await forgetGone(capacity.endpoint.hosts, kinds, leftOver);
   const server = new Server({
     control,
     provider,

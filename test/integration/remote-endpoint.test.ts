@@ -10,6 +10,7 @@ import { systemClock } from "../../src/ports/clock.ts";
 import type { HostTerms } from "../../src/ports/remote-host.ts";
 import { encodeFrame } from "../../src/protocol/frame.ts";
 import type { PinnedKey } from "../../src/protocol/pinned-key.ts";
+import { forgetGone } from "../../src/provider/remote/forget-gone.ts";
 import { openRemoteEndpoint, type RemoteEndpoint } from "../../src/provider/remote/remote-endpoint.ts";
 import type { HostOwner } from "../../src/provider/remote/remote-hosts.ts";
 import { createMemoryStore } from "../../src/store/memory/memory-store.ts";
@@ -440,6 +441,20 @@ describe("the endpoint where machines join", () => {
       const { token: second } = await endpoint.hosts.inviteForInstance(TERMS, order, HOUR_MS);
       expect(await dial().join(first).next("refused")).toMatchObject({ isFinal: true });
       expect(await dial().join(second).next("welcome")).toBeDefined();
+    });
+
+    test("is forgotten when its machine ended while no server ran, and by no server of another kind", async () => {
+      const { token } = await endpoint.hosts.inviteForInstance(TERMS, order, HOUR_MS);
+      await dial().join(token).next("launch");
+      await endpoint.close();
+      await open();
+      await forgetGone(endpoint.hosts, ["static"], new Set([order.instanceId]));
+      await forgetGone(endpoint.hosts, ["ec2"], new Set());
+      expect(endpoint.hosts.list()).toHaveLength(1);
+      await forgetGone(endpoint.hosts, ["static"], new Set());
+      expect(endpoint.hosts.list()).toEqual([]);
+      expect(await store.hosts.loadHosts()).toEqual([]);
+      expect(await dial().hello().next("refused")).toMatchObject({ isFinal: true });
     });
 
     test("is let in no more when it was given up", async () => {
