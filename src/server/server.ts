@@ -19,6 +19,7 @@ import { endLines, LogTail, retryLine, startLine } from "./execution-log.ts";
 import { inTime } from "./in-time.ts";
 import { InstanceClaims } from "./instance-claims.ts";
 import type { Metrics } from "./metrics.ts";
+import { terminateInstance } from "./terminate-instance.ts";
 import { WallClock } from "./wall-clock.ts";
 
 export type ServerOptions = Pick<AgentEndpointOptions, "socketPath" | "welcome" | "silenceMsMax" | "tokenOf"> & {
@@ -55,9 +56,6 @@ type Pending = {
 
 /** What was placed at once took less than this on its way through the core. */
 const WAIT_MS_MIN = 1;
-/** An instance that does not end is tried again this often before it is given up with an error. */
-const TERMINATE_TRIES_MAX = 5;
-const TERMINATE_PAUSE_MS = 500;
 /** Less than service managers wait before they kill (systemd: 90 s). */
 const ENDING_MS_MAX = 30_000;
 
@@ -375,26 +373,13 @@ export class Server {
     if (this.#ending.has(instanceId)) return;
     this.#options.log.info({ instanceId, reason }, "ending an instance");
     this.#endpoint.dismiss(instanceId, reason);
-    const ended = this.#terminate(instanceId).then(() => {
+    const ended = terminateInstance(instanceId, this.#options).then(() => {
       this.#ending.delete(instanceId);
       this.#launched.delete(instanceId);
       this.#forgetAnnounced(instanceId);
       if (!this.#isClosing) this.feed({ kind: "InstanceLost", instanceId, reason });
     });
     this.#ending.set(instanceId, ended);
-  }
-
-  async #terminate(instanceId: InstanceId): Promise<void> {
-    const { provider, log } = this.#options;
-    for (let tries = 1; ; tries++) {
-      try {
-        return await provider.terminate(instanceId);
-      } catch (error) {
-        log.error({ instanceId, tries, error }, "an instance could not be ended");
-        if (tries >= TERMINATE_TRIES_MAX) return;
-        await new Promise((resolve) => setTimeout(resolve, TERMINATE_PAUSE_MS));
-      }
-    }
   }
 
   #joined(said: InstanceReport, keptInvocationIds: readonly InvocationId[]): void {
