@@ -443,6 +443,17 @@ describe("the endpoint where machines join", () => {
       expect(await dial().join(second).next("welcome")).toBeDefined();
     });
 
+    test("is not given up when its link breaks before it answered and is made again", async () => {
+      const { token } = await endpoint.hosts.inviteForInstance(TERMS, order, HOUR_MS);
+      await dial().join(token).next("launch");
+      const back = dial().hello([order.instanceId]);
+      const { orderId } = await back.next("launch");
+      back.send({ kind: "done", orderId });
+      await expect.poll(() => endpoint.hosts.hostOfInstance(order.instanceId)?.instanceIds).toEqual(["i-single"]);
+      expect(told.filter((line) => line.startsWith("exit"))).toEqual([]);
+      expect(back.heard.map(({ message }) => message.kind)).not.toContain("terminate");
+    });
+
     test("is forgotten when its machine ended while no server ran, and by no server of another kind", async () => {
       const { token } = await endpoint.hosts.inviteForInstance(TERMS, order, HOUR_MS);
       await dial().join(token).next("launch");

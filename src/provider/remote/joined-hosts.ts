@@ -177,22 +177,24 @@ export class JoinedHosts implements RemoteHosts {
 
   async #launch(entry: Entry, order: InstanceOrder): Promise<void> {
     const { instanceId } = order;
+    const link = entry.connection;
     try {
       await this.#keep(entry, { instanceIds: [...entry.record.instanceIds, instanceId] });
       const { connection } = entry;
       if (connection === undefined) throw new HearthError("INSUFFICIENT_CAPACITY", "its host was cut off");
       await connection.launch(order, LAUNCH_MS_MAX);
     } catch (error) {
-      this.#withdraw(entry, instanceId);
+      this.#withdraw(entry, instanceId, link);
       throw error instanceof HearthError && error.code !== "STORE_FAILED"
         ? error
         : new HearthError("LAUNCH_FAILED", (error as Error).message, { cause: error });
     }
   }
 
-  /** A launch that failed, or of which nobody knows: nothing of it may stay. */
-  #withdraw(entry: Entry, instanceId: InstanceId): void {
+  /** A launch that failed, or of which nobody knows: nothing of it may stay, unless it is ordered anew. */
+  #withdraw(entry: Entry, instanceId: InstanceId, link: HostConnection | undefined): void {
     this.#keepLater(entry, without(entry.record, instanceId));
+    if (entry.record.instance?.instanceId === instanceId && entry.connection !== link) return;
     entry.connection?.terminate(instanceId, TERMINATE_MS_MAX).catch(() => {}); // Else when it connects again.
   }
 
@@ -332,12 +334,15 @@ export class JoinedHosts implements RemoteHosts {
 
   async #launchSingle(entry: Entry, instance: HostInstance): Promise<void> {
     const { hostId } = entry.record;
+    const link = entry.connection;
     try {
       await this.launchOn(hostId, { ...instance, bidUsdPerHour: undefined, serverSocketPath: "" });
     } catch (error) {
       this.#options.log.error({ hostId, ...instance, token: "", error }, "a single host could not start its instance");
-      // Cut off: it is ordered again when the host is back.
-      if (entry.connection !== undefined) this.#exited(entry, instance.instanceId, (error as Error).message);
+      // Cut off: it is ordered again when the host is back, or is back already.
+      if (entry.connection === undefined) return;
+      if (entry.connection !== link) void this.#launchSingle(entry, instance);
+      else this.#exited(entry, instance.instanceId, (error as Error).message);
     }
   }
 
