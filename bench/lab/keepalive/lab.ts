@@ -86,10 +86,14 @@ function study(trace: Trace, other: Trace | undefined) {
   const goal = trace.horizonMs <= 720 * MINUTE_MS ? SHORT : LONG;
   const fixed10 = replay(trace, fixed(10 * MINUTE_MS));
   const histogram = replay(trace, hybridHistogram(trace.memoryMiB.length));
-  const oursAt = (wastedGbMin: number, usual: UsualGaps | undefined) =>
-    atWasteAndPrewarms((price, costMs) => ourReplay(trace, price, costMs, usual), wastedGbMin, histogram.prewarms);
-  const oursAs10 = oursAt(fixed10.wastedGbMin, USUAL_GAPS);
-  const oursAsHistogram = oursAt(histogram.wastedGbMin, USUAL_GAPS);
+  const searched = (wastedGbMin: number) =>
+    atWasteAndPrewarms((price, costMs) => ourReplay(trace, price, costMs, USUAL_GAPS), wastedGbMin, histogram.prewarms);
+  const foundAs10 = searched(fixed10.wastedGbMin);
+  const oursAs10 = foundAs10.outcome;
+  const oursAsHistogram = searched(histogram.wastedGbMin).outcome;
+  const knowing = (usual: UsualGaps | undefined) =>
+    atWaste((price) => ourReplay(trace, price, foundAs10.prewarmCostMs, usual), fixed10.wastedGbMin, foundAs10.price)
+      .outcome;
   const oursByRum = ourReplay(trace, 1, PREWARM_S * 1000, USUAL_GAPS);
   const rows: Row[] = [
     ...[1, 2, 5].map((minutes) => ({ policy: fixedName(minutes), outcome: replay(trace, fixed(minutes * MINUTE_MS)) })),
@@ -105,12 +109,11 @@ function study(trace: Trace, other: Trace | undefined) {
     { policy: "ours at the waste of the histogram", outcome: oursAsHistogram },
     { policy: "ours by RUM", outcome: oursByRum },
     { policy: "ours, steered to the idle memory of fixed 10", outcome: steered(trace, fixed10.wastedGbMin) },
-    { policy: "ours, nothing known beforehand, waste of fixed 10", outcome: oursAt(fixed10.wastedGbMin, undefined) },
+    { policy: "ours, nothing known beforehand, waste of fixed 10", outcome: knowing(undefined) },
   ];
   if (other !== undefined) {
-    const usual = learnedFrom(other);
-    const outcome = oursAt(fixed10.wastedGbMin, usual);
-    rows.push({ policy: `ours, learned beforehand from ${other.name} only, waste of fixed 10`, outcome });
+    const policy = `ours, learned beforehand from ${other.name} only, waste of fixed 10`;
+    rows.push({ policy, outcome: knowing(learnedFrom(other)) });
   }
   const prewarmGbMin = (PREWARM_S * GB_SECONDS_PER_S) / 60;
   rows.push({ policy: "every next call is known (floor)", outcome: clairvoyant(trace, prewarmGbMin) });

@@ -27,7 +27,7 @@ export function atWaste(replayAt: (price: number) => Outcome, wastedGbMin: numbe
 }
 
 /** From dear to cheap. */
-const PREWARM_COSTS_MS = [100, 80, 70, 62, 55, 40, 30, 20, 15, 10, 7, 5];
+const PREWARM_COSTS_MS = [100, 62, 40, 20, 10];
 
 /**
  * Also looks for the price of a prewarm: the cheaper, the more prewarms and the fewer cold starts at the same waste. Stops at the first
@@ -37,16 +37,16 @@ export function atWasteAndPrewarms(
   replayAt: (price: number, prewarmCostMs: number) => Outcome,
   wastedGbMin: number,
   prewarmsMax: number,
-): Outcome {
-  let best: Outcome | undefined;
+): Found & { readonly prewarmCostMs: number } {
+  let best: (Found & { readonly prewarmCostMs: number }) | undefined;
   let price = 0.2;
   for (const prewarmCostMs of PREWARM_COSTS_MS) {
-    const found = atWaste((tried) => replayAt(tried, prewarmCostMs), wastedGbMin, price);
-    if (found.outcome.prewarms > prewarmsMax) return best ?? found.outcome;
-    if (best === undefined || found.outcome.cold < best.cold) best = found.outcome;
-    price = found.price * 0.9;
+    const found = { ...atWaste((tried) => replayAt(tried, prewarmCostMs), wastedGbMin, price), prewarmCostMs };
+    if (found.outcome.prewarms > prewarmsMax) return best ?? found;
+    if (best === undefined || found.outcome.cold < best.outcome.cold) best = found;
+    price = found.price * 0.8;
   }
-  return best as Outcome;
+  return best as NonNullable<typeof best>;
 }
 
 function nextPrice(
