@@ -274,6 +274,26 @@ describe("for any sequence of outcomes", () => {
     );
   }, 120_000);
 
+  test("an adversary that fails every smaller size, sooner or later, gets eight failures and no size twice", () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(1, 5, 8, 30, 200), { minLength: 30, maxLength: 30 }), (patience) => {
+        const [sizing, of] = [sizingWith(), versionOf(1024)];
+        let [failures, largestFailed, good] = [0, 0, 0];
+        for (let i = 0; i < 12_000; i++) {
+          const limit = sizing.effectiveOf(of).memoryMiB;
+          if (limit < 1024) expect(limit).toBeGreaterThan(largestFailed);
+          const isFailing = limit < 1024 && ++good > (patience[failures % patience.length] ?? 1);
+          run(sizing, of, 90, { memoryStallUs: isFailing ? 5000 : 0 });
+          if (!isFailing) continue;
+          [failures, largestFailed, good] = [failures + 1, limit, 0];
+        }
+        expect(failures).toBe(FAILURES_MAX);
+        expect(sizing.effectiveOf(of).memoryMiB).toBe(1024);
+      }),
+      { numRuns: 20 },
+    );
+  }, 120_000);
+
   test("what is stored is small and restores the same function version", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.array(step, { maxLength: 10 }), (past, future) => {
