@@ -11,7 +11,7 @@ export type KeepAliveSettings = {
   readonly budgetMiB: number | undefined;
   /** Multiplies the price of idle memory; with a budget, where steering begins. */
   readonly priceMultiplier: number;
-  /** What a second of a caller's waiting is worth in idle memory. FeMux (EuroSys'25 artefact): 99.69 GB·s. */
+  /** What a second of a caller's waiting is worth in idle memory. FeMux: 99.69 GB·s. */
   readonly gibSecondsPerColdSecond: number;
   /** What a prewarm costs, as waiting time: a start that may be for nothing. */
   readonly prewarmCostMs: number;
