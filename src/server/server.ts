@@ -427,9 +427,12 @@ export class Server {
   }
 
   #finished(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "finished" }>, payload: Buffer): void {
-    const { leaseId, invocationId, outcome, containerUsable, exit, wallUs, cpuUs, memoryPeakBytes, initUs } = message;
-    const usage: Usage = { wallUs, cpuUs, memoryPeakBytes, initUs };
+    const { leaseId, invocationId, outcome, containerUsable, exit, cpuUs, memoryPeakBytes, initUs } = message;
     const pending = this.#pending.get(invocationId);
+    // Machines of others tell the time they bill for: never more than has passed here.
+    const passedMs = this.#options.clock.monotonicMs() - (pending?.arrivedMs ?? Number.NEGATIVE_INFINITY);
+    const wallUs = Math.min(message.wallUs, passedMs * 1000);
+    const usage: Usage = { wallUs, cpuUs, memoryPeakBytes, initUs };
     const acknowledge = () => this.#send(instanceId, { kind: "ack", leaseId });
     const own = pending?.lease?.id === leaseId && pending.lease.instanceId === instanceId ? pending : undefined;
     const adopted = own === undefined ? this.claims.takeResult(instanceId, invocationId, leaseId) : undefined;

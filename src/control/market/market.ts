@@ -49,7 +49,9 @@ export class OfferState {
     return this.isVariable ? this.record.notBeforeMs : this.launches.notBeforeMs;
   }
 
+  /** Several that were asked for together and fail together count once. */
   launchFailed(nowMs: number): void {
+    if (!this.mayLaunch(nowMs)) return;
     this.launches.failed(nowMs);
     this.record.refused(nowMs);
   }

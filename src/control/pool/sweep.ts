@@ -1,4 +1,5 @@
 import type { SubPool } from "../../model/instance.ts";
+import { RUNTIMES } from "../../model/runtime.ts";
 import type { Market } from "../market/market.ts";
 import type { Settings } from "../settings.ts";
 import type { Turn } from "../turn.ts";
@@ -30,11 +31,28 @@ export class Sweep {
   }
 
   run(): void {
+    this.#endSurplusBlanks();
     this.#endIdle();
     this.#endUnsatisfied();
     this.#endSurplus();
     this.#endOverdueLaunches();
     this.#consolidate();
+  }
+
+  /** Blank containers above their target: they were made for somebody who went away. */
+  #endSurplusBlanks(): void {
+    const { pools, settings, turn } = this.#parts;
+    for (const place of ["warming", "active"] as const) {
+      for (const { blanks } of pools.inventory.at(place)) {
+        for (const runtime of RUNTIMES) {
+          const surplus = blanks[runtime].length - (settings.blankTarget[runtime] ?? 0);
+          if (surplus <= 0) continue;
+          // The oldest: the youngest has the warmest caches.
+          const old = blanks[runtime].filter(({ sinceMs }) => turn.nowMs - sinceMs >= settings.keepAliveMinMs);
+          for (const blank of old.slice(0, surplus)) pools.destroy(blank, "more are blank than shall be");
+        }
+      }
+    }
   }
 
   /** Active instances without running or idle containers; an account's own stay. */
