@@ -6,8 +6,7 @@ import type { Container } from "../pool/instance.ts";
 import type { Pools } from "../pool/pools.ts";
 import type { Settings } from "../settings.ts";
 import type { Turn } from "../turn.ts";
-import { KeepAlive } from "./keep-alive.ts";
-import { USUAL_GAPS } from "./usual-gaps.ts";
+import { DEFAULT_KEEP_ALIVE, KeepAlive } from "./keep-alive.ts";
 
 export type WarmthParts = {
   readonly settings: Settings;
@@ -43,15 +42,7 @@ export class Warmth {
 
   constructor(parts: WarmthParts) {
     this.#parts = parts;
-    this.#keepAlive = new KeepAlive({
-      budgetMiB: undefined,
-      priceMultiplier: 1,
-      // FeMux (EuroSys'25) and the facts page: what a second of waiting is worth in idle memory.
-      gibSecondsPerColdSecond: 99.69,
-      prewarmCostMs: 100,
-      functionsMax: parts.settings.functionsRememberedMax,
-      usualGaps: USUAL_GAPS,
-    });
+    this.#keepAlive = new KeepAlive({ ...DEFAULT_KEEP_ALIVE, functionsMax: parts.settings.functionsRememberedMax });
   }
 
   /** A call came. Its place among those that run at the same time tells how many containers its function can use. */
