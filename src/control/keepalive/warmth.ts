@@ -146,7 +146,8 @@ export class Warmth {
     for (const idle of pools.inventory.idleFunctions()) for (const { memoryMiB } of idle) idleMiB += memoryMiB;
     let totalMiB = 0;
     for (const instance of pools.inventory.at("active")) totalMiB += instance.shape.memoryMiB;
-    this.#keepAlive.steer(idleMiB, totalMiB * settings.idleMemoryShare);
+    // Without an instance there is nothing to be short of, and nothing to learn about its price.
+    if (totalMiB > 0) this.#keepAlive.steer(idleMiB, totalMiB * settings.idleMemoryShare);
   }
 
   /** The function's state is void: what was to be loaded would serve nobody. */
