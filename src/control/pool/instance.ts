@@ -20,6 +20,9 @@ import type { Settings } from "../settings.ts";
  * go, or known to be dying; its memory counts until the agent says that it is gone.
  */
 
+/** What of one function there is. A container that once ran it or was idle with it counts here for as long as it does either. */
+export type FunctionUse = { running: number; readonly idle: Container[] };
+
 export class Container {
   readonly id: ContainerId;
   readonly instance: Instance;
@@ -34,6 +37,8 @@ export class Container {
   isRetired = false;
   /** When it entered its state. */
   sinceMs: number;
+  /** See `Inventory`, whose own it is. */
+  use: FunctionUse | undefined;
   /** While idle: when it leaves unless history says otherwise then; undefined: nobody has asked yet. */
   keepUntilMs: number | undefined;
   /** It was loaded ahead of a call and has not served any. */

@@ -2,7 +2,7 @@ import type { AccountId, ContainerId, FunctionKey, InstanceId, LeaseId } from ".
 import type { Lease } from "../../model/invocation.ts";
 import type { InstanceState } from "../../model/snapshot.ts";
 import assert from "../assert.ts";
-import type { Container, Instance } from "./instance.ts";
+import type { Container, FunctionUse, Instance } from "./instance.ts";
 
 /**
  * Everything that exists: instances by place and by account, idle containers by function, leases.
@@ -11,8 +11,8 @@ import type { Container, Instance } from "./instance.ts";
 export class Inventory {
   readonly instances = new Map<InstanceId, Instance>();
   readonly leases = new Map<LeaseId, Container>();
-  /** Executions of each function. */
-  readonly #running = new Map<FunctionKey, number>();
+  /** Functions that run or hold idle containers; ones that do neither any more are forgotten now and then. */
+  readonly #uses = new Map<FunctionKey, FunctionUse>();
   readonly #byPlace: { readonly [place in InstanceState]: Set<Instance> } = {
     launching: new Set(),
     warming: new Set(),
@@ -20,8 +20,6 @@ export class Inventory {
     draining: new Set(),
   };
   readonly #active = new Map<AccountId, Set<Instance>>();
-  /** Idle containers of a function, most recently used last. */
-  readonly #idle = new Map<FunctionKey, Container[]>();
 
   at(place: InstanceState): ReadonlySet<Instance> {
     return this.#byPlace[place];
@@ -33,29 +31,46 @@ export class Inventory {
 
   /** Executions of the function now. */
   runningOf(functionKey: FunctionKey): number {
-    return this.#running.get(functionKey) ?? 0;
+    return this.#uses.get(functionKey)?.running ?? 0;
   }
 
   addLease(lease: Lease, container: Container): void {
     this.leases.set(lease.id, container);
-    const { functionKey } = lease.invocation;
-    this.#running.set(functionKey, this.runningOf(functionKey) + 1);
+    this.#useOf(container, lease.invocation.functionKey).running++;
   }
 
-  dropLease({ id, invocation: { functionKey } }: Lease): void {
-    this.leases.delete(id);
-    const left = this.runningOf(functionKey) - 1;
-    if (left > 0) this.#running.set(functionKey, left);
-    else this.#running.delete(functionKey);
+  dropLease(lease: Lease, container: Container): void {
+    this.leases.delete(lease.id);
+    this.#useOf(container, lease.invocation.functionKey).running--;
   }
 
+  /** Most recently used last. */
   idleOf(functionKey: FunctionKey): readonly Container[] {
-    return this.#idle.get(functionKey) ?? [];
+    return this.#uses.get(functionKey)?.idle ?? [];
   }
 
   /** Functions that hold idle containers, with them. */
-  idleFunctions(): IterableIterator<readonly Container[]> {
-    return this.#idle.values();
+  *idleFunctions(): IterableIterator<readonly Container[]> {
+    for (const { idle } of this.#uses.values()) if (idle.length > 0) yield idle;
+  }
+
+  /** Forgets functions of which nothing is left; at every end of an execution it would cost more than the call. */
+  forgetUnused(): void {
+    for (const [functionKey, { running, idle }] of this.#uses) {
+      if (running === 0 && idle.length === 0) this.#uses.delete(functionKey);
+    }
+  }
+
+  /** Kept at the container, so that a warm call finds it without a look-up. */
+  #useOf(container: Container, functionKey: FunctionKey): FunctionUse {
+    if (container.use !== undefined) return container.use;
+    let use = this.#uses.get(functionKey);
+    if (use === undefined) {
+      use = { running: 0, idle: [] };
+      this.#uses.set(functionKey, use);
+    }
+    container.use = use;
+    return use;
   }
 
   /** Containers that run the function or are being prewarmed with it; idle ones are `idleOf`. */
@@ -109,7 +124,7 @@ export class Inventory {
     for (const container of instance.containers.values()) {
       if (container.state === "idle") this.forgetIdle(container);
       if (container.lease === undefined) continue;
-      this.dropLease(container.lease);
+      this.dropLease(container.lease, container);
       instance.source.runningMiB -= container.memoryMiB;
       leased.push(container);
     }
@@ -123,18 +138,15 @@ export class Inventory {
 
   rememberIdle(container: Container): void {
     assert(container.functionKey !== undefined, "an idle container holds a function");
-    const idle = this.#idle.get(container.functionKey);
-    if (idle === undefined) this.#idle.set(container.functionKey, [container]);
-    else idle.push(container);
+    this.#useOf(container, container.functionKey).idle.push(container);
   }
 
   forgetIdle(container: Container): void {
-    const key = container.functionKey;
-    const idle = key === undefined ? undefined : this.#idle.get(key);
-    if (key === undefined || idle === undefined) return;
-    const index = idle.lastIndexOf(container);
-    if (index >= 0) idle.splice(index, 1);
-    if (idle.length === 0) this.#idle.delete(key);
+    const idle = container.use?.idle;
+    const index = idle?.lastIndexOf(container) ?? -1;
+    if (idle === undefined || index < 0) return;
+    if (index === idle.length - 1) idle.pop();
+    else idle.splice(index, 1);
   }
 
   #leaveAccount(instance: Instance): void {

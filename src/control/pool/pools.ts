@@ -121,7 +121,7 @@ export class Pools {
     if (lease === undefined) return undefined;
     container.lease = undefined;
     instance.lastUsedMs = this.#turn.nowMs;
-    this.inventory.dropLease(lease);
+    this.inventory.dropLease(lease, container);
     this.#release(lease.invocation.accountId);
     return lease.invocation;
   }
@@ -376,9 +376,11 @@ export class Pools {
     this.#refillSoon(instance);
   }
 
-  /** Whether the account has fewer instances than it shall have of its own. */
+  /** Whether the account has fewer instances than it shall have of its own; one at risk is none to rely on. */
   #isMissing(accountId: AccountId): boolean {
-    return this.inventory.activeOf(accountId).size < this.#market.termsOf(accountId).settings.dedicatedInstances;
+    let held = 0;
+    for (const { isAtRisk } of this.inventory.activeOf(accountId)) if (!isAtRisk) held++;
+    return held < this.#market.termsOf(accountId).settings.dedicatedInstances;
   }
 
   /** Takes over an instance of an earlier server with all it holds and runs. */
