@@ -137,7 +137,8 @@ export class Reclaimer {
     if (!this.#stage.isServerUp) return;
     this.#report.notices++;
     const instance = this.#host.instances.get(instanceId);
-    if (instance?.isKnown === true && !instance.isTerminating) {
+    if (instance !== undefined && !instance.isKnown) instance.earlyDeadlineMs = deadlineMs;
+    else if (instance !== undefined && !instance.isTerminating) {
       instance.deadlineToldMs = Math.min(instance.deadlineToldMs ?? Number.POSITIVE_INFINITY, deadlineMs);
     }
     this.#report.lastWarningMs = this.#stage.nowMs;

@@ -146,6 +146,7 @@ export class SimulatedHost {
     for (const instance of this.instances.values()) {
       this.#unlink(instance);
       instance.forget();
+      instance.earlyDeadlineMs = undefined;
       if (!instance.isAlive) this.instances.delete(instance.id);
       // What it was ending may have been ended, or not.
       if (this.#lives.chance(0.5)) instance.isTerminating = false;
@@ -241,7 +242,7 @@ export class SimulatedHost {
     // The server refuses the agents of instances that it is ending.
     if (!instance.isAlive || instance.isLinked || instance.isTerminating) return;
     const isAdopted = !instance.isKnown;
-    if (isAdopted) instance.forgetWarnings();
+    if (isAdopted) instance.beAdopted();
     instance.isLinked = true;
     instance.isKnown = true;
     instance.isJoined = true;

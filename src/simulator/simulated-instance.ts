@@ -86,6 +86,8 @@ export class SimulatedInstance {
   /** What the core of now was told: that it may go soon, and when it goes. */
   isAtRiskTold = false;
   deadlineToldMs: number | undefined = undefined;
+  /** The same, told while the core knew nothing of it: it holds from when it joins. */
+  earlyDeadlineMs: number | undefined = undefined;
   /** Number of the event upon which it was assigned. */
   assignedAtEvent = -1;
   /** Links so far; a message on an earlier one does not arrive. */
@@ -107,10 +109,11 @@ export class SimulatedInstance {
     for (const container of this.containers.values()) container.knownLease = undefined;
   }
 
-  /** It joins as one of which nothing is known. */
-  forgetWarnings(): void {
+  /** It joins as one of which nothing is known but what was said since it was known last. */
+  beAdopted(): void {
     this.isAtRiskTold = false;
-    this.deadlineToldMs = undefined;
+    this.deadlineToldMs = this.earlyDeadlineMs;
+    this.earlyDeadlineMs = undefined;
   }
 
   /** The core counts an execution in this container. */

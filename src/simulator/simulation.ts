@@ -37,6 +37,8 @@ const SETTLE_MS_MAX = 7 * 3_600_000;
 const QUIET_MS = 300_000;
 /** For so long an instance may be held in the place of one that went, or may go. */
 const REPLACED_MS = 600_000;
+/** Surplus instances go a tenth at a time. */
+const SURPLUS_STEPS = 60;
 /** How long a new server waits for the agents of an earlier one before it fills pools and resumes events. */
 const JOIN_MS = 2000;
 const TICK: Event = { kind: "Tick" };
@@ -169,9 +171,9 @@ export class Simulation {
       this.#settleByMs = nowMs + SETTLE_MS_MAX;
     }
     if (this.#crowd.isSettled) {
-      const { keepAliveMaxMs, instanceIdleMs } = this.#world.settings;
+      const { keepAliveMaxMs, instanceIdleMs, surplusStepMs } = this.#world.settings;
       const restsFromMs = Math.max(nowMs, this.#report.lastWarningMs + REPLACED_MS);
-      this.#endMs = restsFromMs + keepAliveMaxMs + 3 * instanceIdleMs + QUIET_MS;
+      this.#endMs = restsFromMs + keepAliveMaxMs + 3 * instanceIdleMs + QUIET_MS + SURPLUS_STEPS * surplusStepMs;
     } else if (nowMs > this.#settleByMs) {
       violated(`${this.#crowd.describeUnsettled()}, ${SETTLE_MS_MAX} ms after the last call`);
     }
