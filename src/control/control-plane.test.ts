@@ -390,6 +390,8 @@ test("an instance at risk is no account's own: another is launched in its place,
   const reasons = bench.only("LaunchInstance", commands).map(({ reason }) => reason);
   expect(reasons).toContain("account a has 0 of its 1 instances");
   bench.boot(commands);
+  const later = bench.only("LaunchInstance", bench.pass(5000)).map(({ reason }) => reason);
+  expect(later.filter((reason) => reason.startsWith("account"))).toEqual([]);
   const ended = bench.only("TerminateInstance", bench.pass(DEFAULT_SETTINGS.instanceIdleMs + 1000));
   expect(ended.map(({ instanceId }) => instanceId)).toContain(launch.instanceId);
 });

@@ -166,7 +166,7 @@ export class SimulatedInstance {
         `instance ${this.id} of ${this.accountId ?? "nobody"} was told to run ${invocation.id} of ${invocation.accountId}`,
       );
     }
-    if (container.state === "gone") return container;
+    if (container.state === "gone") return this.#believed(container, invocation.memoryMiB);
     const wanted = start === "cold" ? "blank" : "idle";
     if (container.state !== wanted)
       violated(`a ${start} start in container ${container.id}, which is ${container.state}`);
@@ -194,7 +194,7 @@ export class SimulatedInstance {
   prewarm(containerId: ContainerId, functionKey: FunctionKey, memoryMiB: number): SimulatedContainer {
     const container = this.#container(containerId);
     if (container.isGoneTold) violated(`container ${containerId} was told to load a function after it was gone`);
-    if (container.state === "gone") return container;
+    if (container.state === "gone") return this.#believed(container, memoryMiB);
     if (container.state !== "blank") violated(`${containerId} was told to load a function while ${container.state}`);
     container.functionKey = functionKey;
     this.#hold(memoryMiB - container.memoryMiB);
@@ -252,6 +252,12 @@ export class SimulatedInstance {
       accountId: this.accountId,
       containers: [...this.containers.values()].filter(({ isStray }) => !isStray).map(reportOf),
     };
+  }
+
+  /** Nobody has told the core yet that it is gone; so it counts with what it was to become. */
+  #believed(container: SimulatedContainer, memoryMiB: number): SimulatedContainer {
+    container.memoryMiB = memoryMiB;
+    return container;
   }
 
   #container(containerId: ContainerId): SimulatedContainer {
