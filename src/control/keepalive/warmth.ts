@@ -78,6 +78,7 @@ export class Warmth {
   /** Lets go what is not worth its memory any more, and loads what is likely to be called soon. */
   sweep(): void {
     for (const idle of [...this.#parts.pools.inventory.idleFunctions()]) this.#sweepFunction([...idle]);
+    this.#parts.pools.inventory.forgetUnused();
     this.#prewarmDue();
     this.#steer();
   }
