@@ -80,7 +80,7 @@ export class ControlPlane {
       wantOf: (line) => this.#waits.wantOf(line),
       worthOf: (container) => this.#warmth.worthOf(container),
     });
-    this.#refill = new Refill({ ...parts, queue, targets: this.#targets });
+    this.#refill = new Refill({ ...parts, queue, targets: this.#targets, wantOf: (line) => this.#waits.wantOf(line) });
     this.#warmth = new Warmth(parts);
     this.#sweep = new Sweep({ ...parts, refill: this.#refill, targets: this.#targets });
   }

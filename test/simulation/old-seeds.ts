@@ -47,4 +47,9 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     seed: 1904,
     found: "of the simulator itself: a function for hosts that may never have so much to spare was owed an answer",
   },
+  {
+    seed: 300_063,
+    found:
+      "the pool was refilled with what somebody waited for who could fall back to it, who then took it away, without end",
+  },
 ];

@@ -1,10 +1,11 @@
 import type { AccountId } from "../../model/ids.ts";
 import type { SubPool } from "../../model/instance.ts";
 import { RUNTIMES, type RuntimeName } from "../../model/runtime.ts";
-import type { WaitQueue } from "../admission/wait-queue.ts";
+import type { Line, WaitQueue } from "../admission/wait-queue.ts";
 import { type AccountTerms, DEFAULT_TERMS } from "../market/account-terms.ts";
 import { type ChosenOffer, chooseOffer } from "../market/choose-offer.ts";
 import type { Market, OfferState } from "../market/market.ts";
+import type { Want } from "../placement/place.ts";
 import type { Settings } from "../settings.ts";
 import type { Turn } from "../turn.ts";
 import type { Instance } from "./instance.ts";
@@ -19,6 +20,8 @@ export type RefillParts = {
   readonly pools: Pools;
   readonly queue: WaitQueue;
   readonly targets: WarmingTargets;
+  /** What the head of a line wants at this moment. */
+  wantOf(line: Line): Want | undefined;
 };
 
 const SUB_POOLS: readonly SubPool[] = ["variable", "fixed"];
@@ -146,11 +149,11 @@ export class Refill {
 
   /** Somebody waits whom this offer could serve: what room it has is theirs. */
   #isWaitedFor(source: OfferState): boolean {
-    const { queue, market, turn } = this.#parts;
+    const { queue, turn, wantOf } = this.#parts;
     if (source.offer?.capacity === undefined) return false;
-    for (const accountId of queue.accountIds()) {
-      const terms = market.termsOf(accountId);
-      if (terms.admits(source.terms, terms.usesFixedAtOnce, turn.wallMs)) return true;
+    for (const line of queue.lines()) {
+      const want = wantOf(line);
+      if (want?.terms.admits(source.terms, want.withFixed, turn.wallMs)) return true;
     }
     return false;
   }
