@@ -9,15 +9,17 @@ import { drawWorld, type World } from "../../src/simulator/world.ts";
 /** Worlds in which every kind of command occurs. A broken core must be caught in at least one. */
 const SEEDS = Array.from({ length: 20 }, (_, i) => 20_000 + i);
 
-/** Functions are changed often, and their containers are kept long enough to be used by mistake. */
+/**
+ * Functions are changed often, while more calls wait for them than there are containers: a container that ends an
+ * execution of the old state then has a next one at hand. Nothing else lets a core use one by mistake, since whoever
+ * calls after the change calls the new state.
+ */
 function worldsOfUpdates(): World[] {
   return SEEDS.map((seed) => {
     const world = drawWorld(seed);
-    return {
-      ...world,
-      settings: { ...world.settings, keepAliveMinMs: 600_000, keepAliveMaxMs: 600_000 },
-      retirementMsMean: 50,
-    };
+    const functions = world.functions.map((traits) => ({ ...traits, batchMax: 40, durationMsMean: 100 }));
+    const settings = { ...world.settings, accountConcurrencyMax: 1000, queueLengthMax: 10_000, waitMsMax: 30_000 };
+    return { ...world, functions, settings, retirementMsMean: 50 };
   });
 }
 
