@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { createHttpServer } from "../src/frontend/http-server.ts";
 import { addLambdaRoutes } from "../src/frontend/lambda/lambda-routes.ts";
 import { DEFAULT_ACCOUNT_ID } from "../src/model/ids.ts";
+import { UNMEASURED } from "../src/model/invocation.ts";
 import { systemClock } from "../src/ports/clock.ts";
 import { zipOfEntries } from "../src/ports/contract/zip-fixture.ts";
 import type { Invoker } from "../src/ports/invoker.ts";
@@ -152,7 +153,7 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
     onError: (error) => fail("", error),
   });
   const { port } = await server.listen();
-  const usage = { wallUs: 1, cpuUs: 1, memoryPeakBytes: 1, initUs: undefined };
+  const usage = { ...UNMEASURED, wallUs: 1 };
   const invoker: Invoker = {
     invoke(request, answer) {
       queueMicrotask(() =>

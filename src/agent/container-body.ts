@@ -57,5 +57,5 @@ export function beginInit(
     nowMs: Date.now(),
     initializationType,
   });
-  driver.init({ environment, handler: assignment.handler, taskRoot: handle.taskRoot });
+  driver.init({ environment, handler: assignment.handler, taskRoot: handle.taskRoot, memoryMiB: assignment.memoryMiB });
 }

@@ -1,6 +1,6 @@
 import type { ContainerId } from "../model/ids.ts";
 import type { ContainerReport } from "../model/instance.ts";
-import type { Outcome } from "../model/invocation.ts";
+import { type Outcome, UNMEASURED } from "../model/invocation.ts";
 import { RESPONSE_BYTES_MAX } from "../model/response-limit.ts";
 import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
@@ -338,6 +338,7 @@ export class Container {
     const wallUsMin = outcome === "timeout" ? (this.#assignment as Assignment).timeoutMs * 1000 : 0;
     const usage = run.beganMs === undefined ? undefined : this.#readUsage();
     return {
+      ...UNMEASURED,
       outcome,
       containerUsable,
       wallUs: Math.max(wallUs, wallUsMin),

@@ -57,6 +57,11 @@ test("what Lambda sets for nodejs24.x", () => {
   });
 });
 
+test("a function is told the memory that its settings state, not the container's", () => {
+  const environment = functionEnvironment({ ...ASSIGNMENT, requestedMemoryMiB: 1024 }, PLACE);
+  expect(environment).toMatchObject({ AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "1024" });
+});
+
 test("a function that is loaded ahead of its calls is told so", () => {
   const environment = functionEnvironment(ASSIGNMENT, { ...PLACE, initializationType: "provisioned-concurrency" });
   expect(environment).toMatchObject({ AWS_LAMBDA_INITIALIZATION_TYPE: "provisioned-concurrency" });

@@ -64,4 +64,31 @@ export type Usage = {
   readonly memoryPeakBytes: number | undefined;
   /** Module evaluation, on a cold start only. */
   readonly initUs: number | undefined;
+  /** The CPU quota kept its threads from running so long, added up over the processors. undefined: cannot tell. */
+  readonly throttledUs: number | undefined;
+  /**
+   * Something of it waited for memory so long: for pages that its limit had driven out, or for room below the limit. With
+   * cgroup v2 the kernel's own figure, with v1 an estimate. undefined: cannot tell.
+   */
+  readonly memoryStallUs: number | undefined;
+  /** File cache that the container held at the end; not in `memoryPeakBytes`. undefined: cannot tell. */
+  readonly cacheBytes: number | undefined;
+  /** What it really ran under at its end, which sizing or a rescue set. undefined: nothing was enforced. */
+  readonly memoryLimitMiB: number | undefined;
+  readonly cpuMilli: number | undefined;
+  /** How often its memory limit was raised while it ran, before the kernel would have killed it. */
+  readonly rescues: number;
+};
+
+/** What is known besides the time of an execution of which nothing was measured. */
+export const UNMEASURED: Omit<Usage, "wallUs"> = {
+  cpuUs: undefined,
+  memoryPeakBytes: undefined,
+  initUs: undefined,
+  throttledUs: undefined,
+  memoryStallUs: undefined,
+  cacheBytes: undefined,
+  memoryLimitMiB: undefined,
+  cpuMilli: undefined,
+  rescues: 0,
 };

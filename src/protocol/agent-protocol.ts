@@ -32,7 +32,12 @@ export const assignmentSchema = z.object({
   /** SHA-256 of the code's archive, lower-case hex: by which a host agent fetches it. */
   codeSha256Hex: z.string(),
   environment: z.record(z.string(), z.string()),
+  /** The container's real limit. */
   memoryMiB: z.number(),
+  /** What the function's settings state, and what it is told it has. Absent: the real limit. */
+  requestedMemoryMiB: z.number().optional(),
+  /** The agent may raise the limit so far, live, before the kernel kills the container at it. Absent: not at all. */
+  rescueMemoryMiB: z.number().optional(),
   cpuMilli: z.number(),
   timeoutMs: z.number(),
   ephemeralStorageMiB: z.number(),
@@ -52,6 +57,12 @@ export const serverMessageSchema = z.discriminatedUnion("kind", [
     orphanMs: z.number(),
     /** Memory limit of a blank container. */
     blankMemoryMiB: z.number(),
+    /**
+     * `pressure` is told when the containers together hold so much memory that cannot be reclaimed, and again when it is
+     * below the second. Absent: never.
+     */
+    pressureAtMiB: z.number().optional(),
+    pressureClearMiB: z.number().optional(),
   }),
   z.object({ kind: z.literal("createContainer"), containerId, runtime }),
   /** The payload of the frame is the invocation's. */
@@ -123,6 +134,15 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
   /** The container holds the function of its `prewarm` and waits. Not said of one that a `hello` reported as idle meanwhile. */
   z.object({ kind: z.literal("prewarmed"), containerId, initUs: figure }),
   z.object({ kind: z.literal("containerGone"), containerId, reason: z.string() }),
+  /** The container's memory limit was raised live, and stays so. A `hello` reports the limit of its moment. */
+  z.object({ kind: z.literal("containerResized"), containerId, memoryMiB: figure }),
+  /** The memory of the instance's containers rose over, or fell below, what `welcome` named. */
+  z.object({
+    kind: z.literal("pressure"),
+    memoryUsedMiB: figure,
+    /** Part of the time since the last report, or the last seconds, in which something waited for memory. Absent: cannot tell. */
+    memoryStallShare: figure.optional(),
+  }),
   /** The payload of the frame is the function's response or its error object. */
   z.object({
     kind: z.literal("finished"),
@@ -136,6 +156,13 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     cpuUs: figure.optional(),
     memoryPeakBytes: figure.optional(),
     initUs: figure.optional(),
+    throttledUs: figure.optional(),
+    memoryStallUs: figure.optional(),
+    cacheBytes: figure.optional(),
+    memoryLimitMiB: figure.optional(),
+    cpuMilli: figure.optional(),
+    /** Absent: 0. */
+    rescues: figure.optional(),
     /** `exit status 1`, `signal: killed`. */
     exit: z.string().optional(),
   }),
@@ -184,6 +211,12 @@ export function parseAgentMessage(header: unknown): AgentMessage {
     isFigureOrAbsent(message["cpuUs"]) &&
     isFigureOrAbsent(message["memoryPeakBytes"]) &&
     isFigureOrAbsent(message["initUs"]) &&
+    isFigureOrAbsent(message["throttledUs"]) &&
+    isFigureOrAbsent(message["memoryStallUs"]) &&
+    isFigureOrAbsent(message["cacheBytes"]) &&
+    isFigureOrAbsent(message["memoryLimitMiB"]) &&
+    isFigureOrAbsent(message["cpuMilli"]) &&
+    isFigureOrAbsent(message["rescues"]) &&
     isTextOrAbsent(message["exit"]);
   return isFinished ? (message as AgentMessage) : agentMessageSchema.parse(header);
 }

@@ -12,6 +12,8 @@ export type RuntimeOrder =
       readonly handler: string;
       /** Folder of the code, as the container sees it. */
       readonly taskRoot: string;
+      /** What the container is limited to: garbage collection is fitted to it. The environment tells what was requested. */
+      readonly memoryMiB: number;
     }
   /** The payload of the frame is the invocation's, not parsed so far. */
   | {

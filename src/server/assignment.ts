@@ -17,6 +17,8 @@ export function assignmentOf(
     codeSha256Hex: version.codeSha256Hex,
     environment: version.environment,
     memoryMiB: version.memoryMiB,
+    requestedMemoryMiB: version.memoryMiB,
+    rescueMemoryMiB: version.memoryMiB,
     cpuMilli: cpuMilliOf(version.memoryMiB),
     timeoutMs: version.timeoutMs,
     ephemeralStorageMiB: version.ephemeralStorageMiB,

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import type { AccountId, ContainerId, InstanceId, OfferId } from "../model/ids.ts";
+import { UNMEASURED } from "../model/invocation.ts";
 import type { PoolsSnapshot } from "../model/snapshot.ts";
 import { Metrics } from "./metrics.ts";
 
@@ -26,8 +27,8 @@ afterEach(() => {
 });
 
 test("counts executions by outcome and start, and init only where there was one", async () => {
-  metrics.observeInvocation("ok", "warm", { wallUs: 400, cpuUs: 1, memoryPeakBytes: 1, initUs: undefined });
-  metrics.observeInvocation("ok", "cold", { wallUs: 9000, cpuUs: 1, memoryPeakBytes: 1, initUs: 5000 });
+  metrics.observeInvocation("ok", "warm", { ...UNMEASURED, wallUs: 400 });
+  metrics.observeInvocation("ok", "cold", { ...UNMEASURED, wallUs: 9000, initUs: 5000 });
   const text = await metrics.scrape();
   expect(text).toContain('hearth_invocation_duration_seconds_bucket{le="0.0005",outcome="ok",start="warm"} 1');
   expect(text).toContain('hearth_invocation_duration_seconds_count{outcome="ok",start="cold"} 1');

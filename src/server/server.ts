@@ -6,7 +6,7 @@ import type { Command, Event } from "../model/event.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, FunctionKey, InstanceId, InvocationId } from "../model/ids.ts";
 import type { InstanceReport } from "../model/instance.ts";
-import type { InvocationMode, Lease, Usage } from "../model/invocation.ts";
+import type { InvocationMode, Lease } from "../model/invocation.ts";
 import type { CapacityProvider } from "../ports/capacity-provider.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
@@ -19,6 +19,7 @@ import { endLines, LogTail, retryLine, startLine } from "./execution-log.ts";
 import { inTime } from "./in-time.ts";
 import { InstanceClaims } from "./instance-claims.ts";
 import type { Metrics } from "./metrics.ts";
+import { reportedUsage } from "./reported-usage.ts";
 import { terminateInstance } from "./terminate-instance.ts";
 import { WallClock } from "./wall-clock.ts";
 
@@ -418,6 +419,8 @@ export class Server {
         this.#options.log.debug({ instanceId, containerId, reason }, "container gone");
         return this.feed({ kind: "ContainerGone", instanceId, containerId, reason });
       }
+      case "containerResized":
+      case "pressure":
       case "hello":
       case "heartbeat":
         return;
@@ -427,12 +430,12 @@ export class Server {
   }
 
   #finished(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "finished" }>, payload: Buffer): void {
-    const { leaseId, invocationId, outcome, containerUsable, exit, cpuUs, memoryPeakBytes, initUs } = message;
+    const { leaseId, invocationId, outcome, containerUsable, exit, initUs } = message;
     const pending = this.#pending.get(invocationId);
     // Machines of others tell the time they bill for: never more than has passed here.
     const passedMs = this.#options.clock.monotonicMs() - (pending?.arrivedMs ?? Number.NEGATIVE_INFINITY);
     const wallUs = Math.min(message.wallUs, passedMs * 1000);
-    const usage: Usage = { wallUs, cpuUs, memoryPeakBytes, initUs };
+    const usage = reportedUsage(message, wallUs);
     const acknowledge = () => this.#send(instanceId, { kind: "ack", leaseId });
     const own = pending?.lease?.id === leaseId && pending.lease.instanceId === instanceId ? pending : undefined;
     const adopted = own === undefined ? this.claims.takeResult(instanceId, invocationId, leaseId) : undefined;

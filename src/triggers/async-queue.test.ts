@@ -2,13 +2,14 @@ import { expect, test } from "vitest";
 import { DEFAULT_RETRY_SETTINGS, decideRetry, isFunctionFailure } from "../control/retry/async-retry.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
+import { UNMEASURED } from "../model/invocation.ts";
 import type { EventStore, QueuedEvent } from "../ports/event-store.ts";
 import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
 import { createMemoryStore } from "../store/memory/memory-store.ts";
 import { AsyncQueue, type AsyncQueueOptions } from "./async-queue.ts";
 import { FairLines } from "./fair-lines.ts";
 
-const USAGE = { wallUs: 1, cpuUs: undefined, memoryPeakBytes: undefined, initUs: undefined };
+const USAGE = { ...UNMEASURED, wallUs: 1 };
 const finished = (outcome: "ok" | "functionError"): InvokeAnswer => ({
   kind: "finished",
   outcome,

@@ -11,6 +11,8 @@ import { bundleNodeRuntime } from "../../src/runtimes/node/bundle.ts";
 export const NODE_RUNTIMES = ["nodejs22.x", "nodejs24.x"] as const;
 export type NodeRuntime = (typeof NODE_RUNTIMES)[number];
 
+const MEMORY_MIB = 256;
+
 /** Path of the real Node binary of a runtime, undefined where npm has none for this host. */
 export function nodeBinaryPath(runtime: NodeRuntime): string | undefined {
   const folder = `../../node_modules/${runtime}-${process.platform}-${process.arch}/bin/node`;
@@ -96,7 +98,7 @@ export class NodeRuntimeProcess {
   async init(taskRoot: string, handler: string, environment: Readonly<Record<string, string>> = {}): Promise<Received> {
     const blank = await this.next();
     if (blank.kind !== "blank") throw new Error(`not blank: ${blank.kind}`);
-    this.send({ kind: "init", environment, handler, taskRoot });
+    this.send({ kind: "init", environment, handler, taskRoot, memoryMiB: MEMORY_MIB });
     return this.next();
   }
 

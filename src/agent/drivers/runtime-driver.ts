@@ -16,6 +16,7 @@ export type InitOrder = {
   readonly environment: Readonly<Record<string, string>>;
   readonly handler: string;
   readonly taskRoot: string;
+  readonly memoryMiB: number;
 };
 
 export type InvokeOrder = {

@@ -10,7 +10,7 @@ import {
 } from "@aws-sdk/client-lambda";
 import { afterEach, beforeEach, expect } from "vitest";
 import { HearthError } from "../../model/error-code.ts";
-import type { Outcome } from "../../model/invocation.ts";
+import { type Outcome, UNMEASURED } from "../../model/invocation.ts";
 import { systemClock } from "../../ports/clock.ts";
 import { zipOfEntries } from "../../ports/contract/zip-fixture.ts";
 import type { FunctionCatalog } from "../../ports/function-catalog.ts";
@@ -42,7 +42,7 @@ export function finished(
   payload: Buffer,
   more: { exit?: string; logTail?: Buffer } = {},
 ): InvokeAnswer {
-  const usage = { wallUs: 1, cpuUs: 1, memoryPeakBytes: 1, initUs: undefined };
+  const usage = { ...UNMEASURED, wallUs: 1 };
   return { kind: "finished", outcome, payload, exit: more.exit, usage, logTail: more.logTail };
 }
 

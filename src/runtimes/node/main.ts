@@ -62,7 +62,7 @@ async function initialize(order: Extract<RuntimeOrder, { kind: "init" }>): Promi
     const handler = await loadHandler(order.taskRoot, order.handler);
     state = { kind: "ready", invoker: new Invoker(channel, log, usage, handler, order.environment) };
     channel.send(`{"kind":"initDone","initUs":${Math.round((nowMs() - startMs) * 1000)}}`, "");
-    fitGarbageCollection(Number(order.environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]));
+    fitGarbageCollection(order.memoryMiB);
   } catch (error) {
     die("Uncaught Exception", error, EXIT_INIT_ERROR);
   }
