@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { SizingPolicy } from "../../../src/control/sizing/sizing-settings.ts";
+import type { SizingPolicy } from "../../../src/model/sizing.ts";
 import { Random } from "../../../src/simulator/random.ts";
 import { rounded, sum } from "../../quantile.ts";
 import type { Target } from "../../report.ts";

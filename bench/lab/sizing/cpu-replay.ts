@@ -1,5 +1,5 @@
-import type { SizingPolicy } from "../../../src/control/sizing/sizing-settings.ts";
-import { DEFAULT_SIZING } from "../../../src/control/sizing/sizing-settings.ts";
+import type { SizingPolicy } from "../../../src/model/sizing.ts";
+import { DEFAULT_SIZING } from "../../../src/model/sizing.ts";
 import type { Random } from "../../../src/simulator/random.ts";
 import { type CpuCurve, measuredMs } from "./cpu-curves.ts";
 import { fittedMs } from "./curve-fit.ts";

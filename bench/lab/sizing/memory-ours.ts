@@ -1,6 +1,7 @@
 import type { Execution } from "../../../src/control/sizing/execution.ts";
-import { type EffectiveSize, type SizedVersion, Sizing, sizingKeyOf } from "../../../src/control/sizing/sizing.ts";
+import { type EffectiveSize, type SizedVersion, Sizing } from "../../../src/control/sizing/sizing.ts";
 import type { AccountId } from "../../../src/model/ids.ts";
+import { sizingKeyOf } from "../../../src/model/sizing.ts";
 import type { MemoryPolicy, MemoryRule } from "./memory-replay.ts";
 
 const ACCOUNT = "000000000000" as AccountId;

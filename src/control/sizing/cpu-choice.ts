@@ -1,5 +1,5 @@
+import type { SizingPolicy, UnitPrices } from "../../model/sizing.ts";
 import { type CpuDemand, durationMsAt } from "./cpu-demand.ts";
-import type { SizingPolicy, UnitPrices } from "./sizing-settings.ts";
 
 export type CpuChoice = { readonly cpuMilli: number; readonly durationMs: number; readonly costUsd: number };
 

@@ -28,7 +28,17 @@ export class Failures {
 
   /** @param execution the number of the execution about which is decided. */
   allowsLess(execution: number): boolean {
-    return this.#count < FAILURES_MAX && execution >= this.#heldUntil;
+    return !this.isFinal && execution >= this.#heldUntil;
+  }
+
+  /** So many that nothing is ever made smaller again. */
+  get isFinal(): boolean {
+    return this.#count >= FAILURES_MAX;
+  }
+
+  /** Executions until it allows less again; 0: now. */
+  heldFor(execution: number): number {
+    return Math.max(0, this.#heldUntil - execution);
   }
 
   /** A container with so much was killed or slowed down; more than once is no more. */

@@ -35,3 +35,13 @@ test("what is not above zero says nothing", () => {
   expect(sketch.isEmpty).toBe(true);
   expect(sketch.median()).toBeUndefined();
 });
+
+test("buckets hold every value once, in order", () => {
+  const sketch = new LogSketch();
+  const values = [100, 101, 90, 45, 100, 3];
+  for (const value of values) sketch.add(value);
+  const buckets = sketch.buckets();
+  expect(buckets.reduce((sum, { count }) => sum + count, 0)).toBe(values.length);
+  expect(buckets.map(({ from }) => from)).toEqual(buckets.map(({ from }) => from).toSorted((a, b) => a - b));
+  for (const value of values) expect(buckets.some(({ from, to }) => from <= value && value <= to)).toBe(true);
+});

@@ -61,6 +61,14 @@ export class LogSketch {
     return sum / this.#weight;
   }
 
+  /** Those that are not empty, ascending; the first one holds everything below it too. */
+  buckets(): { readonly from: number; readonly to: number; readonly count: number }[] {
+    return [...this.#counts].flatMap((count, i) => {
+      const from = i === 0 ? 0 : WIDTH ** (this.#first + i);
+      return count === 0 ? [] : [{ from, to: WIDTH ** (this.#first + i + 1), count }];
+    });
+  }
+
   record(): LogSketchRecord {
     const counts = [...this.#counts];
     while (counts.at(-1) === 0) counts.pop();

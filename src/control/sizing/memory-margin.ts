@@ -25,14 +25,28 @@ export type PeakSummary = {
  * comparable as it takes to rise by s. See docs/design/0013-sizing.md.
  */
 export function memoryMarginMiB(summary: PeakSummary): number {
-  const { executions, seen, maxMiB, medianMiB, trendMiB } = summary;
-  const scale = tailScale(summary);
-  const trend = trendMiB / maxMiB;
-  const comparable = Math.max(1, executions / (1 + (executions * trend) / scale));
+  const { seen, maxMiB, medianMiB, trendMiB } = summary;
+  const { scale, comparable } = tailOf(summary);
   const tail = Math.max(TAIL_MIN, scale * Math.log(KILL_COST_EXECUTIONS / (comparable * scale)));
   const spread = Math.max(0, 1 - medianMiB / maxMiB);
   const unseen = UNSEEN * Math.exp(-seen / UNSEEN_EXECUTIONS) * (spread / (spread + UNSEEN_SPREAD));
   return tail * maxMiB + unseen * medianMiB + TREND_EXECUTIONS * trendMiB + MARGIN_MIN_MIB;
+}
+
+/**
+ * How likely the next execution needs more than `limitMiB`, which is not below the maximum: that it is above all
+ * comparable ones before it, and by more than the limit is.
+ */
+export function excessChance(summary: PeakSummary, limitMiB: number): number {
+  const { scale, comparable } = tailOf(summary);
+  return Math.exp(-Math.max(0, limitMiB / summary.maxMiB - 1) / scale) / (comparable + 1);
+}
+
+/** The scale of the excess, and as how many exchangeable executions those before the next one count. */
+function tailOf(summary: PeakSummary): { readonly scale: number; readonly comparable: number } {
+  const { executions, maxMiB, trendMiB } = summary;
+  const scale = tailScale(summary);
+  return { scale, comparable: Math.max(1, executions / (1 + (executions * (trendMiB / maxMiB)) / scale)) };
 }
 
 /** Of the excess over the maximum, relative to it. */

@@ -1,6 +1,7 @@
+import type { PeakFigures } from "../../model/size-story.ts";
 import { LARGEST_KEPT, LargestPeaks, type LargestPeaksRecord } from "./largest-peaks.ts";
 import { LogSketch, type LogSketchRecord } from "./log-sketch.ts";
-import { memoryMarginMiB } from "./memory-margin.ts";
+import { excessChance, memoryMarginMiB, type PeakSummary } from "./memory-margin.ts";
 
 /** As kept in a snapshot. */
 export type PeakMemoryRecord = {
@@ -70,15 +71,22 @@ export class PeakMemory {
 
   /** Kept above the largest peak. */
   marginMiB(): number {
-    const maxMiB = this.maxMiB;
-    return memoryMarginMiB({
-      executions: Math.min(this.#sinceFailure, 2 * GENERATION),
-      seen: this.#total,
-      maxMiB,
-      medianMiB: Math.min(maxMiB, this.#sketch.median() ?? maxMiB),
-      largestMiB: this.#largest(),
-      trendMiB: this.#trendMiB,
-    });
+    return memoryMarginMiB(this.#summary());
+  }
+
+  /** For people. @param limitMiB that the next execution may need. @returns undefined: no peak is known. */
+  figures(limitMiB: number): PeakFigures | undefined {
+    if (this.maxMiB === 0) return undefined;
+    const quantile = (share: number) => this.quantile(share) ?? this.maxMiB;
+    return {
+      p50MiB: quantile(0.5),
+      p90MiB: quantile(0.9),
+      p99MiB: quantile(0.99),
+      maxMiB: this.maxMiB,
+      marginMiB: this.marginMiB(),
+      excessChance: excessChance(this.#summary(), limitMiB),
+      histogram: this.#sketch.buckets().map(({ from, to, count }) => ({ fromMiB: from, toMiB: to, count })),
+    };
   }
 
   /**
@@ -131,6 +139,18 @@ export class PeakMemory {
       peaks.#trendMiB = 0,
     ] = counts;
     return peaks;
+  }
+
+  #summary(): PeakSummary {
+    const { maxMiB } = this;
+    return {
+      executions: Math.min(this.#sinceFailure, 2 * GENERATION),
+      seen: this.#total,
+      maxMiB,
+      medianMiB: Math.min(maxMiB, this.#sketch.median() ?? maxMiB),
+      largestMiB: this.#largest(),
+      trendMiB: this.#trendMiB,
+    };
   }
 
   #largest(): number[] {

@@ -1,6 +1,5 @@
 import { cpuMilliOf } from "../../model/function-version.ts";
-import type { ContainerSize } from "./decision.ts";
-import { GROWTH_MAX, type SizingSettings } from "./sizing-settings.ts";
+import type { ContainerSize, SizingSettings } from "../../model/sizing.ts";
 
 /** Between which sizes a function version may be moved. */
 export type SizeBounds = {
@@ -8,6 +7,9 @@ export type SizeBounds = {
   readonly memoryMiBMax: number;
   readonly memoryMiBIncrement: number;
 };
+
+/** Above what was requested a size may grow to this many times it, and only where the settings allow more at all. */
+const GROWTH_MAX = 2;
 
 /** The requested amount is always within: settings never make less of a request than the request says. */
 export function sizeBoundsOf(settings: SizingSettings, { memoryMiB }: ContainerSize): SizeBounds {

@@ -1,9 +1,8 @@
 import { cpuMilliOf } from "../../model/function-version.ts";
+import type { ContainerSize, SizingSettings } from "../../model/sizing.ts";
 import { chooseCpu } from "./cpu-choice.ts";
 import { type CpuDemand, durationMsAt } from "./cpu-demand.ts";
-import type { ContainerSize } from "./decision.ts";
 import { type SizeBounds, withinBounds } from "./size-bounds.ts";
-import type { SizingSettings } from "./sizing-settings.ts";
 
 /** A size, and how much longer an execution is expected to take there than now. */
 export type SizeChoice = { readonly size: ContainerSize; readonly slowFactor: number };

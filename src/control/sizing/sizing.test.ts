@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AccountId } from "../../model/ids.ts";
+import { type SizingSettings, sizingKeyOf } from "../../model/sizing.ts";
 import type { Execution, SizedOutcome } from "./execution.ts";
 import { FAILURES_MAX } from "./failures.ts";
-import { type SizedVersion, Sizing, sizingKeyOf } from "./sizing.ts";
-import type { SizingSettings } from "./sizing-settings.ts";
+import { type SizedVersion, Sizing } from "./sizing.ts";
 
 const ACCOUNT = "000000000000" as AccountId;
 const MIB = 2 ** 20;
@@ -137,6 +137,85 @@ describe("a function that asks for too much", () => {
     expect(memoryMiB).toBeLessThan(1769);
     expect(750_000 + 250_000 / (cpuMilli / 1000)).toBeLessThanOrEqual(1_100_000);
     expect(cpuMilli / memoryMiB).toBeCloseTo(1000 / 1769, 2);
+  });
+});
+
+describe("what is shown", () => {
+  test("a story from the first execution to a smaller size, step by step", () => {
+    const sizing = sizingWith();
+    const of = versionOf(1024);
+    expect(sizing.storyOf(of.key)).toBeUndefined();
+    runMany(sizing, of, lean(5));
+    expect(sizing.storyOf(of.key)).toMatchObject({
+      requested: { memoryMiB: 1024 },
+      effective: { memoryMiB: 1024 },
+      reservationMiB: 1024,
+      evidence: { executions: 5, peaksMeasured: 5, executionsMin: 20, failures: 0, failedMiB: 0 },
+      nextStep: "Looked at for the first time after 15 more executions.",
+      decisions: [],
+    });
+    runMany(sizing, of, lean(15));
+    const onTrial = sizing.storyOf(of.key);
+    expect(onTrial?.onTrial?.memoryMiB).toBeLessThan(200);
+    expect(onTrial?.nextStep).toMatch(/^One new container in ten gets \d+ MiB and \S+ vCPU, .* none has run yet\.$/);
+    runMany(sizing, of, lean(300));
+    const proven = sizing.storyOf(of.key);
+    expect(proven).toMatchObject({ evidence: { executions: 320, peaks: { maxMiB: 91 } } });
+    expect(proven?.onTrial).toBeUndefined();
+    expect(proven?.effective).toEqual(proven?.learned);
+    expect(proven?.reservationMiB).toBeLessThan(120);
+    expect(proven?.evidence.peaks?.excessChance).toBeLessThan(1 / 300);
+    expect(proven?.nextStep).toMatch(/^Looked at again after [\d,]+ more executions; /);
+    expect(proven?.decisions.map(({ condition }) => condition)).toContain("proven");
+  });
+
+  test("after a failure it says for how long nothing is made smaller, and when it gave up", () => {
+    const sizing = sizingWith();
+    const of = versionOf(1024);
+    runMany(sizing, of, lean(300));
+    run(sizing, of, 500);
+    expect(sizing.storyOf(of.key)).toMatchObject({
+      effective: { memoryMiB: 1024 },
+      evidence: { failures: 1, peaksMeasured: 0 },
+      nextStep: "After a failure nothing is made smaller for 20 more executions.",
+    });
+    for (let i = 0; i < 50_000 && (sizing.storyOf(of.key)?.evidence.failures ?? 0) < FAILURES_MAX; i++) {
+      const { memoryMiB } = sizing.effectiveOf(of);
+      run(sizing, of, memoryMiB < 1024 ? 1024 : 90);
+    }
+    expect(sizing.storyOf(of.key)?.nextStep).toContain("It keeps what was requested");
+  });
+
+  test("suggest says what it would give, off and a stop that nothing happens", () => {
+    for (const [mode, says] of [
+      ["suggest", /^Would give \d+ MiB and/],
+      ["off", /^Nothing: sizing is off/],
+    ] as const) {
+      const sizing = sizingWith({ mode });
+      const of = versionOf(1024);
+      runMany(sizing, of, lean(500));
+      expect(sizing.storyOf(of.key)?.nextStep).toMatch(says);
+      expect(sizing.storyOf(of.key)?.effective.memoryMiB).toBe(1024);
+    }
+  });
+
+  test("what has to be stored is handed out once, what was forgotten too", () => {
+    const sizing = sizingWith();
+    const [one, two] = [versionOf(1024, "1"), versionOf(1024, "2")];
+    runMany(sizing, one, lean(3));
+    runMany(sizing, two, lean(3));
+    expect(sizing.keys()).toEqual([one.key, two.key]);
+    expect(sizing.takeChanged(1)).toEqual([one.key]);
+    expect(sizing.takeChanged(10)).toEqual([two.key]);
+    expect(sizing.takeChanged(10)).toEqual([]);
+    run(sizing, two, 90);
+    sizing.forget(one.key);
+    expect(sizing.takeChanged(10)).toEqual([two.key, one.key]);
+    expect(sizing.recordOf(one.key)).toBeUndefined();
+    sizing.configure({ kind: "account", accountId: ACCOUNT }, { mode: "off" });
+    expect(sizing.takeChanged(10)).toEqual([two.key]);
+    sizing.effectiveOf(versionOf(512, "2"));
+    expect(sizing.takeChanged(10)).toEqual([two.key]);
   });
 });
 

@@ -1,22 +1,16 @@
 import type { AccountId } from "../../model/ids.ts";
-import type { ContainerSize, Decision } from "./decision.ts";
+import type { SizeStory } from "../../model/size-story.ts";
+import {
+  type ContainerSize,
+  DEFAULT_SIZING,
+  type SizingDecision,
+  type SizingKey,
+  type SizingScope,
+  type SizingSettings,
+} from "../../model/sizing.ts";
 import type { Execution } from "./execution.ts";
 import { requestedSize } from "./size-bounds.ts";
-import { DEFAULT_SIZING, type SizingSettings } from "./sizing-settings.ts";
 import { type SizingHint, type VersionRecord, VersionSizing } from "./version-sizing.ts";
-
-/** What a size is learned for. One string of account, function version and architecture; see `sizingKeyOf`. */
-export type SizingKey = string & { readonly __brand: "SizingKey" };
-
-/** @param version of the function, with what changes when its code does. */
-export function sizingKeyOf(
-  accountId: AccountId,
-  functionName: string,
-  version: string,
-  architecture: string,
-): SizingKey {
-  return [accountId, functionName, version, architecture].join("/") as SizingKey;
-}
 
 /** What a new container of a function version gets, and why. */
 export type EffectiveSize = ContainerSize & {
@@ -25,11 +19,6 @@ export type EffectiveSize = ContainerSize & {
   /** One sentence for people. */
   readonly why: string;
 };
-
-/** What is said of sizes, most particular first: function, account, default. */
-export type SizingScope =
-  | { readonly kind: "function"; readonly accountId: AccountId; readonly functionName: string }
-  | { readonly kind: "account"; readonly accountId: AccountId };
 
 /** A function version as the core knows it. */
 export type SizedVersion = {
@@ -60,6 +49,8 @@ export class Sizing {
   /** The newest key of each function: what it taught is a hint for the next one. */
   readonly #newest = new Map<string, SizingKey>();
   readonly #settings = new Map<string, Partial<SizingSettings>>();
+  /** Since `takeChanged`. */
+  readonly #changed = new Set<SizingKey>();
   #isStopped = false;
 
   /** Everything gets what it requested, and nothing is decided, until it is allowed again. */
@@ -106,11 +97,12 @@ export class Sizing {
     const version = this.#versionOf(of);
     const { effective } = version;
     version.observe(execution);
+    this.#changed.add(of.key);
     return version.effective !== effective;
   }
 
   /** The newest last; empty: nothing was decided, or it is not known. */
-  decisionsOf(key: SizingKey): readonly Decision[] {
+  decisionsOf(key: SizingKey): readonly SizingDecision[] {
     return this.#known.get(key)?.version.decisions ?? [];
   }
 
@@ -122,12 +114,37 @@ export class Sizing {
   forget(key: SizingKey): void {
     const known = this.#known.get(key);
     this.#known.delete(key);
+    this.#changed.add(key);
     if (known !== undefined && this.#newest.get(functionKey(known.of)) === key)
       this.#newest.delete(functionKey(known.of));
   }
 
   get versions(): number {
     return this.#known.size;
+  }
+
+  /** Of all that is known, the one used longest ago first. */
+  keys(): SizingKey[] {
+    return [...this.#known.keys()];
+  }
+
+  /** undefined: nothing is known of it. */
+  storyOf(key: SizingKey): SizeStory | undefined {
+    return this.#known.get(key)?.version.story();
+  }
+
+  /**
+   * What has to be stored anew, each handed out once: keys whose record is another one than before, and, without a record,
+   * those that were forgotten. @param countMax the others come with the next call.
+   */
+  takeChanged(countMax: number): SizingKey[] {
+    const taken: SizingKey[] = [];
+    for (const key of this.#changed) {
+      if (taken.length === countMax) break;
+      taken.push(key);
+      this.#changed.delete(key);
+    }
+    return taken;
   }
 
   /** What to store so that it survives a restart; undefined: nothing is known of it. */
@@ -158,6 +175,7 @@ export class Sizing {
       known === undefined ? this.#hintFor(of) : undefined,
     );
     this.#remember({ of, version });
+    this.#changed.add(of.key);
     return version;
   }
 
@@ -175,7 +193,11 @@ export class Sizing {
   }
 
   #applySettings(isMeant: (of: SizedVersion) => boolean): void {
-    for (const { of, version } of this.#known.values()) if (isMeant(of)) version.applySettings(this.settingsOf(of));
+    for (const { of, version } of this.#known.values()) {
+      if (!isMeant(of)) continue;
+      version.applySettings(this.settingsOf(of));
+      this.#changed.add(of.key);
+    }
   }
 }
 

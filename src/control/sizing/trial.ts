@@ -1,4 +1,4 @@
-import type { AdjustmentCondition, ContainerSize } from "./decision.ts";
+import type { AdjustmentCondition, ContainerSize } from "../../model/sizing.ts";
 import { SequentialTest, type SequentialTestRecord, type Verdict } from "./sequential-test.ts";
 
 /** Quotas and limits come back from the kernel rounded. */

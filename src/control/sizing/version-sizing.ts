@@ -1,13 +1,20 @@
 import { cpuMilliOf } from "../../model/function-version.ts";
+import type { SizeStory } from "../../model/size-story.ts";
+import {
+  type AdjustmentCondition,
+  type ContainerSize,
+  DECISIONS_KEPT,
+  type SizingDecision,
+  type SizingSettings,
+} from "../../model/sizing.ts";
 import { CpuEvidence, type CpuEvidenceRecord } from "./cpu-evidence.ts";
-import { type AdjustmentCondition, type ContainerSize, DECISIONS_KEPT, type Decision } from "./decision.ts";
 import { type Execution, isStalled, peakMiBOf } from "./execution.ts";
 import { Failures, type FailuresRecord } from "./failures.ts";
 import { InputNeed, type InputNeedRecord } from "./input-need.ts";
+import { nextStepOf, type SizingState } from "./next-step.ts";
 import { PeakMemory, type PeakMemoryRecord } from "./peak-memory.ts";
 import { type SizeBounds, sizeBoundsOf, withinBounds } from "./size-bounds.ts";
 import { chooseByRatio, chooseCpuApart, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
-import type { SizingSettings } from "./sizing-settings.ts";
 import { Slowness, type SlownessRecord } from "./slowness.ts";
 import { isSameSize, Trial, type TrialRecord } from "./trial.ts";
 import { Watch } from "./watch.ts";
@@ -26,7 +33,7 @@ export type VersionRecord = {
   readonly usual: SlownessRecord;
   readonly failures: FailuresRecord;
   readonly trial: TrialRecord | undefined;
-  readonly decisions: readonly Decision[];
+  readonly decisions: readonly SizingDecision[];
   /** executions, memoryReviewAt, cpuReviewAt, smallestMiB, startsToTrial, watch. */
   readonly counts: readonly number[];
 };
@@ -73,7 +80,7 @@ export class VersionSizing {
   #usual = new Slowness();
   #failures = new Failures();
   #watch = new Watch();
-  #decisions: Decision[] = [];
+  #decisions: SizingDecision[] = [];
   #executions = 0;
   #memoryReviewAt = 0;
   #cpuReviewAt = CPU_EXECUTIONS_MIN;
@@ -114,7 +121,7 @@ export class VersionSizing {
   }
 
   /** The newest last, at most `DECISIONS_KEPT`. */
-  get decisions(): readonly Decision[] {
+  get decisions(): readonly SizingDecision[] {
     return this.#decisions;
   }
 
@@ -136,6 +143,45 @@ export class VersionSizing {
     if (predicted === undefined || predicted + this.#peaks.marginMiB() <= effective.memoryMiB) return effective;
     const memoryMiB = withinBounds(this.#bounds, predicted + this.#peaks.marginMiB());
     return memoryMiB <= effective.memoryMiB ? effective : this.#sizeWith(memoryMiB, effective);
+  }
+
+  /** All that is shown of it. */
+  story(): SizeStory {
+    const peaks = this.#peaks.figures(this.#proven.memoryMiB);
+    const demand = this.#cpu.demand();
+    return {
+      requested: this.requested,
+      effective: this.effective,
+      learned: this.#proven,
+      ...(this.#trial === undefined ? {} : { onTrial: this.#trial.size }),
+      reservationMiB: this.reservationMiB,
+      evidence: {
+        executions: this.#executions,
+        peaksMeasured: this.#peaks.executions,
+        executionsMin: this.#settings.executionsMin,
+        failures: this.#failures.count,
+        failedMiB: this.#failures.memoryMiB,
+        ...(peaks === undefined ? {} : { peaks }),
+        ...(demand === undefined
+          ? {}
+          : { cpu: { cpuMs: demand.cpuMs, waitMs: demand.waitMs, parallelism: demand.parallelism } }),
+      },
+      nextStep: nextStepOf(this.#state()),
+      decisions: this.#decisions,
+    };
+  }
+
+  #state(): SizingState {
+    const { executions } = this.#peaks;
+    return {
+      mode: this.#settings.mode,
+      learned: isSameSize(this.#proven, this.requested) ? undefined : this.#proven,
+      trial: this.#trial === undefined ? undefined : { size: this.#trial.size, executions: this.#trial.executions },
+      hasGivenUp: this.#failures.isFinal,
+      heldFor: this.#failures.heldFor(this.#executions),
+      missing: Math.max(0, this.#settings.executionsMin - executions),
+      reviewIn: this.#memoryReviewAt - executions,
+    };
   }
 
   /** A container was made with this size: says whose turn the next one is. */
