@@ -5,6 +5,14 @@ export const SIZING_MODES = ["auto", "suggest", "off"] as const;
 /** `suggest`: says what it would do and does nothing; `off`: the requested size. */
 export type SizingMode = (typeof SIZING_MODES)[number];
 
+/** What a learned size changes. */
+export const SIZING_LIMITS = ["soft", "hard"] as const;
+/**
+ * `soft`: containers keep the requested limit, and instances are packed by what was learned. `hard`: the limit itself is what
+ * was learned.
+ */
+export type SizingLimits = (typeof SIZING_LIMITS)[number];
+
 /** What CPU is chosen for. */
 export const SIZING_POLICIES = ["cost", "balanced", "speed", "slo"] as const;
 /** `slo`: the cheapest that keeps a duration; `speed`: the cheapest within 3 % of the fastest. */
@@ -19,10 +27,14 @@ export type SizingSettings = {
   readonly policy: SizingPolicy;
   /** Of policy `slo`: the longest duration; undefined: a tenth more than at the requested size. */
   readonly sloMs: number | undefined;
+  readonly limits: SizingLimits;
   /** `ratio`: CPU follows memory (1,769 MB are 1 vCPU). `apart`: each has what it needs. */
   readonly cpu: "ratio" | "apart";
   readonly memoryMiBMin: number;
-  /** undefined: the requested amount; above it a function may grow to twice what was requested and no further. */
+  /**
+   * A function that runs out of memory grows up to here, and to twice what was requested at most; the requested amount is always
+   * allowed. undefined: twice what was requested.
+   */
   readonly memoryMiBMax: number | undefined;
   /** Sizes are multiples of it. */
   readonly memoryMiBIncrement: number;
@@ -38,6 +50,7 @@ export const DEFAULT_SIZING: SizingSettings = {
   mode: "auto",
   policy: "slo",
   sloMs: undefined,
+  limits: "soft",
   cpu: "ratio",
   memoryMiBMin: 32,
   memoryMiBMax: undefined,
@@ -66,6 +79,8 @@ export type AdjustmentCondition =
   | "tooLittle"
   /** An execution was killed at its limit. */
   | "outOfMemory"
+  /** An execution's limit was raised while it ran; it would have been killed. */
+  | "rescued"
   /** An execution waited for memory. */
   | "pressure"
   /** Executions at a size on trial went worse. */
@@ -80,6 +95,8 @@ export type SizingDecision = {
   /** Executions observed before it. */
   readonly atExecution: number;
   readonly condition: AdjustmentCondition;
+  /** `reservation`: the memory of both sizes is what instances are packed by; the limit stayed as it was. */
+  readonly appliesTo: "size" | "reservation";
   readonly from: ContainerSize;
   readonly to: ContainerSize;
   /** One sentence for people, with the figures. */

@@ -52,7 +52,7 @@ function replayFunction({ name, needs }: InputNeeds) {
     const others = needs.filter((need) => need !== left);
     const sizing = new Sizing();
     const version = versionOf(name, requestedMiB);
-    sizing.configure({ kind: "account", accountId: version.accountId }, { cpu: "apart" });
+    sizing.configure({ kind: "account", accountId: version.accountId }, { cpu: "apart", limits: "hard" });
     const random = new Random(5).fork(`${name} ${left.inputBytes}`);
     let size = sizing.effectiveOf(version);
     for (let i = 0; i < TRAINING_EXECUTIONS; i++) {

@@ -1,7 +1,8 @@
 import type { Execution } from "../../../src/control/sizing/execution.ts";
-import { type EffectiveSize, type SizedVersion, Sizing } from "../../../src/control/sizing/sizing.ts";
+import { Sizing } from "../../../src/control/sizing/sizing.ts";
+import type { SizedVersion } from "../../../src/model/grant.ts";
 import type { AccountId } from "../../../src/model/ids.ts";
-import { sizingKeyOf } from "../../../src/model/sizing.ts";
+import { type SizingLimits, sizingKeyOf } from "../../../src/model/sizing.ts";
 import type { MemoryPolicy, MemoryRule } from "./memory-replay.ts";
 
 const ACCOUNT = "000000000000" as AccountId;
@@ -11,26 +12,26 @@ const CPU_MILLI = 1000;
 export const hearthLimits: MemoryRule = {
   name: "Hearth, hard limits",
   isOurs: true,
-  policyOf: ({ requestedMiB }) => policyOf(requestedMiB, ({ memoryMiB }) => memoryMiB),
+  policyOf: ({ requestedMiB }) => policyOf(requestedMiB, "hard"),
 };
 
 /** What instances are packed by while each container keeps its requested limit. */
 export const hearthReservation: MemoryRule = {
   name: "Hearth, soft reservation",
   isOurs: true,
-  policyOf: ({ requestedMiB }) => policyOf(requestedMiB, ({ reservationMiB }) => reservationMiB),
+  policyOf: ({ requestedMiB }) => policyOf(requestedMiB, "soft"),
 };
 
-/** Containers always have the effective size; `said` is what is asked for afterwards. */
-function policyOf(requestedMiB: number, said: (size: EffectiveSize) => number): MemoryPolicy {
+/** What is asked for afterwards is what instances are packed by. */
+function policyOf(requestedMiB: number, limits: SizingLimits): MemoryPolicy {
   const sizing = new Sizing();
-  sizing.configure({ kind: "account", accountId: ACCOUNT }, { cpu: "apart" });
+  sizing.configure({ kind: "account", accountId: ACCOUNT }, { cpu: "apart", limits });
   const version = versionOf("f", requestedMiB);
   return {
     limitOf(nowMs) {
       const size = sizing.effectiveOf(version);
       sizing.containerStarted(version.key, size);
-      return nowMs === Number.POSITIVE_INFINITY ? said(size) : size.memoryMiB;
+      return nowMs === Number.POSITIVE_INFINITY ? size.reservedMiB : size.memoryMiB;
     },
     observe: (peakMiB, limitMiB, isKilled) => sizing.observe(version, executionOf(peakMiB, limitMiB, isKilled)),
   };

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { SizedVersion } from "../../../src/control/sizing/sizing.ts";
 import { Sizing } from "../../../src/control/sizing/sizing.ts";
+import type { SizedVersion } from "../../../src/model/grant.ts";
 import type { AccountId } from "../../../src/model/ids.ts";
 import { Random } from "../../../src/simulator/random.ts";
 import { median, rounded } from "../../quantile.ts";

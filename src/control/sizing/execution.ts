@@ -6,12 +6,14 @@ export type SizedOutcome =
   | "timeout"
   /** Killed at its memory limit: its peak is a lower bound of what it needs. */
   | "outOfMemory"
+  /** It would have been killed, had its limit not been raised while it ran: its peak is what it needs, its limit too small. */
+  | "rescued"
   /** Its instance was taken away: no evidence of anything. */
   | "reclaimed";
 
 /** What one execution really used, and what it was allowed to use. */
 export type Execution = {
-  /** Of its container. */
+  /** Of its container, when the execution began. */
   readonly memoryLimitMiB: number;
   /** Of its container, in thousandths of a vCPU. */
   readonly cpuLimitMilli: number;

@@ -104,6 +104,11 @@ export class PeakMemory {
   }
 
   /** Of past peaks; undefined: there is none. */
+  meanMiB(): number | undefined {
+    return this.#sketch.mean();
+  }
+
+  /** Of past peaks; undefined: there is none. */
   quantile(share: number): number | undefined {
     const quantile = this.#sketch.quantile(share);
     return quantile === undefined ? undefined : Math.min(quantile, this.maxMiB);

@@ -15,7 +15,10 @@ const GROWTH_MAX = 2;
 export function sizeBoundsOf(settings: SizingSettings, { memoryMiB }: ContainerSize): SizeBounds {
   return {
     memoryMiBMin: Math.min(settings.memoryMiBMin, memoryMiB),
-    memoryMiBMax: Math.max(memoryMiB, Math.min(settings.memoryMiBMax ?? memoryMiB, memoryMiB * GROWTH_MAX)),
+    memoryMiBMax: Math.max(
+      memoryMiB,
+      Math.min(settings.memoryMiBMax ?? Number.POSITIVE_INFINITY, memoryMiB * GROWTH_MAX),
+    ),
     memoryMiBIncrement: Math.max(1, settings.memoryMiBIncrement),
   };
 }

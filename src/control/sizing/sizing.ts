@@ -1,4 +1,4 @@
-import type { AccountId } from "../../model/ids.ts";
+import type { Grant, Room, SizedVersion } from "../../model/grant.ts";
 import type { SizeStory } from "../../model/size-story.ts";
 import {
   type ContainerSize,
@@ -10,26 +10,8 @@ import {
 } from "../../model/sizing.ts";
 import type { Execution } from "./execution.ts";
 import { requestedSize } from "./size-bounds.ts";
+import { isSameSize } from "./trial.ts";
 import { type SizingHint, type VersionRecord, VersionSizing } from "./version-sizing.ts";
-
-/** What a new container of a function version gets, and why. */
-export type EffectiveSize = ContainerSize & {
-  /** What instances are packed by in soft mode, where the limit is what was requested. */
-  readonly reservationMiB: number;
-  /** One sentence for people. */
-  readonly why: string;
-};
-
-/** A function version as the core knows it. */
-export type SizedVersion = {
-  readonly key: SizingKey;
-  readonly accountId: AccountId;
-  readonly functionName: string;
-  /** What its request states first (B4, B9). */
-  readonly memoryMiB: number;
-  /** undefined: by the ratio. */
-  readonly cpuMilli?: number | undefined;
-};
 
 /** A function version's whole story, as JSON. */
 export type SizingRecord = Omit<SizedVersion, "memoryMiB" | "cpuMilli"> & { readonly version: VersionRecord };
@@ -81,10 +63,15 @@ export class Sizing {
    * What a new container gets. A stated amount that is new starts over (B9).
    * @param inputBytes of the event that it is made for, where that is known.
    */
-  effectiveOf(of: SizedVersion, inputBytes?: number): EffectiveSize {
+  effectiveOf(of: SizedVersion, inputBytes?: number): Grant {
     const version = this.#versionOf(of);
-    const size = inputBytes === undefined ? version.effective : version.effectiveFor(inputBytes);
-    return { ...size, reservationMiB: version.reservationMiB, why: whyOf(version, size) };
+    const grant = version.grant(inputBytes);
+    return { ...grant, why: whyOf(version, grant) };
+  }
+
+  /** What new containers take of an instance: the same object until `observe` says that it changed. Never less than `effectiveOf` without an input. */
+  roomOf(of: SizedVersion): Room {
+    return this.#versionOf(of).room;
   }
 
   /** A container was made with this size. One new container in ten gets the size on trial. */
@@ -92,13 +79,13 @@ export class Sizing {
     this.#known.get(key)?.version.containerStarted(size);
   }
 
-  /** An execution ended. @returns whether new containers get another size than before. */
+  /** An execution ended. @returns whether new containers take other room than before. */
   observe(of: SizedVersion, execution: Execution): boolean {
     const version = this.#versionOf(of);
-    const { effective } = version;
+    const { room } = version;
     version.observe(execution);
     this.#changed.add(of.key);
-    return version.effective !== effective;
+    return version.room !== room;
   }
 
   /** The newest last; empty: nothing was decided, or it is not known. */
@@ -213,8 +200,9 @@ function scopeKey(scope: SizingScope): string {
   return scope.kind === "account" ? scope.accountId : `${scope.accountId}/${scope.functionName}`;
 }
 
-function whyOf(version: VersionSizing, size: ContainerSize): string {
-  if (size === version.trial) return "On trial: one new container in ten gets it.";
-  if (size === version.requested) return "As requested.";
+function whyOf(version: VersionSizing, grant: Omit<Grant, "why">): string {
+  if (version.trial !== undefined && isSameSize(grant, version.trial))
+    return "On trial: one new container in ten gets it.";
+  if (isSameSize(grant, version.requested) && grant.reservedMiB === grant.memoryMiB) return "As requested.";
   return version.decisions.at(-1)?.why ?? "As learned.";
 }

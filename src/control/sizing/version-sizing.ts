@@ -1,4 +1,5 @@
 import { cpuMilliOf } from "../../model/function-version.ts";
+import type { Grant, Room } from "../../model/grant.ts";
 import type { SizeStory } from "../../model/size-story.ts";
 import {
   type AdjustmentCondition,
@@ -13,6 +14,7 @@ import { Failures, type FailuresRecord } from "./failures.ts";
 import { InputNeed, type InputNeedRecord } from "./input-need.ts";
 import { nextStepOf, type SizingState } from "./next-step.ts";
 import { PeakMemory, type PeakMemoryRecord } from "./peak-memory.ts";
+import { Reservation, type ReservationRecord } from "./reservation.ts";
 import { type SizeBounds, sizeBoundsOf, withinBounds } from "./size-bounds.ts";
 import { chooseByRatio, chooseCpuApart, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
 import { Slowness, type SlownessRecord } from "./slowness.ts";
@@ -33,8 +35,9 @@ export type VersionRecord = {
   readonly usual: SlownessRecord;
   readonly failures: FailuresRecord;
   readonly trial: TrialRecord | undefined;
+  readonly reservation: ReservationRecord;
   readonly decisions: readonly SizingDecision[];
-  /** executions, memoryReviewAt, cpuReviewAt, smallestMiB, startsToTrial, watch. */
+  /** executions, memoryReviewAt, cpuReviewAt, smallestMiB, startsToTrial, watch, needMiB. */
   readonly counts: readonly number[];
 };
 
@@ -45,7 +48,6 @@ const SAVING_MIN = 0.01;
 /** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
 const MARGIN_LEFT_MIN = 0.6;
 const GROWTH_AFTER_KILL = 1.5;
-const RESERVATION_EXECUTIONS_MIN = 50;
 /** So much more evidence is needed before it can say something else. */
 const REVIEW_FACTOR = 2.5;
 const REVIEW_EXECUTIONS_MAX = 4096;
@@ -54,6 +56,12 @@ const CPU_EXECUTIONS_MIN = 20;
 const CPU_EXECUTIONS_AT_LIMIT_MIN = 10;
 const CPU_CHANGE_MIN = 0.03;
 const WARM_HINT_MARGIN = 1.02;
+const CONDITIONS = { outOfMemory: "outOfMemory", rescued: "rescued" } as const;
+const HAPPENINGS = {
+  outOfMemory: "An execution was killed at",
+  rescued: "An execution would have been killed, had its limit not been raised, at",
+  pressure: "An execution waited for memory at",
+} as const;
 
 /**
  * The size of one function version, learned from its executions. What new containers get is the **proven** size, and one in ten
@@ -80,6 +88,10 @@ export class VersionSizing {
   #usual = new Slowness();
   #failures = new Failures();
   #watch = new Watch();
+  #reservation = new Reservation();
+  /** In soft mode: what a container may need at its most. It follows the reservation's reviews, and records at once. */
+  #needMiB = 0;
+  #room: Room;
   #decisions: SizingDecision[] = [];
   #executions = 0;
   #memoryReviewAt = 0;
@@ -94,6 +106,7 @@ export class VersionSizing {
     this.#settings = settings;
     this.#bounds = sizeBoundsOf(settings, requested);
     this.#hint = hint;
+    this.#room = this.#roomNow();
   }
 
   /** Executions that are evidence. */
@@ -129,10 +142,21 @@ export class VersionSizing {
     return this.#peaks.maxMiB === 0 ? this.#hint : { memoryMiB: this.#proven.memoryMiB, maxMiB: this.#peaks.maxMiB };
   }
 
-  /** What instances are packed by in soft mode, where the limit stays what was requested: at most that. */
-  get reservationMiB(): number {
-    const learned = this.#peaks.executions < RESERVATION_EXECUTIONS_MIN ? undefined : this.#peaks.reservationMiB();
-    return Math.min(Math.max(this.requested.memoryMiB, this.#proven.memoryMiB), learned ?? this.effective.memoryMiB);
+  /** What new containers take of an instance: the same object until that changes. A size on trial is within it. */
+  get room(): Room {
+    return this.#room;
+  }
+
+  /**
+   * What a new container gets.
+   * @param inputBytes of the event that it is made for, where that is known: it may take more room than `room`.
+   */
+  grant(inputBytes?: number): Omit<Grant, "why"> {
+    const size = inputBytes === undefined ? this.effective : this.effectiveFor(inputBytes);
+    const isAuto = this.#settings.mode === "auto";
+    const rescueMemoryMiB = isAuto ? Math.max(size.memoryMiB, this.#bounds.memoryMiBMax) : size.memoryMiB;
+    const room = isSameSize(size, this.#applied) ? this.#room : this.#roomOf(size);
+    return { ...room, cpuMilli: size.cpuMilli, rescueMemoryMiB };
   }
 
   /** For an event of that size, where the need depends on it; never less than `effective`. */
@@ -147,14 +171,15 @@ export class VersionSizing {
 
   /** All that is shown of it. */
   story(): SizeStory {
-    const peaks = this.#peaks.figures(this.#proven.memoryMiB);
+    const learned = this.#learned();
+    const peaks = this.#peaks.figures(learned.memoryMiB);
     const demand = this.#cpu.demand();
     return {
       requested: this.requested,
       effective: this.effective,
-      learned: this.#proven,
+      learned,
       ...(this.#trial === undefined ? {} : { onTrial: this.#trial.size }),
-      reservationMiB: this.reservationMiB,
+      reservationMiB: this.#room.reservedMiB,
       evidence: {
         executions: this.#executions,
         peaksMeasured: this.#peaks.executions,
@@ -171,16 +196,24 @@ export class VersionSizing {
     };
   }
 
+  /** In soft mode the limit that would be enough; the proven size has at least what was requested there. */
+  #learned(): ContainerSize {
+    const needMiB = this.#peaks.needMiB();
+    if (!this.#isSoft || needMiB === undefined || !this.#isEnough(this.#peaks.executions)) return this.#proven;
+    return { ...this.#proven, memoryMiB: withinBounds(this.#bounds, needMiB) };
+  }
+
   #state(): SizingState {
     const { executions } = this.#peaks;
+    const learned = this.#learned();
     return {
       mode: this.#settings.mode,
-      learned: isSameSize(this.#proven, this.requested) ? undefined : this.#proven,
+      learned: isSameSize(learned, this.requested) ? undefined : learned,
       trial: this.#trial === undefined ? undefined : { size: this.#trial.size, executions: this.#trial.executions },
       hasGivenUp: this.#failures.isFinal,
       heldFor: this.#failures.heldFor(this.#executions),
       missing: Math.max(0, this.#settings.executionsMin - executions),
-      reviewIn: this.#memoryReviewAt - executions,
+      reviewIn: (this.#isSoft ? this.#reservation.reviewAt : this.#memoryReviewAt) - executions,
     };
   }
 
@@ -195,21 +228,25 @@ export class VersionSizing {
     this.#settings = settings;
     this.#bounds = sizeBoundsOf(settings, this.requested);
     this.#trial = undefined;
-    const memoryMiB = withinBounds(this.#bounds, this.#proven.memoryMiB);
+    // Softly limited containers have at least what was requested.
+    const leastMiB = this.#isSoft ? Math.max(this.requested.memoryMiB, this.#proven.memoryMiB) : this.#proven.memoryMiB;
+    const memoryMiB = withinBounds(this.#bounds, leastMiB);
     const cpuMilli =
       settings.cpu === "ratio" && memoryMiB !== this.requested.memoryMiB
         ? cpuMilliOf(memoryMiB)
         : this.#proven.cpuMilli;
     this.#move({ memoryMiB, cpuMilli }, "settings", () => "The limits for this function's size were changed.");
+    this.#updateRoom();
   }
 
   observe(execution: Execution): void {
     if (execution.outcome === "reclaimed") return;
     this.#executions++;
-    const isShortOfMemory = execution.outcome === "outOfMemory" || isStalled(execution);
+    const isMeasured = execution.outcome !== "outOfMemory" && !isStalled(execution);
+    const isShortOfMemory = !isMeasured || execution.outcome === "rescued";
     const peakMiB = peakMiBOf(execution);
     let isRecord = false;
-    if (!isShortOfMemory && peakMiB !== undefined && peakMiB > 0) {
+    if (isMeasured && peakMiB !== undefined && peakMiB > 0) {
       isRecord = this.#peaks.observe(peakMiB);
       if (execution.inputBytes !== undefined) this.#inputs.observe(execution.inputBytes, peakMiB);
     }
@@ -218,8 +255,10 @@ export class VersionSizing {
     if (isShortOfMemory) this.#shortOfMemory(execution);
     else this.#judge(execution);
     if (isRecord) this.#growIfNear();
-    this.#reviewMemory();
+    if (this.#isSoft) this.#reviewReservation();
+    else this.#reviewMemory();
     if (this.#settings.cpu === "apart") this.#reviewCpu();
+    this.#updateRoom();
   }
 
   record(): VersionRecord {
@@ -233,6 +272,7 @@ export class VersionSizing {
       usual: this.#usual.record(),
       failures: this.#failures.record(),
       trial: this.#trial?.record(),
+      reservation: this.#reservation.record(),
       decisions: this.#decisions,
       counts: [
         this.#executions,
@@ -241,6 +281,7 @@ export class VersionSizing {
         this.#smallestMiB,
         this.#startsToTrial,
         this.#watch.level,
+        this.#needMiB,
       ],
     };
   }
@@ -254,6 +295,7 @@ export class VersionSizing {
     version.#inputs = InputNeed.from(record.inputs);
     version.#usual = Slowness.from(record.usual);
     version.#failures = Failures.from(record.failures);
+    version.#reservation = Reservation.from(record.reservation);
     version.#decisions = [...record.decisions];
     let level = 0;
     [
@@ -263,9 +305,71 @@ export class VersionSizing {
       version.#smallestMiB = record.requested.memoryMiB,
       version.#startsToTrial = 0,
       level = 0,
+      version.#needMiB = 0,
     ] = record.counts;
     version.#watch = new Watch(level);
+    version.#updateRoom();
     return version;
+  }
+
+  get #isSoft(): boolean {
+    return this.#settings.limits === "soft";
+  }
+
+  #updateRoom(): void {
+    const room = this.#roomNow();
+    const { memoryMiB, reservedMiB, needMiB } = this.#room;
+    if (room.memoryMiB === memoryMiB && room.reservedMiB === reservedMiB && room.needMiB === needMiB) return;
+    this.#room = room;
+  }
+
+  #roomNow(): Room {
+    return this.#roomOf(this.#applied);
+  }
+
+  /** What is reserved is never more than the limit, and a single container may need what lies between the two. */
+  #roomOf({ memoryMiB }: ContainerSize): Room {
+    const { reservedMiB } = this.#reservation;
+    if (!this.#isSoft || this.#settings.mode !== "auto" || reservedMiB === undefined) {
+      return { memoryMiB, reservedMiB: memoryMiB, needMiB: memoryMiB };
+    }
+    const reserved = Math.min(memoryMiB, reservedMiB);
+    return { memoryMiB, reservedMiB: reserved, needMiB: Math.min(memoryMiB, Math.max(reserved, this.#needMiB)) };
+  }
+
+  #reviewReservation(): void {
+    const { executions, maxMiB } = this.#peaks;
+    if (!this.#isEnough(executions)) return;
+    const wanted = this.#peaks.reservationMiB();
+    if (wanted === undefined) return;
+    const limitMiB = this.#applied.memoryMiB;
+    const nowMiB = Math.min(limitMiB, this.#reservation.reservedMiB ?? limitMiB);
+    const wantedMiB = Math.min(limitMiB, Math.max(this.#settings.memoryMiBMin, wanted));
+    if (maxMiB > this.#needMiB) this.#needMiB = Math.ceil(maxMiB + this.#peaks.marginMiB());
+    if (!this.#reservation.review(executions, wantedMiB, nowMiB)) return;
+    this.#needMiB = Math.ceil(maxMiB + this.#peaks.marginMiB());
+    const toMiB = this.#reservation.reservedMiB ?? limitMiB;
+    const why = `The mean of ${executions} peaks is ${(this.#peaks.meanMiB() ?? 0).toFixed(1)} MiB, the largest ${maxMiB.toFixed(1)} MiB.`;
+    this.#noteReservation(nowMiB, toMiB, toMiB < nowMiB ? "tooMuch" : "tooLittle", why);
+  }
+
+  /** The limit is reserved again for a while: what was learned was too little at least once. */
+  #forgetReservation(condition: AdjustmentCondition, why: string): void {
+    const reservedMiB = this.#reservation.reservedMiB;
+    if (!this.#reservation.reset(this.#settings.executionsMin) || reservedMiB === undefined) return;
+    this.#noteReservation(reservedMiB, this.#applied.memoryMiB, condition, why);
+  }
+
+  #noteReservation(fromMiB: number, toMiB: number, condition: AdjustmentCondition, why: string): void {
+    const { cpuMilli } = this.#applied;
+    this.#note({ memoryMiB: fromMiB, cpuMilli }, { memoryMiB: toMiB, cpuMilli }, condition, why, "reservation");
+  }
+
+  /** Whether the threshold number of executions was reached, or half of it where an older version agrees. */
+  #isEnough(executions: number): boolean {
+    if (executions >= this.#settings.executionsMin) return true;
+    const isHinted = this.#hint !== undefined && this.#peaks.maxMiB <= this.#hint.maxMiB;
+    return isHinted && executions >= this.#settings.executionsMin / 2;
   }
 
   /** What most containers have. */
@@ -275,10 +379,15 @@ export class VersionSizing {
 
   /** Killed or stalled. At what was requested, or above, that is the function's own affair, unless it may grow. */
   #shortOfMemory({ memoryLimitMiB, cpuLimitMilli, outcome }: Execution): void {
-    const condition = outcome === "outOfMemory" ? "outOfMemory" : "pressure";
+    const condition = CONDITIONS[outcome as keyof typeof CONDITIONS] ?? "pressure";
     this.#peaks.failed();
     this.#memoryReviewAt = 0;
-    if (memoryLimitMiB >= this.requested.memoryMiB) return this.#growAfterFailure(memoryLimitMiB, condition);
+    const why = () => `${HAPPENINGS[condition]} ${memoryLimitMiB} MiB`;
+    this.#forgetReservation(condition, `${why()}.`);
+    if (memoryLimitMiB >= this.requested.memoryMiB) {
+      const wantedMiB = outcome === "rescued" ? this.#peaks.maxMiB + this.#peaks.marginMiB() : 0;
+      return this.#growAfterFailure(memoryLimitMiB, wantedMiB, condition);
+    }
     this.#failures.bound({ memoryMiB: memoryLimitMiB });
     const isOnTrial = this.#trial !== undefined && this.#trial.size.memoryMiB <= memoryLimitMiB;
     const isProven = this.#proven.memoryMiB <= memoryLimitMiB;
@@ -287,16 +396,17 @@ export class VersionSizing {
     this.#trial = undefined;
     this.#failures.add(this.#executions);
     const failed = { memoryMiB: memoryLimitMiB, cpuMilli: cpuLimitMilli };
-    const why = () =>
-      `An execution ${condition === "outOfMemory" ? "was killed at" : "waited for memory at"} ${memoryLimitMiB} MiB; no size up to that is tried again.`;
-    if (isProven) this.#move(this.requested, condition, why);
-    else this.#note(failed, this.#proven, condition, why());
+    const whyNever = () => `${why()}; no size up to that is tried again.`;
+    if (isProven) this.#move(this.requested, condition, whyNever);
+    else this.#note(failed, this.#proven, condition, whyNever());
   }
 
-  #growAfterFailure(memoryLimitMiB: number, condition: AdjustmentCondition): void {
+  /** @param wantedMiB what is known to be enough; 0: nothing is. */
+  #growAfterFailure(memoryLimitMiB: number, wantedMiB: number, condition: AdjustmentCondition): void {
     if (this.#proven.memoryMiB > memoryLimitMiB || this.#bounds.memoryMiBMax <= memoryLimitMiB) return;
     this.#trial = undefined;
-    const memoryMiB = withinBounds(this.#bounds, memoryLimitMiB * GROWTH_AFTER_KILL);
+    const isKnown = wantedMiB > memoryLimitMiB;
+    const memoryMiB = withinBounds(this.#bounds, isKnown ? wantedMiB : memoryLimitMiB * GROWTH_AFTER_KILL);
     this.#failures.bound({ memoryMiB: memoryLimitMiB });
     this.#move(this.#sizeWith(memoryMiB, this.#proven), condition, () => `${memoryLimitMiB} MiB were too little.`);
   }
@@ -393,7 +503,7 @@ export class VersionSizing {
     const needMiB = this.#peaks.needMiB();
     if (needMiB === undefined || executions >= this.#settings.executionsMin) return needMiB;
     const hint = this.#hint;
-    if (hint === undefined || executions < this.#settings.executionsMin / 2 || maxMiB > hint.maxMiB) return undefined;
+    if (hint === undefined || !this.#isEnough(executions)) return undefined;
     return Math.min(needMiB, Math.max(hint.memoryMiB, maxMiB * WARM_HINT_MARGIN));
   }
 
@@ -456,10 +566,16 @@ export class VersionSizing {
     this.#note(from, to, condition, why());
   }
 
-  #note(from: ContainerSize, to: ContainerSize, condition: AdjustmentCondition, why: string): void {
+  #note(
+    from: ContainerSize,
+    to: ContainerSize,
+    condition: AdjustmentCondition,
+    why: string,
+    appliesTo: SizingDecision["appliesTo"] = "size",
+  ): void {
     this.#decisions = [
       ...this.#decisions.slice(1 - DECISIONS_KEPT),
-      { atExecution: this.#executions, condition, from, to, why },
+      { atExecution: this.#executions, condition, appliesTo, from, to, why },
     ];
   }
 
