@@ -16,7 +16,7 @@ export function hearthCpu(executions: number): CpuRule {
       const version = { ...versionOf("f", curve.memoryMiB), cpuMilli: requestedMilli };
       sizing.configure(
         { kind: "account", accountId: version.accountId },
-        { cpu: "apart", policy, cpuMilliMin: Math.min(...levels), cpuMilliMax: Math.max(...levels) },
+        { cpu: "apart", limits: "hard", policy, cpuMilliMin: Math.min(...levels), cpuMilliMax: Math.max(...levels) },
       );
       const tried = [];
       let size = sizing.effectiveOf(version);
