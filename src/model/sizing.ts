@@ -66,6 +66,14 @@ export type SizingScope =
   | { readonly kind: "function"; readonly accountId: AccountId; readonly functionName: string }
   | { readonly kind: "account"; readonly accountId: AccountId };
 
+/** @param said the wider scope first; later ones win, and a stop above all. */
+export function resolvedSizing(
+  said: readonly (Partial<SizingSettings> | undefined)[],
+  isStopped: boolean,
+): SizingSettings {
+  return Object.assign({}, DEFAULT_SIZING, ...said, isStopped ? { mode: "off" } : {}) as SizingSettings;
+}
+
 /** What a container gets. */
 export type ContainerSize = { readonly memoryMiB: number; readonly cpuMilli: number };
 
@@ -109,7 +117,7 @@ export const DECISIONS_KEPT = 8;
 /** What a size is learned for. One string of account, function version and architecture; see `sizingKeyOf`. */
 export type SizingKey = string & { readonly __brand: "SizingKey" };
 
-/** @param version of the function, with what changes when its code does: `$LATEST@5f3a…`. */
+/** @param version of the function, with what changes when its code does: `$LATEST@5f3a…`; see `partsOfSizingKey`. */
 export function sizingKeyOf(
   accountId: AccountId,
   functionName: string,
@@ -117,4 +125,15 @@ export function sizingKeyOf(
   architecture: string,
 ): SizingKey {
   return [accountId, functionName, version, architecture].join("/") as SizingKey;
+}
+
+/** @returns `version` without what follows its `@`. */
+export function partsOfSizingKey(key: SizingKey): {
+  readonly accountId: AccountId;
+  readonly functionName: string;
+  readonly version: string;
+  readonly architecture: string;
+} {
+  const [accountId = "", functionName = "", version = "", architecture = ""] = key.split("/");
+  return { accountId: accountId as AccountId, functionName, version: version.split("@")[0] ?? "", architecture };
 }

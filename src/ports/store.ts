@@ -4,6 +4,7 @@ import type { CapacityChange } from "./capacity-change.ts";
 import type { EventStore } from "./event-store.ts";
 import type { FunctionRecord } from "./function-catalog.ts";
 import type { HostStore } from "./remote-host.ts";
+import type { SizingStore } from "./sizing-store.ts";
 
 /** An account as it is stored. */
 export type AccountRecord = {
@@ -26,6 +27,7 @@ export type AccessKey = {
 export type Store = {
   readonly events: EventStore;
   readonly hosts: HostStore;
+  readonly sizing: SizingStore;
   loadFunctions(): Promise<FunctionRecord[]>;
   /** Inserts or replaces, by account and name. */
   putFunction(record: FunctionRecord): Promise<void>;

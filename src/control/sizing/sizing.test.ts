@@ -216,6 +216,8 @@ describe("what is shown", () => {
     runMany(sizing, one, lean(3));
     runMany(sizing, two, lean(3));
     expect(sizing.keys()).toEqual([one.key, two.key]);
+    expect(sizing.newestOf(ACCOUNT, "f")).toBe(two.key);
+    expect(sizing.newestOf(ACCOUNT, "g")).toBeUndefined();
     expect(sizing.takeChanged(1)).toEqual([one.key]);
     expect(sizing.takeChanged(10)).toEqual([two.key]);
     expect(sizing.takeChanged(10)).toEqual([]);

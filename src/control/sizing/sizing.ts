@@ -1,8 +1,9 @@
 import type { Grant, Room, SizedVersion } from "../../model/grant.ts";
+import type { AccountId } from "../../model/ids.ts";
 import type { SizeStory } from "../../model/size-story.ts";
 import {
   type ContainerSize,
-  DEFAULT_SIZING,
+  resolvedSizing,
   type SizingDecision,
   type SizingKey,
   type SizingScope,
@@ -51,12 +52,9 @@ export class Sizing {
   }
 
   settingsOf({ accountId, functionName }: Pick<SizedVersion, "accountId" | "functionName">): SizingSettings {
-    return {
-      ...DEFAULT_SIZING,
-      ...this.#settings.get(scopeKey({ kind: "account", accountId })),
-      ...this.#settings.get(scopeKey({ kind: "function", accountId, functionName })),
-      ...(this.#isStopped ? { mode: "off" as const } : {}),
-    };
+    const account = this.#settings.get(scopeKey({ kind: "account", accountId }));
+    const own = this.#settings.get(scopeKey({ kind: "function", accountId, functionName }));
+    return resolvedSizing([account, own], this.#isStopped);
   }
 
   /**
@@ -108,6 +106,11 @@ export class Sizing {
 
   get versions(): number {
     return this.#known.size;
+  }
+
+  /** Of the version that was new last; undefined: nothing is known of the function. */
+  newestOf(accountId: AccountId, functionName: string): SizingKey | undefined {
+    return this.#newest.get(functionKey({ accountId, functionName }));
   }
 
   /** Of all that is known, the one used longest ago first. */

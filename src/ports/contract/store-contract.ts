@@ -4,10 +4,13 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DEFAULT_CAPACITY } from "../../model/capacity.ts";
 import type { CostRow } from "../../model/cost.ts";
 import type { AccountId, InstanceId, InvocationId, OfferId } from "../../model/ids.ts";
+import { sizingKeyOf } from "../../model/sizing.ts";
 import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../capacity-change.ts";
 import type { QueuedEvent } from "../event-store.ts";
 import type { FunctionRecord } from "../function-catalog.ts";
 import type { HostRecord, JoinTokenRecord } from "../remote-host.ts";
+import { type ServerSizingScope, SIZING_CHANGES_KEPT, type SizingChange } from "../sizing-change.ts";
+import type { StoredSize } from "../sizing-store.ts";
 import type { Store } from "../store.ts";
 
 const accountA = "000000000000" as AccountId;
@@ -121,6 +124,56 @@ export function describeStore(
       expect(await store.loadCosts("2026-11-19", "2026-11-20")).toEqual([row("2026-11-20")]);
       await store.deleteCosts("2026-11-22");
       expect(await store.loadCosts("2000-01-01", "2100-01-01")).toEqual([row("2026-11-22")]);
+    });
+
+    test("the latest change of a scope is what is said of sizes there; earlier ones are kept up to a bound", async () => {
+      const { sizing } = store;
+      const everywhere = { kind: "everywhere" } as const;
+      const account = { kind: "account", accountId: accountA } as const;
+      const inAccount = (functionName: string) => ({ kind: "function", accountId: accountA, functionName }) as const;
+      const change = (scope: ServerSizingScope, changedMs: number): SizingChange => ({
+        scope,
+        changedMs,
+        changedBy: "AKIA'--",
+        before: {},
+        after: changedMs % 2 === 0 ? {} : { mode: "suggest", sloMs: changedMs / 7 },
+      });
+      expect(await sizing.loadSettings()).toEqual([]);
+      expect(await sizing.changes(everywhere)).toEqual([]);
+      await sizing.putSettings(change(everywhere, 1));
+      await sizing.putSettings(change(account, 2));
+      await sizing.putSettings(change(inAccount("g"), 3));
+      const count = SIZING_CHANGES_KEPT + 3;
+      for (let n = 1; n <= count; n++) await sizing.putSettings(change(inAccount("f"), n));
+      await afterRestart();
+      const latest = [
+        change(everywhere, 1),
+        change(account, 2),
+        change(inAccount("g"), 3),
+        change(inAccount("f"), count),
+      ];
+      expect(await store.sizing.loadSettings()).toHaveLength(latest.length);
+      expect(await store.sizing.loadSettings()).toEqual(expect.arrayContaining(latest));
+      const kept = Array.from({ length: SIZING_CHANGES_KEPT }, (_, i) => change(inAccount("f"), count - i));
+      expect(await store.sizing.changes(inAccount("f"))).toEqual(kept);
+      expect(await store.sizing.changes(account)).toEqual([change(account, 2)]);
+    });
+
+    test("what was learned of sizes is inserted, replaced and deleted, and comes in the order of its last change", async () => {
+      const size = (name: string, mark: number): StoredSize => ({
+        key: sizingKeyOf(accountA, name, "$LATEST@ab", "x86_64"),
+        record: { mark, counts: [1.5, -2, 1e-9], text: "ünï '; --", nested: { none: null } },
+        decidedMs: [mark, mark + 0.5],
+      });
+      const many = Array.from({ length: 300 }, (_, i) => size(`many-${i}`, i));
+      await store.sizing.putSizes([size("a", 1), size("b", 2), size("c", 3)]);
+      await store.sizing.putSizes(many);
+      await store.sizing.putSizes([]);
+      await store.sizing.putSizes([size("b", 4)]);
+      await store.sizing.deleteSizes([size("c", 0).key, size("never was", 0).key]);
+      await store.sizing.deleteSizes([]);
+      await afterRestart();
+      expect(await store.sizing.loadSizes()).toEqual([size("a", 1), ...many, size("b", 4)]);
     });
 
     test("hosts and join tokens are inserted, replaced and removed", async () => {

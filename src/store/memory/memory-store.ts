@@ -4,6 +4,8 @@ import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../../ports/capacity
 import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
 import type { FunctionRecord } from "../../ports/function-catalog.ts";
 import type { HostRecord, HostStore, JoinTokenRecord } from "../../ports/remote-host.ts";
+import { SIZING_CHANGES_KEPT, type SizingChange, scopeKeyOf } from "../../ports/sizing-change.ts";
+import type { SizingStore, StoredSize } from "../../ports/sizing-store.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
 
 /** A store that forgets everything when the process ends. For tests, the simulator and trials. */
@@ -17,6 +19,7 @@ export function createMemoryStore(): Store {
   return {
     events: createMemoryEventStore(),
     hosts: createMemoryHostStore(),
+    sizing: createMemorySizingStore(),
     loadFunctions: async () => [...functions.values()].map((record) => structuredClone(record)),
     putFunction: async (record) => void functions.set(`${record.accountId}/${record.name}`, structuredClone(record)),
     deleteFunction: async (accountId, name) => void functions.delete(`${accountId}/${name}`),
@@ -64,6 +67,31 @@ function createMemoryHostStore(): HostStore {
     loadJoinTokens: async () => structuredClone([...tokens.values()]),
     putJoinToken: async (token) => void tokens.set(token.secretSha256Hex, structuredClone(token)),
     deleteJoinToken: async (secretSha256Hex) => void tokens.delete(secretSha256Hex),
+  };
+}
+
+function createMemorySizingStore(): SizingStore {
+  const changes = new Map<string, SizingChange[]>();
+  const sizes = new Map<string, string>();
+  return {
+    loadSettings: async () =>
+      [...changes.values()].flatMap(([latest]) => (latest === undefined ? [] : [structuredClone(latest)])),
+    changes: async (scope) => structuredClone(changes.get(scopeKeyOf(scope)) ?? []),
+    putSettings: async (change) => {
+      const key = scopeKeyOf(change.scope);
+      const all = [structuredClone(change), ...(changes.get(key) ?? [])];
+      changes.set(key, all.slice(0, SIZING_CHANGES_KEPT));
+    },
+    loadSizes: async () => [...sizes.values()].map((json) => JSON.parse(json) as StoredSize),
+    putSizes: async (put) => {
+      for (const size of put) {
+        sizes.delete(size.key);
+        sizes.set(size.key, JSON.stringify(size));
+      }
+    },
+    deleteSizes: async (keys) => {
+      for (const key of keys) sizes.delete(key);
+    },
   };
 }
 

@@ -66,6 +66,20 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE host (host_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT;
   CREATE TABLE join_token (secret_sha256 TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT;
   `,
+  `
+  CREATE TABLE sizing_change (
+    sequence INTEGER PRIMARY KEY,
+    scope_key TEXT NOT NULL,
+    change TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX sizing_change_of_scope ON sizing_change (scope_key, sequence);
+  CREATE TABLE size (
+    sequence INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    record TEXT NOT NULL,
+    decided_ms TEXT NOT NULL
+  ) STRICT;
+  `,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

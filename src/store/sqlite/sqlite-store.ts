@@ -9,6 +9,7 @@ import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
 import type { FunctionRecord } from "../../ports/function-catalog.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
 import { hostStoreOf } from "./host-store.ts";
+import { sizingStoreOf } from "./sizing-store.ts";
 import { SqliteWorker } from "./sqlite-worker.ts";
 import type { Row } from "./statement.ts";
 
@@ -33,6 +34,7 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
   return {
     events: eventStoreOf(worker),
     hosts: hostStoreOf(worker),
+    sizing: sizingStoreOf(worker),
     loadFunctions: async () =>
       (await worker.run("loadFunctions")).map((row) => JSON.parse(row["record"] as string) as FunctionRecord),
     putFunction: async (record) => {

@@ -33,6 +33,16 @@ export const STATEMENTS = {
     run_usd = run_usd + excluded.run_usd, held_ms = held_ms + excluded.held_ms,
     held_usd = held_usd + excluded.held_usd, fixed_usd = fixed_usd + excluded.fixed_usd`,
   deleteCosts: "DELETE FROM cost WHERE day < ?",
+  loadSizingChanges: `SELECT change FROM sizing_change
+    WHERE sequence IN (SELECT max(sequence) FROM sizing_change GROUP BY scope_key) ORDER BY scope_key`,
+  sizingChanges: "SELECT change FROM sizing_change WHERE scope_key = ? ORDER BY sequence DESC",
+  putSizingChange: "INSERT INTO sizing_change (scope_key, change) VALUES (?, ?)",
+  trimSizingChanges: `DELETE FROM sizing_change WHERE scope_key = ?1 AND sequence NOT IN
+    (SELECT sequence FROM sizing_change WHERE scope_key = ?1 ORDER BY sequence DESC LIMIT ?2)`,
+  loadSizes: "SELECT key, record, decided_ms AS decidedMs FROM size ORDER BY sequence",
+  putSizes: `INSERT OR REPLACE INTO size (key, record, decided_ms)
+    SELECT value ->> 'key', value -> 'record', value -> 'decidedMs' FROM json_each(?)`,
+  deleteSizes: "DELETE FROM size WHERE key IN (SELECT value FROM json_each(?))",
   appendEvent: `INSERT OR IGNORE INTO event (id, account_id, function_name, qualifier, payload, invoked_arn,
     client_context, trace_id, accepted_ms, attempts, function_failures, next_attempt_ms, deadline_ms)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
