@@ -128,7 +128,7 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
   const codeStore = await createFilesCodeStore(dir);
   const region = "us-east-1";
   const options = { clock: systemClock, region };
-  const catalog = await createCatalog({ ...options, store, codeStore, onDamage: fail });
+  const catalog = await createCatalog({ ...options, store, codeStore, random: Math.random, onDamage: fail });
   const settings = {
     runtime: "nodejs24.x" as const,
     handler: "index.handler",

@@ -1,6 +1,18 @@
 import type { AccountId, FunctionKey } from "./ids.ts";
 import type { RuntimeName } from "./runtime.ts";
 
+/** How much a function says in its own log, from most to least. */
+export const LOG_LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] as const;
+
+/** One of `LOG_LEVELS`. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** How much the platform says in a function's log, from most to least. */
+export const SYSTEM_LOG_LEVELS = ["DEBUG", "INFO", "WARN"] as const;
+
+/** One of `SYSTEM_LOG_LEVELS`. */
+export type SystemLogLevel = (typeof SYSTEM_LOG_LEVELS)[number];
+
 /** What the control core and the agent need to know of a function version; immutable. */
 export type FunctionVersion = {
   readonly key: FunctionKey;
@@ -20,6 +32,11 @@ export type FunctionVersion = {
   readonly timeoutMs: number;
   /** Size of the private /tmp. */
   readonly ephemeralStorageMiB: number;
+  /** undefined: `Text`. */
+  readonly logFormat?: "Text" | "JSON" | undefined;
+  /** Lines below it are dropped; only with format `JSON`, and there INFO when undefined. */
+  readonly applicationLogLevel?: LogLevel | undefined;
+  readonly systemLogLevel?: SystemLogLevel | undefined;
   /** Not time-sensitive unless a call says otherwise: how long after its arrival it must be done. Changes with the tags. */
   readonly deadlineAfterMs?: number | undefined;
 };

@@ -2,7 +2,7 @@ import type { CostRow } from "../model/cost.ts";
 import type { AccountId } from "../model/ids.ts";
 import type { CapacityChange } from "./capacity-change.ts";
 import type { EventStore } from "./event-store.ts";
-import type { FunctionRecord } from "./function-catalog.ts";
+import type { FunctionStore } from "./function-store.ts";
 import type { HostStore } from "./remote-host.ts";
 import type { SizingStore } from "./sizing-store.ts";
 
@@ -26,13 +26,9 @@ export type AccessKey = {
  */
 export type Store = {
   readonly events: EventStore;
+  readonly functions: FunctionStore;
   readonly hosts: HostStore;
   readonly sizing: SizingStore;
-  loadFunctions(): Promise<FunctionRecord[]>;
-  /** Inserts or replaces, by account and name. */
-  putFunction(record: FunctionRecord): Promise<void>;
-  /** Idempotent. */
-  deleteFunction(accountId: AccountId, name: string): Promise<void>;
   loadAccounts(): Promise<AccountRecord[]>;
   putAccount(account: AccountRecord): Promise<void>;
   loadAccessKeys(): Promise<AccessKey[]>;

@@ -119,7 +119,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   await writeRootKey(dataDir, accessKeys);
   const codeStore = await createFilesCodeStore(join(dataDir, "code"));
   const onDamage = (what: string, error: unknown) => log.error({ error }, what);
-  const catalog = await createCatalog({ store, codeStore, clock: systemClock, region, onDamage });
+  const catalog = await createCatalog({ store, codeStore, clock: systemClock, region, random: Math.random, onDamage });
   closers.push(() => catalog.close());
   const logs = await openFilesLogStore({
     dir: join(dataDir, "logs"),
@@ -209,7 +209,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   const queue = new AsyncQueue({
     events: store.events,
     resolve: (accountId, name, qualifier) =>
-      catalog.resolve(accountId, name, qualifier) ?? (catalog.isDamaged(accountId, name) ? "damaged" : "missing"),
+      catalog.resolve(accountId, name, qualifier) ??
+      (catalog.isDamaged(accountId, name, qualifier) ? "damaged" : "missing"),
     run: (request, retries, answer) => void server.run(request, "asynchronous", retries, answer),
     decide: (attempt, nowMs) => decideRetry(attempt, retrySettings, nowMs),
     isFunctionFailure,

@@ -27,7 +27,7 @@ export function listedConfigurationOf(description: FunctionDescription): Configu
     MemorySize: settings.memoryMiB,
     LastModified: new Date(description.lastModifiedMs).toISOString().replace("Z", "+0000"),
     CodeSha256: Buffer.from(code.sha256Hex, "hex").toString("base64"),
-    Version: "$LATEST",
+    Version: description.version,
     ...(settings.environment === undefined ? {} : { Environment: { Variables: settings.environment } }),
     TracingConfig: { Mode: settings.tracingMode },
     RevisionId: description.revisionId,

@@ -1,11 +1,6 @@
-import type { AccountId } from "../../model/ids.ts";
+import type { CatalogAnswer } from "../../ports/catalog-answer.ts";
 import { ZIP_BYTES_MAX } from "../../ports/code-store.ts";
-import type {
-  CatalogAnswer,
-  FunctionCatalog,
-  FunctionDescription,
-  FunctionSettings,
-} from "../../ports/function-catalog.ts";
+import type { FunctionCatalog, FunctionDescription, FunctionSettings } from "../../ports/function-catalog.ts";
 import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
 import type { CodeLocation } from "./code-location.ts";
 import { checkDeadlineTag } from "./deadline.ts";
@@ -28,7 +23,8 @@ import {
   requireUnqualified,
   targetOf,
 } from "./function-name.ts";
-import { conflict, invalidParameter, LambdaError, tooLarge } from "./lambda-error.ts";
+import { arnOf, grantedOf } from "./granted.ts";
+import { invalidParameter, LambdaError, tooLarge } from "./lambda-error.ts";
 import { sendEmpty, sendJson } from "./send.ts";
 import { Violations } from "./violation.ts";
 
@@ -121,6 +117,7 @@ class FunctionOperations {
       settings,
       zip,
       input.Tags ?? {},
+      input.Publish === true,
     );
     sendJson(request, 201, configurationOf(this.#granted(answer, request, target), this.#region));
   }
@@ -175,6 +172,7 @@ class FunctionOperations {
         revisionId: input.RevisionId,
         dryRun: input.DryRun === true,
         architecture: architectureOf(input.Architectures),
+        publish: input.Publish === true,
       },
     );
     sendJson(request, 200, configurationOf(this.#granted(answer, request, target), this.#region));
@@ -228,39 +226,13 @@ class FunctionOperations {
     return description;
   }
 
-  #granted(answer: CatalogAnswer, request: RouteRequest, target: FunctionTarget): FunctionDescription {
-    return grantedOf(answer, arnOf(this.#region, request.principal.accountId, target.name), target.name);
+  #granted(
+    answer: CatalogAnswer<FunctionDescription>,
+    request: RouteRequest,
+    target: FunctionTarget,
+  ): FunctionDescription {
+    return grantedOf(answer, { arn: arnOf(this.#region, request.principal.accountId, target.name), name: target.name });
   }
-}
-
-/** @throws LambdaError for what the catalogue refused. */
-export function grantedOf(answer: CatalogAnswer, arn: string, name: string): FunctionDescription {
-  if (answer.kind === "done") return answer.description;
-  switch (answer.why) {
-    case "exists":
-      throw conflict(`Function already exist: ${name}`);
-    case "missing":
-      throw functionMissing(arn, undefined);
-    case "updateInProgress":
-      throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${arn}`);
-    case "revisionMismatch":
-      throw new LambdaError(
-        "PreconditionFailedException",
-        412,
-        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
-        { Type: "User" },
-      );
-    case "codeStorageExceeded":
-      throw new LambdaError("CodeStorageExceededException", 400, "Code storage limit exceeded.", { Type: "User" });
-    case "tooManyTags":
-      throw invalidParameter("Number of tags exceeds resource tag limit.");
-    default:
-      throw answer.why satisfies never;
-  }
-}
-
-export function arnOf(region: string, accountId: AccountId, name: string): string {
-  return `arn:aws:lambda:${region}:${accountId}:function:${name}`;
 }
 
 /** What AWS answers for members that were not given. */

@@ -8,7 +8,7 @@ import type { InvokeRequest, Invoker } from "../../ports/invoker.ts";
 import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
 import { deadlineOf } from "./deadline.ts";
 import { type FunctionTarget, functionMissing, NAMESPACED_NAME_LENGTH_MAX, targetOf } from "./function-name.ts";
-import { arnOf } from "./function-routes.ts";
+import { arnOf } from "./granted.ts";
 import { invalidPayloadMessage, sendInvokeAnswer } from "./invoke-answer.ts";
 import { invalidParameter, invalidRequestContent, LambdaError, tooLarge } from "./lambda-error.ts";
 import { Violations } from "./violation.ts";
@@ -113,7 +113,7 @@ class InvokeOperation {
   #resolve({ principal: { accountId } }: RouteRequest, { name, qualifier }: FunctionTarget): FunctionVersion {
     const version = this.#catalog.resolve(accountId, name, qualifier);
     if (version !== undefined) return version;
-    if (this.#catalog.isDamaged(accountId, name)) {
+    if (this.#catalog.isDamaged(accountId, name, qualifier)) {
       throw new LambdaError("InvalidZipFileException", 502, "Lambda could not unzip the deployment package.", {
         Type: "User",
       });

@@ -39,6 +39,16 @@ export function conflict(message: string): LambdaError {
   return new LambdaError("ResourceConflictException", 409, message, USER);
 }
 
+/** @param operation that tells the latest revision. */
+export function preconditionFailed(operation: string): LambdaError {
+  return new LambdaError(
+    "PreconditionFailedException",
+    412,
+    `The Revision Id provided does not match the latest Revision Id. Call the ${operation} API to retrieve the latest Revision Id`,
+    USER,
+  );
+}
+
 export function invalidRequestContent(message: string): LambdaError {
   return new LambdaError("InvalidRequestContentException", 400, message, USER);
 }

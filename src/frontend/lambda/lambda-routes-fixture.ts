@@ -56,7 +56,14 @@ export function serveLambdaRoutes(
     cancelled = [];
     const store = createMemoryStore();
     const codeStore = await createFilesCodeStore(join(dir, "code"));
-    catalog = await createCatalog({ store, codeStore, clock: systemClock, region, onDamage: () => {} });
+    catalog = await createCatalog({
+      store,
+      codeStore,
+      clock: systemClock,
+      region,
+      random: Math.random,
+      onDamage: () => {},
+    });
     const accessKeys = await createAccessKeyRing(store);
     const onError = (error: unknown) => {
       if (!(error instanceof HearthError)) throw error;

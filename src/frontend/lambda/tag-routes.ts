@@ -3,7 +3,7 @@ import type { HttpServer, RouteRequest } from "../http-server.ts";
 import { checkDeadlineTag } from "./deadline.ts";
 import { parseInput, tagInput } from "./function-input.ts";
 import { functionMissing, NAMESPACED_NAME_LENGTH_MAX, targetOf } from "./function-name.ts";
-import { arnOf, grantedOf } from "./function-routes.ts";
+import { arnOf, grantedOf } from "./granted.ts";
 import { invalidParameter } from "./lambda-error.ts";
 import { sendEmpty, sendJson } from "./send.ts";
 import { Violations } from "./violation.ts";
@@ -48,7 +48,7 @@ export function addTagRoutes(server: HttpServer, catalog: FunctionCatalog, regio
     const { name, arn } = functionOf(request);
     if (Object.keys(tags ?? {}).length > TAGS_MAX) throw invalidParameter("Number of tags exceeds resource tag limit.");
     checkDeadlineTag(tags ?? {});
-    grantedOf(await catalog.setTags(request.principal.accountId, name, tags ?? {}), arn, name);
+    grantedOf(await catalog.setTags(request.principal.accountId, name, tags ?? {}), { arn, name });
     sendEmpty(request, 204);
   });
 
@@ -58,7 +58,7 @@ export function addTagRoutes(server: HttpServer, catalog: FunctionCatalog, regio
     violations.required(keys.length === 0 ? null : keys, "tagKeys");
     violations.check();
     const { name, arn } = functionOf(request);
-    grantedOf(await catalog.removeTags(request.principal.accountId, name, keys), arn, name);
+    grantedOf(await catalog.removeTags(request.principal.accountId, name, keys), { arn, name });
     sendEmpty(request, 204);
   });
 }

@@ -5,9 +5,10 @@ import { DEFAULT_CAPACITY } from "../../model/capacity.ts";
 import type { CostRow } from "../../model/cost.ts";
 import type { AccountId, InstanceId, InvocationId, OfferId } from "../../model/ids.ts";
 import { sizingKeyOf } from "../../model/sizing.ts";
+import type { AliasRecord } from "../alias-catalog.ts";
 import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../capacity-change.ts";
 import type { QueuedEvent } from "../event-store.ts";
-import type { FunctionRecord } from "../function-catalog.ts";
+import type { FunctionRecord, PublishedRecord } from "../function-catalog.ts";
 import type { HostRecord, JoinTokenRecord } from "../remote-host.ts";
 import { type ServerSizingScope, SIZING_CHANGES_KEPT, type SizingChange } from "../sizing-change.ts";
 import type { StoredSize } from "../sizing-store.ts";
@@ -34,18 +35,56 @@ export function describeStore(
     };
 
     test("functions are inserted, replaced and removed, by account and name", async () => {
-      await store.putFunction(functionRecord(accountA, "f", "1"));
-      await store.putFunction(functionRecord(accountB, "f", "2"));
-      await store.putFunction(functionRecord(accountA, "f", "3"));
-      await store.putFunction(functionRecord(accountA, "g", "4"));
-      await store.deleteFunction(accountA, "g");
-      await store.deleteFunction(accountA, "never was");
+      await store.functions.put(functionRecord(accountA, "f", "1"));
+      await store.functions.put(functionRecord(accountB, "f", "2"));
+      await store.functions.put(functionRecord(accountA, "f", "3"));
+      await store.functions.put(functionRecord(accountA, "g", "4"));
+      await store.functions.delete(accountA, "g");
+      await store.functions.delete(accountA, "never was");
       await afterRestart();
-      const found = await store.loadFunctions();
-      expect(found).toHaveLength(2);
-      expect(found).toEqual(
+      const { functions } = await store.functions.load();
+      expect(functions).toHaveLength(2);
+      expect(functions).toEqual(
         expect.arrayContaining([functionRecord(accountA, "f", "3"), functionRecord(accountB, "f", "2")]),
       );
+    });
+
+    test("versions and aliases outlive changes of their function, and go with it", async () => {
+      const owner = functionRecord(accountA, "f", "1");
+      for (const accountId of [accountA, accountB]) await store.functions.put(functionRecord(accountId, "f", "1"));
+      // More than nine: their order is that of numbers.
+      for (let number = 1; number <= 11; number++) {
+        await store.functions.putVersion(publishedRecord(owner, number), { ...owner, lastVersion: number });
+      }
+      await store.functions.deleteVersion(accountA, "f", "10");
+      await store.functions.deleteVersion(accountA, "f", "99");
+      const other = functionRecord(accountB, "f", "1");
+      await store.functions.putVersion(publishedRecord(other, 1), { ...other, lastVersion: 1 });
+      await store.functions.putAlias(aliasRecord(accountA, "live", "1"));
+      await store.functions.putAlias(aliasRecord(accountA, "live", "2"));
+      await store.functions.putAlias(aliasRecord(accountB, "live", "1"));
+      await store.functions.putAlias(aliasRecord(accountA, "gone", "1"));
+      await store.functions.deleteAlias(accountA, "f", "gone");
+      await store.functions.deleteAlias(accountA, "f", "never was");
+      await store.functions.put({ ...owner, lastVersion: 11, tags: {} });
+      await afterRestart();
+      const { functions, versions, aliases } = await store.functions.load();
+      expect(functions).toContainEqual({ ...owner, lastVersion: 11, tags: {} });
+      expect(versions.filter(({ accountId }) => accountId === accountA).map(({ version }) => version)).toEqual(
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 11].map(String),
+      );
+      expect(versions).toContainEqual(publishedRecord(owner, 11));
+      expect(new Set(aliases)).toEqual(
+        new Set([aliasRecord(accountA, "live", "2"), aliasRecord(accountB, "live", "1")]),
+      );
+      await store.functions.delete(accountA, "f");
+      await afterRestart();
+      const left = await store.functions.load();
+      expect([...left.functions, ...left.versions, ...left.aliases].map(({ accountId }) => accountId)).toEqual([
+        accountB,
+        accountB,
+        accountB,
+      ]);
     });
 
     test("accounts, access keys and facts come back", async () => {
@@ -281,7 +320,9 @@ export function functionRecord(accountId: AccountId, name: string, revisionId: s
   return {
     accountId,
     name,
+    version: "$LATEST",
     revisionId,
+    buildId: `build of ${revisionId}`,
     code: { sha256Hex: "ab".repeat(32), codeSizeBytes: 3 },
     settings: {
       runtime: "nodejs24.x",
@@ -298,8 +339,21 @@ export function functionRecord(accountId: AccountId, name: string, revisionId: s
       logGroup: `/aws/lambda/${name}`,
     },
     tags: { team: "a" },
+    lastVersion: 0,
     lastModifiedMs: 1,
   };
+}
+
+function publishedRecord(
+  { tags: _tags, lastVersion: _last, ...record }: FunctionRecord,
+  number: number,
+): PublishedRecord {
+  return { ...record, version: String(number), sourceSha256Hex: "cd".repeat(32) };
+}
+
+function aliasRecord(accountId: AccountId, alias: string, version: string): AliasRecord {
+  const route = { version: "2", weight: 0.25 };
+  return { accountId, name: "f", alias, version, description: "'; --", route, revisionId: "r" };
 }
 
 let acceptedMs = 0;

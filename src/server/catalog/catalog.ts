@@ -1,26 +1,46 @@
 import { randomUUID } from "node:crypto";
-import { deadlineAfterMsOf } from "../../model/deadline.ts";
 import { HearthError } from "../../model/error-code.ts";
 import type { FunctionVersion } from "../../model/function-version.ts";
 import type { AccountId, FunctionKey } from "../../model/ids.ts";
+import type { AliasRecord } from "../../ports/alias-catalog.ts";
+import type { CatalogAnswer, UpdateCondition } from "../../ports/catalog-answer.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { CodeStore } from "../../ports/code-store.ts";
+import type { CodeStore, StoredCode } from "../../ports/code-store.ts";
 import {
-  type CatalogAnswer,
-  type CatalogRefusal,
   CODE_STORAGE_BYTES_MAX,
+  type CodeChange,
+  type Deletion,
   type FunctionCatalog,
   type FunctionDescription,
   type FunctionRecord,
   type FunctionSettings,
+  type PublishedRecord,
+  type PublishRequest,
+  type QualifierKind,
   TAGS_MAX,
-  type UpdateCondition,
+  type VersionRecord,
 } from "../../ports/function-catalog.ts";
 import type { Store } from "../../ports/store.ts";
+import { Aliases, leadsTo } from "./aliases.ts";
 import { createCodeSweep } from "./code-sweep.ts";
+import {
+  describe,
+  type EntryState,
+  type FunctionEntry,
+  namedVersion,
+  type Settling,
+  settlingAt,
+  type VersionEntry,
+  versionEntryOf,
+  versionsOf,
+} from "./function-entry.ts";
+import { FunctionTable } from "./function-table.ts";
+import { FunctionTurns } from "./function-turns.ts";
+import { refused } from "./refused.ts";
+import { sourceHash } from "./source-hash.ts";
 
 /**
- * How long a created function says Pending and an updated one InProgress. Nothing happens meanwhile:
+ * How long a created version says Pending and an updated function InProgress. Nothing happens meanwhile:
  * clients expect to see the states, and AWS's waiters ask after a second at the earliest.
  */
 const SETTLE_MS = 20;
@@ -32,22 +52,10 @@ export type CatalogOptions = {
   readonly codeStore: CodeStore;
   readonly clock: Clock;
   readonly region: string;
+  /** From 0 up to, but not including, 1: which version a call of an alias with weights runs. */
+  readonly random: () => number;
   /** Told of code on disk that is damaged or could not be checked, and of code that could not be removed. */
   readonly onDamage: (what: string, error: unknown) => void;
-};
-
-/** A function's revision that callers see while it settles; the lasting one follows it. */
-type Settling = {
-  readonly kind: "create" | "update";
-  readonly revisionId: string;
-  readonly untilMs: number;
-};
-
-type Entry = {
-  readonly record: FunctionRecord;
-  readonly version: FunctionVersion;
-  readonly settling: Settling | undefined;
-  readonly isDamaged: boolean;
 };
 
 /** Loads the functions and verifies their code. @throws HearthError STORE_FAILED. */
@@ -57,36 +65,37 @@ export async function createCatalog(options: CatalogOptions): Promise<FunctionCa
   return catalog;
 }
 
-/** ARN without a qualifier. */
-export function functionArn(region: string, accountId: AccountId, name: string): string {
-  return `arn:aws:lambda:${region}:${accountId}:function:${name}`;
-}
+type Described = CatalogAnswer<FunctionDescription>;
 
 class Catalog implements FunctionCatalog {
-  readonly #store: Store;
-  readonly #codeStore: CodeStore;
-  readonly #clock: Clock;
-  readonly #region: string;
-  readonly #onDamage: CatalogOptions["onDamage"];
-  readonly #accounts = new Map<AccountId, Map<string, Entry>>();
-  /** Functions with a change on its way to the store; one at a time each. */
-  readonly #changing = new Set<string>();
+  readonly aliases: Aliases;
+  readonly #options: CatalogOptions;
+  readonly #table = new FunctionTable();
+  readonly #turns = new FunctionTurns();
   readonly #retiredListeners: ((key: FunctionKey) => void)[] = [];
+  readonly #deletedListeners: ((deletion: Deletion) => void)[] = [];
   readonly #sweep: { now(): void; close(): void };
 
   constructor(options: CatalogOptions) {
-    this.#store = options.store;
-    this.#codeStore = options.codeStore;
-    this.#clock = options.clock;
-    this.#region = options.region;
-    this.#onDamage = options.onDamage;
-    this.#sweep = createCodeSweep(options.codeStore, () => this.#usedCode(), options.onDamage);
+    this.#options = options;
+    this.aliases = new Aliases({
+      table: this.#table,
+      turns: this.#turns,
+      store: options.store.functions,
+      region: options.region,
+      onDeleted: (deletion) => this.#deleted(deletion),
+    });
+    this.#sweep = createCodeSweep(options.codeStore, () => this.#table.usedCode(), options.onDamage);
   }
 
   async load(): Promise<void> {
-    const records = await this.#store.loadFunctions();
-    const damaged = await this.#findDamaged(new Set(records.map((record) => record.code.sha256Hex)));
-    for (const record of records) this.#show(record, undefined, damaged.has(record.code.sha256Hex));
+    const { functions, versions, aliases } = await this.#options.store.functions.load();
+    const hashes = [...functions, ...versions].map(({ code }) => code.sha256Hex);
+    const damaged = await this.#findDamaged(new Set(hashes));
+    const stateOf = ({ code }: VersionRecord) => ({ isDamaged: damaged.has(code.sha256Hex) });
+    for (const record of functions) this.#show(record, stateOf(record));
+    for (const record of versions) this.#showVersion(record, stateOf(record));
+    for (const record of aliases) this.#find(record.accountId, record.name)?.aliases.set(record.alias, record);
     this.#sweep.now();
   }
 
@@ -95,15 +104,16 @@ class Catalog implements FunctionCatalog {
    * taken to be sound, since it most often is, and events wait for functions that are.
    */
   async #findDamaged(hashes: ReadonlySet<string>): Promise<Set<string>> {
+    const { codeStore, onDamage } = this.#options;
     const damaged = new Set<string>();
     const unchecked = hashes.values();
     const verifyRest = async () => {
       for (const sha256Hex of unchecked) {
         try {
-          await this.#codeStore.verify(sha256Hex);
+          await codeStore.verify(sha256Hex);
         } catch (error) {
           if (error instanceof HearthError && error.code === "CODE_CORRUPT") damaged.add(sha256Hex);
-          this.#onDamage(`code ${sha256Hex}`, error);
+          onDamage(`code ${sha256Hex}`, error);
         }
       }
     };
@@ -117,48 +127,68 @@ class Catalog implements FunctionCatalog {
     settings: FunctionSettings,
     zip: Buffer,
     tags: Readonly<Record<string, string>>,
-  ): Promise<CatalogAnswer> {
-    return this.#exclusively(accountId, name, async () => {
+    publish = false,
+  ): Promise<Described> {
+    return this.#turns.update(accountId, name, async () => {
       if (this.#find(accountId, name) !== undefined) return refused("exists");
       if (Object.keys(tags).length > TAGS_MAX) return refused("tooManyTags");
-      if (this.#exceedsStorage(accountId, zip, 0)) return refused("codeStorageExceeded");
-      const code = await this.#codeStore.put(zip);
-      return this.#save({ ...this.#stamp(), accountId, name, code, settings, tags }, "create");
+      if (this.#exceedsStorage(accountId, zip.length * (publish ? 2 : 1))) return refused("codeStorageExceeded");
+      const code = await this.#keepCode(zip);
+      const version = "$LATEST";
+      const record = { ...this.#stamp(), accountId, name, version, code, settings, tags, lastVersion: 0 };
+      return this.#save(record, "create", publish);
     });
   }
 
-  get(accountId: AccountId, name: string): FunctionDescription | undefined {
+  get(accountId: AccountId, name: string, qualifier?: string): FunctionDescription | undefined {
     const entry = this.#find(accountId, name);
-    return entry === undefined ? undefined : this.#describe(entry);
+    const version = entry === undefined ? undefined : namedVersion(entry, qualifier);
+    return entry === undefined || version === undefined ? undefined : this.#describe(entry, version);
+  }
+
+  kindOf(accountId: AccountId, name: string, qualifier: string): QualifierKind | undefined {
+    const entry = this.#find(accountId, name);
+    if (entry === undefined) return undefined;
+    if (qualifier === "$LATEST") return "latest";
+    if (entry.versions.has(qualifier)) return "version";
+    return entry.aliases.has(qualifier) ? "alias" : undefined;
   }
 
   list(accountId: AccountId, afterName: string, count: number): FunctionDescription[] {
-    const names = [...(this.#accounts.get(accountId)?.keys() ?? [])].filter((name) => name > afterName).sort();
-    return names.slice(0, count).map((name) => this.#describe(this.#find(accountId, name) as Entry));
+    return this.#table
+      .ofAccount(accountId)
+      .filter(({ latest }) => latest.record.name > afterName)
+      .sort((a, b) => (a.latest.record.name < b.latest.record.name ? -1 : 1))
+      .slice(0, count)
+      .map((entry) => this.#describe(entry, entry.latest));
   }
 
-  updateCode(
+  listVersions(
     accountId: AccountId,
     name: string,
-    zip: Buffer,
-    condition: UpdateCondition & {
-      readonly dryRun: boolean;
-      readonly architecture: FunctionSettings["architecture"] | undefined;
-    },
-  ): Promise<CatalogAnswer> {
-    return this.#update(accountId, name, condition, async (entry) => {
-      const { record } = entry;
-      if (this.#exceedsStorage(accountId, zip, record.code.codeSizeBytes)) return refused("codeStorageExceeded");
-      const settings =
-        condition.architecture === undefined
-          ? record.settings
-          : { ...record.settings, architecture: condition.architecture };
-      if (condition.dryRun) {
-        const code = await this.#codeStore.check(zip);
-        return { kind: "done", description: this.#describe({ ...entry, record: { ...record, code, settings } }) };
+    afterVersion: number | undefined,
+    count: number,
+  ): FunctionDescription[] | undefined {
+    const entry = this.#find(accountId, name);
+    if (entry === undefined) return undefined;
+    const later = [...entry.versions.values()].filter(({ record }) => Number(record.version) > (afterVersion ?? 0));
+    const versions = afterVersion === undefined ? [entry.latest, ...later] : later;
+    return versions.slice(0, count).map((version) => this.#describe(entry, version));
+  }
+
+  updateCode(accountId: AccountId, name: string, zip: Buffer, change: CodeChange): Promise<Described> {
+    return this.#update(accountId, name, change, async (entry) => {
+      const { record } = entry.latest;
+      const addedBytes = zip.length * (change.publish ? 2 : 1) - record.code.codeSizeBytes;
+      if (this.#exceedsStorage(accountId, addedBytes)) return refused("codeStorageExceeded");
+      const { architecture = record.settings.architecture } = change;
+      const settings = { ...record.settings, architecture };
+      if (change.dryRun) {
+        const code = await this.#options.codeStore.check(zip);
+        return done(this.#describe(entry, { ...entry.latest, record: { ...record, code, settings } }));
       }
-      const code = await this.#codeStore.put(zip);
-      return this.#save({ ...record, ...this.#stamp(), code, settings }, "update");
+      const code = await this.#keepCode(zip);
+      return this.#save({ ...record, ...this.#stamp(), code, settings }, "update", change.publish);
     });
   }
 
@@ -167,52 +197,102 @@ class Catalog implements FunctionCatalog {
     name: string,
     change: Partial<FunctionSettings>,
     condition: UpdateCondition,
-  ): Promise<CatalogAnswer> {
-    return this.#update(accountId, name, condition, ({ record }) =>
-      this.#save({ ...record, ...this.#stamp(), settings: { ...record.settings, ...change } }, "update"),
+  ): Promise<Described> {
+    return this.#update(accountId, name, condition, async ({ latest: { record } }) =>
+      this.#save({ ...record, ...this.#stamp(), settings: { ...record.settings, ...change } }, "update", false),
     );
   }
 
-  delete(accountId: AccountId, name: string): Promise<CatalogAnswer> {
-    return this.#exclusively(accountId, name, async () => {
-      const entry = this.#find(accountId, name);
-      if (entry === undefined) return refused("missing");
-      await this.#store.deleteFunction(accountId, name);
-      this.#accounts.get(accountId)?.delete(name);
-      this.#retire(entry.version.key);
-      this.#sweep.now();
-      return { kind: "done", description: this.#describe(entry) };
+  publish(accountId: AccountId, name: string, request: PublishRequest): Promise<Described> {
+    return this.#update(accountId, name, request, async (entry) => {
+      const { record } = entry.latest;
+      const codeSha256 = Buffer.from(record.code.sha256Hex, "hex").toString("base64");
+      if (request.codeSha256 !== undefined && request.codeSha256 !== codeSha256) {
+        return refused("codeMismatch", codeSha256);
+      }
+      const before = unchangedSince(entry);
+      if (before !== undefined) return done(this.#describe(entry, before));
+      if (this.#exceedsStorage(accountId, record.code.codeSizeBytes)) return refused("codeStorageExceeded");
+      const owner = { ...record, revisionId: randomUUID(), lastVersion: record.lastVersion + 1 };
+      const version = publishedOf(owner, request.description);
+      await this.#options.store.functions.putVersion(version, owner);
+      entry.latest = { ...entry.latest, record: owner };
+      const state = { settling: this.#settle("create"), isDamaged: entry.latest.isDamaged };
+      return done(this.#describe(entry, this.#showVersion(version, state)));
     });
   }
 
-  setTags(accountId: AccountId, name: string, tags: Readonly<Record<string, string>>): Promise<CatalogAnswer> {
+  delete(accountId: AccountId, name: string): Promise<Described> {
+    return this.#turns.update(accountId, name, async () => {
+      const entry = this.#find(accountId, name);
+      if (entry === undefined) return refused("missing");
+      await this.#options.store.functions.delete(accountId, name);
+      this.#table.delete(accountId, name);
+      for (const { version } of versionsOf(entry)) this.#retire(version.key);
+      this.#deleted({ accountId, name, qualifier: undefined });
+      this.#sweep.now();
+      return done(this.#describe(entry, entry.latest));
+    });
+  }
+
+  deleteVersion(accountId: AccountId, name: string, version: string): Promise<CatalogAnswer<void>> {
+    return this.#turns.take(accountId, name, async (): Promise<CatalogAnswer<void>> => {
+      const entry = this.#find(accountId, name);
+      if (entry === undefined) return refused("missing");
+      const found = entry.versions.get(version);
+      if (found === undefined) return done(undefined);
+      const aliases = [...entry.aliases.values()].filter((alias) => leadsTo(alias, version));
+      if (aliases.length > 0) return refused("aliased", aliases.map(({ alias }) => alias).join(", "));
+      await this.#options.store.functions.deleteVersion(accountId, name, version);
+      entry.versions.delete(version);
+      this.#retire(found.version.key);
+      this.#deleted({ accountId, name, qualifier: version });
+      this.#sweep.now();
+      return done(undefined);
+    });
+  }
+
+  setTags(accountId: AccountId, name: string, tags: Readonly<Record<string, string>>): Promise<Described> {
     return this.#retag(accountId, name, (before) => ({ ...before, ...tags }));
   }
 
-  removeTags(accountId: AccountId, name: string, keys: readonly string[]): Promise<CatalogAnswer> {
+  removeTags(accountId: AccountId, name: string, keys: readonly string[]): Promise<Described> {
     return this.#retag(accountId, name, (before) =>
       Object.fromEntries(Object.entries(before).filter(([key]) => !keys.includes(key))),
     );
   }
 
   resolve(accountId: AccountId, name: string, qualifier: string | undefined): FunctionVersion | undefined {
-    if (qualifier !== undefined && qualifier !== "$LATEST") return undefined;
-    const entry = this.#accounts.get(accountId)?.get(name);
-    return entry === undefined || entry.isDamaged ? undefined : entry.version;
+    const entry = this.#table.find(accountId, name);
+    if (entry === undefined) return undefined;
+    const alias = qualifier === undefined ? undefined : entry.aliases.get(qualifier);
+    const found = namedVersion(entry, alias === undefined ? qualifier : this.#choose(alias));
+    return found === undefined || found.isDamaged ? undefined : found.version;
   }
 
-  isDamaged(accountId: AccountId, name: string): boolean {
-    return this.#find(accountId, name)?.isDamaged ?? false;
+  #choose({ version, route }: AliasRecord): string {
+    return route !== undefined && this.#options.random() < route.weight ? route.version : version;
+  }
+
+  isDamaged(accountId: AccountId, name: string, qualifier: string | undefined): boolean {
+    const entry = this.#find(accountId, name);
+    if (entry === undefined) return false;
+    const route = qualifier === undefined ? undefined : entry.aliases.get(qualifier)?.route;
+    return [qualifier, ...(route === undefined ? [] : [route.version])].some(
+      (named) => namedVersion(entry, named)?.isDamaged === true,
+    );
   }
 
   usage(accountId: AccountId): { readonly functionCount: number; readonly codeSizeBytes: number } {
-    const entries = [...(this.#accounts.get(accountId)?.values() ?? [])];
-    const codeSizeBytes = entries.reduce((bytes, { record }) => bytes + record.code.codeSizeBytes, 0);
-    return { functionCount: entries.length, codeSizeBytes };
+    return this.#table.usage(accountId);
   }
 
   onRetired(listener: (key: FunctionKey) => void): void {
     this.#retiredListeners.push(listener);
+  }
+
+  onDeleted(listener: (deletion: Deletion) => void): void {
+    this.#deletedListeners.push(listener);
   }
 
   close(): void {
@@ -223,129 +303,136 @@ class Catalog implements FunctionCatalog {
     accountId: AccountId,
     name: string,
     condition: UpdateCondition,
-    change: (entry: Entry) => Promise<CatalogAnswer>,
-  ): Promise<CatalogAnswer> {
-    return this.#exclusively(accountId, name, async () => {
+    change: (entry: FunctionEntry) => Promise<Described>,
+  ): Promise<Described> {
+    return this.#turns.update(accountId, name, async () => {
       const entry = this.#find(accountId, name);
       if (entry === undefined) return refused("missing");
-      if (this.#settlingOf(entry) !== undefined) return refused("updateInProgress");
-      if (condition.revisionId !== undefined && condition.revisionId !== entry.record.revisionId) {
+      if (settlingAt(this.#nowMs(), entry.latest) !== undefined) return refused("updateInProgress");
+      if (condition.revisionId !== undefined && condition.revisionId !== entry.latest.record.revisionId) {
         return refused("revisionMismatch");
       }
       return change(entry);
     });
   }
 
-  async #retag(
+  #retag(
     accountId: AccountId,
     name: string,
     change: (tags: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
-  ): Promise<CatalogAnswer> {
-    return this.#exclusively(accountId, name, async () => {
+  ): Promise<Described> {
+    return this.#turns.take(accountId, name, async () => {
       const entry = this.#find(accountId, name);
       if (entry === undefined) return refused("missing");
-      const tags = change(entry.record.tags);
+      const tags = change(entry.latest.record.tags);
       if (Object.keys(tags).length > TAGS_MAX) return refused("tooManyTags");
-      const record = { ...entry.record, tags };
-      const tagged = { ...entry, record, version: versionOf(record, this.#region) };
-      await this.#store.putFunction(tagged.record);
-      this.#accounts.get(accountId)?.set(name, tagged);
-      return { kind: "done", description: this.#describe(tagged) };
+      const record = { ...entry.latest.record, tags };
+      await this.#options.store.functions.put(record);
+      // Tags say how long calls may be held, so every version is told of them.
+      for (const version of entry.versions.values()) this.#showVersion(version.record, version, tags);
+      return done(this.#describe(entry, this.#show(record, entry.latest)));
     });
   }
 
-  /** A second change of a function is refused, not queued: that is what Lambda does. */
-  async #exclusively(accountId: AccountId, name: string, work: () => Promise<CatalogAnswer>): Promise<CatalogAnswer> {
-    const key = `${accountId}/${name}`;
-    if (this.#changing.has(key)) return refused("updateInProgress");
-    this.#changing.add(key);
-    try {
-      return await work();
-    } finally {
-      this.#changing.delete(key);
+  /** Mends what is damaged of this code. */
+  async #keepCode(zip: Buffer): Promise<StoredCode> {
+    const code = await this.#options.codeStore.put(zip);
+    this.#table.mend(code.sha256Hex);
+    return code;
+  }
+
+  /** Stores and shows a new state of `$LATEST`, and with it a version of that if there is none yet. */
+  async #save(record: FunctionRecord, kind: Settling["kind"], publish: boolean): Promise<Described> {
+    const { functions } = this.#options.store;
+    const { accountId, name } = record;
+    const before = this.#find(accountId, name);
+    const unchanged =
+      before === undefined ? undefined : unchangedSince({ ...before, latest: { ...before.latest, record } });
+    const owner = publish && unchanged === undefined ? { ...record, lastVersion: record.lastVersion + 1 } : record;
+    const published = owner === record ? undefined : publishedOf(owner, undefined);
+    if (published === undefined) await functions.put(owner);
+    else await functions.putVersion(published, owner);
+
+    const replaced = before?.latest;
+    this.#show(owner, { settling: this.#settle(kind) });
+    const entry = this.#find(accountId, name) as FunctionEntry;
+    if (published !== undefined) this.#showVersion(published, { settling: this.#settle("create") });
+    if (replaced !== undefined) {
+      this.#retire(replaced.version.key);
+      if (replaced.record.code.sha256Hex !== record.code.sha256Hex) this.#sweep.now();
     }
+    const shown = publish ? entry.versions.get(published?.version ?? unchanged?.record.version ?? "") : undefined;
+    return done(this.#describe(entry, shown ?? entry.latest));
   }
 
-  async #save(record: FunctionRecord, kind: "create" | "update"): Promise<CatalogAnswer> {
-    await this.#store.putFunction(record);
-    const before = this.#find(record.accountId, record.name);
-    const settling = { kind, revisionId: randomUUID(), untilMs: this.#clock.nowMs() + SETTLE_MS };
-    const entry = this.#show(record, settling, false);
-    if (before !== undefined) {
-      this.#retire(before.version.key);
-      if (before.record.code.sha256Hex !== record.code.sha256Hex) this.#sweep.now();
-    }
-    return { kind: "done", description: this.#describe(entry) };
+  #show(record: FunctionRecord, state: EntryState): VersionEntry<FunctionRecord> {
+    const { accountId, name, tags } = record;
+    const latest = versionEntryOf(record, tags, this.#options.region, state);
+    const entry = this.#find(accountId, name);
+    if (entry === undefined) this.#table.set(accountId, name, { latest, versions: new Map(), aliases: new Map() });
+    else entry.latest = latest;
+    return latest;
   }
 
-  #show(record: FunctionRecord, settling: Settling | undefined, isDamaged: boolean): Entry {
-    const entry = { record, version: versionOf(record, this.#region), settling, isDamaged };
-    const functions = this.#accounts.get(record.accountId) ?? new Map<string, Entry>();
-    this.#accounts.set(record.accountId, functions.set(record.name, entry));
-    return entry;
+  /** @param tags of its function, if they are not those that are shown. */
+  #showVersion(
+    record: PublishedRecord,
+    state: EntryState,
+    tags?: FunctionRecord["tags"],
+  ): VersionEntry<PublishedRecord> {
+    const owner = this.#find(record.accountId, record.name) as FunctionEntry;
+    const shown = versionEntryOf(record, tags ?? owner.latest.record.tags, this.#options.region, state);
+    owner.versions.set(record.version, shown);
+    return shown;
   }
 
-  #describe(entry: Entry): FunctionDescription {
-    const { record, version, isDamaged } = entry;
-    const settling = this.#settlingOf(entry);
-    const isPending = settling?.kind === "create";
-    return {
-      ...record,
-      arn: version.arn,
-      revisionId: settling?.revisionId ?? record.revisionId,
-      state: isDamaged ? "Failed" : isPending ? "Pending" : "Active",
-      lastUpdateStatus: isPending ? undefined : settling?.kind === "update" ? "InProgress" : "Successful",
-    };
+  #describe(entry: FunctionEntry, version: VersionEntry): FunctionDescription {
+    return describe(version, entry.latest.record.tags, this.#nowMs());
   }
 
-  #settlingOf({ settling }: Entry): Settling | undefined {
-    return settling !== undefined && this.#clock.nowMs() < settling.untilMs ? settling : undefined;
+  #settle(kind: Settling["kind"]): Settling {
+    return { kind, revisionId: randomUUID(), untilMs: this.#nowMs() + SETTLE_MS };
   }
 
-  #find(accountId: AccountId, name: string): Entry | undefined {
-    return this.#accounts.get(accountId)?.get(name);
+  #find(accountId: AccountId, name: string): FunctionEntry | undefined {
+    return this.#table.find(accountId, name);
   }
 
-  #exceedsStorage(accountId: AccountId, zip: Buffer, replacedBytes: number): boolean {
-    return this.usage(accountId).codeSizeBytes - replacedBytes + zip.length > CODE_STORAGE_BYTES_MAX;
+  #exceedsStorage(accountId: AccountId, addedBytes: number): boolean {
+    return this.usage(accountId).codeSizeBytes + addedBytes > CODE_STORAGE_BYTES_MAX;
   }
 
-  #usedCode(): Set<string> {
-    const used = new Set<string>();
-    for (const functions of this.#accounts.values()) {
-      for (const { record } of functions.values()) used.add(record.code.sha256Hex);
-    }
-    return used;
+  #stamp(): { revisionId: string; buildId: string; lastModifiedMs: number } {
+    return { revisionId: randomUUID(), buildId: randomUUID(), lastModifiedMs: this.#nowMs() };
   }
 
-  #stamp(): { revisionId: string; lastModifiedMs: number } {
-    return { revisionId: randomUUID(), lastModifiedMs: this.#clock.nowMs() };
+  #nowMs(): number {
+    return this.#options.clock.nowMs();
   }
 
   #retire(key: FunctionKey): void {
     for (const listener of this.#retiredListeners) listener(key);
   }
+
+  #deleted(deletion: Deletion): void {
+    for (const listener of this.#deletedListeners) listener(deletion);
+  }
 }
 
-function refused(why: CatalogRefusal): CatalogAnswer {
-  return { kind: "refused", why };
+function done<T>(value: T): CatalogAnswer<T> {
+  return { kind: "done", value };
 }
 
-function versionOf(record: FunctionRecord, region: string): FunctionVersion {
-  const { accountId, name, settings } = record;
-  return {
-    key: `${accountId}/${name}/$LATEST/${record.revisionId}` as FunctionKey,
-    accountId,
-    name,
-    version: "$LATEST",
-    arn: functionArn(region, accountId, name),
-    runtime: settings.runtime,
-    handler: settings.handler,
-    codeSha256Hex: record.code.sha256Hex,
-    environment: settings.environment ?? {},
-    memoryMiB: settings.memoryMiB,
-    timeoutMs: settings.timeoutMs,
-    ephemeralStorageMiB: settings.ephemeralStorageMiB,
-    deadlineAfterMs: deadlineAfterMsOf(record.tags),
-  };
+/** The last version, if `$LATEST` is still what it was made of. */
+function unchangedSince({ latest, versions }: FunctionEntry): VersionEntry<PublishedRecord> | undefined {
+  const last = versions.get(String(latest.record.lastVersion));
+  return last?.record.sourceSha256Hex === sourceHash(latest.record) ? last : undefined;
+}
+
+/** A version of what a function is now, under its last number. */
+function publishedOf(owner: FunctionRecord, description: string | undefined): PublishedRecord {
+  const { tags: _tags, lastVersion, ...record } = owner;
+  const settings = description === undefined ? record.settings : { ...record.settings, description };
+  const sourceSha256Hex = sourceHash(owner);
+  return { ...record, version: String(lastVersion), revisionId: randomUUID(), settings, sourceSha256Hex };
 }

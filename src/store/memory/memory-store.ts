@@ -2,15 +2,14 @@ import type { CostRow } from "../../model/cost.ts";
 import type { AccountId, InvocationId } from "../../model/ids.ts";
 import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../../ports/capacity-change.ts";
 import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
-import type { FunctionRecord } from "../../ports/function-catalog.ts";
 import type { HostRecord, HostStore, JoinTokenRecord } from "../../ports/remote-host.ts";
 import { SIZING_CHANGES_KEPT, type SizingChange, scopeKeyOf } from "../../ports/sizing-change.ts";
 import type { SizingStore, StoredSize } from "../../ports/sizing-store.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
+import { createMemoryFunctionStore } from "./function-store.ts";
 
 /** A store that forgets everything when the process ends. For tests, the simulator and trials. */
 export function createMemoryStore(): Store {
-  const functions = new Map<string, FunctionRecord>();
   const accounts = new Map<string, AccountRecord>();
   const keys = new Map<string, AccessKey>();
   const capacityChanges = new Map<AccountId, CapacityChange[]>();
@@ -18,11 +17,9 @@ export function createMemoryStore(): Store {
   const meta = new Map<string, string>();
   return {
     events: createMemoryEventStore(),
+    functions: createMemoryFunctionStore(),
     hosts: createMemoryHostStore(),
     sizing: createMemorySizingStore(),
-    loadFunctions: async () => [...functions.values()].map((record) => structuredClone(record)),
-    putFunction: async (record) => void functions.set(`${record.accountId}/${record.name}`, structuredClone(record)),
-    deleteFunction: async (accountId, name) => void functions.delete(`${accountId}/${name}`),
     loadAccounts: async () => [...accounts.values()],
     putAccount: async (account) => void accounts.set(account.accountId, account),
     loadAccessKeys: async () => [...keys.values()],

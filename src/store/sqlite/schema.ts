@@ -80,6 +80,25 @@ const MIGRATIONS: readonly string[] = [
     decided_ms TEXT NOT NULL
   ) STRICT;
   `,
+  // What hangs on a function goes with it.
+  `
+  CREATE TABLE function_version (
+    account_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (account_id, name, version),
+    FOREIGN KEY (account_id, name) REFERENCES function ON DELETE CASCADE
+  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE function_alias (
+    account_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (account_id, name, alias),
+    FOREIGN KEY (account_id, name) REFERENCES function ON DELETE CASCADE
+  ) WITHOUT ROWID, STRICT;
+  `,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

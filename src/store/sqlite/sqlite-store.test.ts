@@ -52,7 +52,8 @@ test("data of an earlier version is brought up to date, with its events", async 
   const database = new DatabaseSync(join(dir, DATABASE_FILE));
   database.exec(`ALTER TABLE event DROP COLUMN deadline_ms; DROP TABLE cost; DROP TABLE capacity_change;
     DROP TABLE IF EXISTS host; DROP TABLE IF EXISTS join_token;
-    DROP TABLE IF EXISTS sizing_change; DROP TABLE IF EXISTS size; PRAGMA user_version = 1`);
+    DROP TABLE IF EXISTS sizing_change; DROP TABLE IF EXISTS size;
+    DROP TABLE IF EXISTS function_version; DROP TABLE IF EXISTS function_alias; PRAGMA user_version = 1`);
   database.close();
   const again = await openSqliteStore(dir);
   expect(await again.events.load()).toEqual([event]);

@@ -6,8 +6,8 @@ import { HearthError } from "../../model/error-code.ts";
 import type { AccountId } from "../../model/ids.ts";
 import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../../ports/capacity-change.ts";
 import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
-import type { FunctionRecord } from "../../ports/function-catalog.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
+import { functionStoreOf } from "./function-store.ts";
 import { hostStoreOf } from "./host-store.ts";
 import { sizingStoreOf } from "./sizing-store.ts";
 import { SqliteWorker } from "./sqlite-worker.ts";
@@ -33,16 +33,9 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
   const worker = await SqliteWorker.open(databasePath, onLost);
   return {
     events: eventStoreOf(worker),
+    functions: functionStoreOf(worker),
     hosts: hostStoreOf(worker),
     sizing: sizingStoreOf(worker),
-    loadFunctions: async () =>
-      (await worker.run("loadFunctions")).map((row) => JSON.parse(row["record"] as string) as FunctionRecord),
-    putFunction: async (record) => {
-      await worker.run("putFunction", record.accountId, record.name, JSON.stringify(record));
-    },
-    deleteFunction: async (accountId, name) => {
-      await worker.run("deleteFunction", accountId, name);
-    },
     loadAccounts: async () => (await worker.run("loadAccounts")) as unknown as AccountRecord[],
     putAccount: async (account) => {
       await worker.run("putAccount", account.accountId, account.name, account.createdMs);

@@ -1,13 +1,14 @@
 import { Worker } from "node:worker_threads";
 import { HearthError } from "../../model/error-code.ts";
-import type { Row, StatementCall, StatementName, StatementParameter, WorkerMessage, WorkerOrder } from "./statement.ts";
+import type { Row, StatementName, StatementParameter, StatementUnit, WorkerMessage, WorkerOrder } from "./statement.ts";
 
 /** Calls that wait while a group commits; more are refused with STORE_FAILED. */
 const CALLS_WAITING_MAX = 20_000;
 /** Bytes of their parameters. */
 const CALL_BYTES_WAITING_MAX = 256 * 1024 * 1024;
 
-type WaitingCall = StatementCall & {
+type WaitingUnit = {
+  readonly unit: StatementUnit;
   readonly resolve: (rows: Row[]) => void;
   readonly reject: (error: HearthError) => void;
 };
@@ -24,9 +25,9 @@ type WaitingCall = StatementCall & {
 export class SqliteWorker {
   readonly #worker: Worker;
   #state: "opening" | "idle" | "committing" | "ended" = "opening";
-  #waiting: WaitingCall[] = [];
+  #waiting: WaitingUnit[] = [];
   #waitingBytes = 0;
-  #committing: WaitingCall[] = [];
+  #committing: WaitingUnit[] = [];
   #isFlushPlanned = false;
   #isClosing = false;
   #onIdle: (() => void) | undefined;
@@ -58,13 +59,18 @@ export class SqliteWorker {
   }
 
   run(name: StatementName, ...parameters: StatementParameter[]): Promise<Row[]> {
+    return this.runAll([{ name, parameters }]);
+  }
+
+  /** All or none. @returns the rows of the last one. */
+  runAll(unit: StatementUnit): Promise<Row[]> {
     return new Promise((resolve, reject) => {
       if (this.#state === "ended") return reject(new HearthError("STORE_FAILED", "the database is closed"));
-      const bytes = bytesOf(parameters);
+      const bytes = unit.reduce((sum, { parameters }) => sum + bytesOf(parameters), 0);
       if (this.#waiting.length >= CALLS_WAITING_MAX || this.#waitingBytes + bytes > CALL_BYTES_WAITING_MAX) {
         return reject(new HearthError("STORE_FAILED", "more changes wait for the disk than the server holds"));
       }
-      this.#waiting.push({ name, parameters, resolve, reject });
+      this.#waiting.push({ unit, resolve, reject });
       this.#waitingBytes += bytes;
       this.#planFlush();
     });
@@ -99,7 +105,7 @@ export class SqliteWorker {
     this.#committing = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    this.#post({ kind: "run", calls: this.#committing.map(({ name, parameters }) => ({ name, parameters })) });
+    this.#post({ kind: "run", units: this.#committing.map(({ unit }) => unit) });
   }
 
   #finishGroup(message: Extract<WorkerMessage, { kind: "done" }>): void {

@@ -4,8 +4,16 @@
  */
 export const STATEMENTS = {
   loadFunctions: "SELECT record FROM function ORDER BY account_id, name",
-  putFunction: "INSERT OR REPLACE INTO function (account_id, name, record) VALUES (?, ?, ?)",
+  // Not REPLACE, which would delete the row first, and with it what hangs on the function.
+  putFunction:
+    "INSERT INTO function (account_id, name, record) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET record = excluded.record",
   deleteFunction: "DELETE FROM function WHERE account_id = ? AND name = ?",
+  loadVersions: "SELECT record FROM function_version ORDER BY account_id, name, version",
+  putVersion: "INSERT INTO function_version (account_id, name, version, record) VALUES (?, ?, ?, ?)",
+  deleteVersion: "DELETE FROM function_version WHERE account_id = ? AND name = ? AND version = ?",
+  loadAliases: "SELECT record FROM function_alias ORDER BY account_id, name, alias",
+  putAlias: "INSERT OR REPLACE INTO function_alias (account_id, name, alias, record) VALUES (?, ?, ?, ?)",
+  deleteAlias: "DELETE FROM function_alias WHERE account_id = ? AND name = ? AND alias = ?",
   loadAccounts: "SELECT account_id AS accountId, name, created_ms AS createdMs FROM account ORDER BY account_id",
   putAccount: "INSERT OR REPLACE INTO account (account_id, name, created_ms) VALUES (?, ?, ?)",
   loadAccessKeys:
@@ -71,8 +79,12 @@ export type StatementCall = {
   readonly parameters: readonly StatementParameter[];
 };
 
+/** Statements that are run all or none, in this order. */
+export type StatementUnit = readonly StatementCall[];
+
 export type Row = Record<string, string | number | null | Uint8Array>;
 
+/** Of a unit: the rows of its last statement. */
 export type StatementResult =
   | { readonly kind: "rows"; readonly rows: Row[] }
   | { readonly kind: "failed"; readonly detail: string };
@@ -84,10 +96,10 @@ export type WorkerMessage =
       readonly code: "STORE_FAILED" | "STORE_NEWER" | "DATA_IN_USE";
       readonly detail: string;
     }
-  /** One result for each call of the group, in order; all committed. */
+  /** One result for each unit of the group, in order; all committed. */
   | { readonly kind: "done"; readonly results: StatementResult[] };
 
-/** A group of calls, or the end. */
+/** A group of units, or the end. */
 export type WorkerOrder =
-  | { readonly kind: "run"; readonly calls: readonly StatementCall[] }
+  | { readonly kind: "run"; readonly units: readonly StatementUnit[] }
   | { readonly kind: "close" };

@@ -4,16 +4,16 @@ import { migrate, NewerSchemaError } from "./schema.ts";
 import {
   type Row,
   STATEMENTS,
-  type StatementCall,
   type StatementName,
   type StatementResult,
+  type StatementUnit,
   type WorkerMessage,
   type WorkerOrder,
 } from "./statement.ts";
 
 /**
  * The thread that owns the database: an fsync takes as long as the disk wants, and must not hold up
- * the event loop that serves invocations. It is given groups of calls, commits each group as one
+ * the event loop that serves invocations. It is given groups of units, commits each group as one
  * transaction, and answers when that is on disk.
  */
 const port = parentPort;
@@ -31,7 +31,7 @@ try {
   const database = open(databasePath);
   const statements = prepare(database);
   port.on("message", (order: WorkerOrder) => {
-    if (order.kind === "run") return post({ kind: "done", results: runGroup(database, statements, order.calls) });
+    if (order.kind === "run") return post({ kind: "done", results: runGroup(database, statements, order.units) });
     database.close();
     port.close();
   });
@@ -58,29 +58,30 @@ function prepare(database: DatabaseSync): Map<StatementName, StatementSync> {
   return new Map(names.map((name) => [name, database.prepare(STATEMENTS[name])]));
 }
 
-/** All in one transaction; if that fails, each alone, so that one bad call does not fail its neighbours. */
+/** All in one transaction; if that fails, each alone, so that one bad unit does not fail its neighbours. */
 function runGroup(
   database: DatabaseSync,
   statements: Map<StatementName, StatementSync>,
-  calls: readonly StatementCall[],
+  units: readonly StatementUnit[],
 ): StatementResult[] {
   try {
-    return runTransaction(database, statements, calls);
+    return runTransaction(database, statements, units);
   } catch (error) {
-    if (calls.length === 1) return [{ kind: "failed", detail: detailOf(error) }];
-    return calls.flatMap((call) => runGroup(database, statements, [call]));
+    if (units.length === 1) return [{ kind: "failed", detail: detailOf(error) }];
+    return units.flatMap((unit) => runGroup(database, statements, [unit]));
   }
 }
 
 function runTransaction(
   database: DatabaseSync,
   statements: Map<StatementName, StatementSync>,
-  calls: readonly StatementCall[],
+  units: readonly StatementUnit[],
 ): StatementResult[] {
   database.exec("BEGIN");
   try {
-    const results = calls.map((call): StatementResult => {
-      const rows = statements.get(call.name)?.all(...call.parameters) as Row[];
+    const results = units.map((unit): StatementResult => {
+      let rows: Row[] = [];
+      for (const { name, parameters } of unit) rows = statements.get(name)?.all(...parameters) as Row[];
       return { kind: "rows", rows };
     });
     database.exec("COMMIT");

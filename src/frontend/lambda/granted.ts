@@ -1,0 +1,53 @@
+import type { AccountId } from "../../model/ids.ts";
+import type { CatalogAnswer } from "../../ports/catalog-answer.ts";
+import { functionMissing } from "./function-name.ts";
+import { conflict, invalidParameter, LambdaError, notFound, preconditionFailed } from "./lambda-error.ts";
+
+/** What a change was about, for the words of its refusal. */
+export type ChangeSubject = {
+  /** Unqualified. */
+  readonly arn: string;
+  readonly name: string;
+  readonly alias?: string;
+  /** Base64, as the caller named it. */
+  readonly codeSha256?: string | undefined;
+};
+
+/** @throws LambdaError for what the catalogue refused. */
+export function grantedOf<T>(answer: CatalogAnswer<T>, subject: ChangeSubject): T {
+  if (answer.kind === "done") return answer.value;
+  const { arn, name, alias } = subject;
+  const { why, detail = "" } = answer;
+  switch (why) {
+    case "exists":
+      throw conflict(`Function already exist: ${name}`);
+    case "missing":
+      throw functionMissing(arn, undefined);
+    case "updateInProgress":
+      throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${arn}`);
+    case "revisionMismatch":
+      throw preconditionFailed("GetFunction/GetAlias");
+    case "codeMismatch":
+      throw invalidParameter(
+        `CodeSHA256 (${subject.codeSha256}) is different from current CodeSHA256 in $LATEST (${detail}). Please try again with the CodeSHA256 in $LATEST.`,
+      );
+    case "codeStorageExceeded":
+      throw new LambdaError("CodeStorageExceededException", 400, "Code storage limit exceeded.", { Type: "User" });
+    case "tooManyTags":
+      throw invalidParameter("Number of tags exceeds resource tag limit.");
+    case "aliased":
+      throw conflict(`Unable to delete version because the following aliases reference it: [${detail}]`);
+    case "aliasExists":
+      throw conflict(`Alias already exists: ${arn}:${alias}`);
+    case "aliasMissing":
+      throw notFound(`Alias not found: ${arn}:${alias}`);
+    case "versionMissing":
+      throw functionMissing(arn, detail);
+    default:
+      throw why satisfies never;
+  }
+}
+
+export function arnOf(region: string, accountId: AccountId, name: string): string {
+  return `arn:aws:lambda:${region}:${accountId}:function:${name}`;
+}

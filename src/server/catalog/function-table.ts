@@ -1,0 +1,60 @@
+import type { AccountId } from "../../model/ids.ts";
+import { type FunctionEntry, versionsOf } from "./function-entry.ts";
+
+/** All functions in memory, by account and name. */
+export class FunctionTable {
+  readonly #accounts = new Map<AccountId, Map<string, FunctionEntry>>();
+
+  find(accountId: AccountId, name: string): FunctionEntry | undefined {
+    return this.#accounts.get(accountId)?.get(name);
+  }
+
+  set(accountId: AccountId, name: string, entry: FunctionEntry): void {
+    const functions = this.#accounts.get(accountId) ?? new Map<string, FunctionEntry>();
+    this.#accounts.set(accountId, functions.set(name, entry));
+  }
+
+  delete(accountId: AccountId, name: string): void {
+    this.#accounts.get(accountId)?.delete(name);
+  }
+
+  /** In no order. */
+  ofAccount(accountId: AccountId): FunctionEntry[] {
+    return [...(this.#accounts.get(accountId)?.values() ?? [])];
+  }
+
+  usage(accountId: AccountId): { readonly functionCount: number; readonly codeSizeBytes: number } {
+    const entries = this.ofAccount(accountId);
+    let codeSizeBytes = 0;
+    for (const { record } of entries.flatMap(versionsOf)) codeSizeBytes += record.code.codeSizeBytes;
+    return { functionCount: entries.length, codeSizeBytes };
+  }
+
+  /** This code is sound again. */
+  mend(sha256Hex: string): void {
+    for (const functions of this.#accounts.values()) {
+      for (const entry of functions.values()) {
+        for (const { record, isDamaged } of versionsOf(entry)) {
+          if (isDamaged && record.code.sha256Hex === sha256Hex) markSound(entry, record.version);
+        }
+      }
+    }
+  }
+
+  /** Hashes of the code that any version has. */
+  usedCode(): Set<string> {
+    const used = new Set<string>();
+    for (const functions of this.#accounts.values()) {
+      for (const entry of functions.values()) {
+        for (const { record } of versionsOf(entry)) used.add(record.code.sha256Hex);
+      }
+    }
+    return used;
+  }
+}
+
+function markSound(entry: FunctionEntry, version: string): void {
+  const published = entry.versions.get(version);
+  if (published === undefined) entry.latest = { ...entry.latest, isDamaged: false };
+  else entry.versions.set(version, { ...published, isDamaged: false });
+}
