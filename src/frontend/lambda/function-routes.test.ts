@@ -90,6 +90,8 @@ describe("the life of a function, with the AWS SDK", () => {
     const retired: string[] = [];
     catalog.onRetired((key) => retired.push(key));
     const before = catalog.resolve("000000000000" as never, "f", undefined);
+    // The time stands still, so that the update is in progress however slow the machine is.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const updated = await client.send(
       new UpdateFunctionCodeCommand({ FunctionName: "f", ZipFile: otherZip, Publish: true }),
     );
@@ -103,6 +105,7 @@ describe("the life of a function, with the AWS SDK", () => {
         409,
       ),
     );
+    vi.useRealTimers();
     await settled();
     await client.send(
       new UpdateFunctionConfigurationCommand({
