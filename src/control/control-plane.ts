@@ -15,10 +15,13 @@ import type { Container } from "./pool/instance.ts";
 import { Pools } from "./pool/pools.ts";
 import { Reclaims } from "./pool/reclaims.ts";
 import { Refill } from "./pool/refill.ts";
+import { Relief } from "./pool/relief.ts";
 import { Supply } from "./pool/supply.ts";
 import { Sweep } from "./pool/sweep.ts";
 import { WarmingTargets } from "./pool/warming-targets.ts";
 import type { Settings } from "./settings.ts";
+import { Grants } from "./sizing/grants.ts";
+import { Sizing } from "./sizing/sizing.ts";
 import { snapshot, waitEntries, waitEntryOf } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
 import { Wakes } from "./wakes.ts";
@@ -36,11 +39,15 @@ export class ControlPlane {
   readonly #turn: Turn;
   readonly #wakes = new Wakes();
   readonly #market: Market;
+  /** What was learned of sizes: to be read, stored, and restored before the first event. Settings come as events. */
+  readonly sizing = new Sizing();
+  readonly #grants: Grants;
   readonly #admission: Admission;
   readonly #pools: Pools;
   readonly #waits: Waits;
   readonly #supply: Supply;
   readonly #reclaims: Reclaims;
+  readonly #relief: Relief;
   readonly #targets: WarmingTargets;
   readonly #refill: Refill;
   readonly #warmth: Warmth;
@@ -58,10 +65,12 @@ export class ControlPlane {
     const wakes = this.#wakes;
     const market = new Market(settings);
     const admission = new Admission(settings, market);
+    const grants = new Grants(this.sizing, market);
     const onTaken = (subPool: SubPool) => this.#targets.taken(subPool, turn.nowMs);
     const onReady = (subPool: SubPool) => this.#reclaims.ready(subPool);
-    const pools = new Pools({ settings, turn, market, admission, wakes, onTaken, onReady });
-    const parts = { settings, turn, market, admission, pools, wakes };
+    const pools = new Pools({ settings, turn, market, admission, wakes, grants, onTaken, onReady });
+    const parts = { settings, turn, market, admission, pools, wakes, grants };
+    this.#grants = grants;
     this.#turn = turn;
     this.#market = market;
     this.#admission = admission;
@@ -82,6 +91,7 @@ export class ControlPlane {
     });
     this.#refill = new Refill({ ...parts, queue, targets: this.#targets, wantOf: (line) => this.#waits.wantOf(line) });
     this.#warmth = new Warmth(parts);
+    this.#relief = new Relief({ ...parts, worthOf: (container) => this.#warmth.worthOf(container) });
     this.#sweep = new Sweep({ ...parts, refill: this.#refill, targets: this.#targets });
   }
 
@@ -161,6 +171,16 @@ export class ControlPlane {
         return this.#pools.containerPrewarmed(event.instanceId, event.containerId);
       case "ContainerGone":
         return this.#pools.containerGone(event.instanceId, event.containerId);
+      case "ContainerResized":
+        return this.#relief.resized(event.instanceId, event.containerId, event.memoryMiB);
+      case "InstancePressure":
+        return this.#relief.pressure(event.instanceId, event.memoryUsedMiB);
+      case "SizingConfigured":
+        this.sizing.configure(event.scope, event.settings);
+        return this.#waits.sizesChanged(() => true);
+      case "SizingStopped":
+        this.sizing.stop(event.isStopped);
+        return this.#waits.sizesChanged(() => true);
       case "FunctionRetired":
         return this.#retired(event.functionKey);
       case "OffersChanged":
@@ -194,9 +214,11 @@ export class ControlPlane {
     container.isRetired = functionKey !== undefined && this.#retiredWaiting.has(functionKey);
   }
 
-  #finished({ leaseId, containerUsable, wallMs, initMs }: Extract<Event, { kind: "InvocationFinished" }>): void {
+  #finished(event: Extract<Event, { kind: "InvocationFinished" }>): void {
+    const { leaseId, containerUsable, wallMs, initMs } = event;
     const container = this.#pools.inventory.leases.get(leaseId);
     if (container === undefined) return; // The instance went first; the invocation was answered then.
+    this.#learn(container, event);
     const { instance } = container;
     const invocation = this.#pools.endLease(container);
     if (invocation !== undefined) this.#waits.durations.observe(invocation.functionKey, wallMs);
@@ -208,6 +230,15 @@ export class ControlPlane {
     }
     this.#pools.turnIdle(container);
     if (container.isRetired) this.#pools.destroy(container, "its function was changed or deleted");
+  }
+
+  /** What an execution used may change what the next containers get, and so who has room now. */
+  #learn(container: Container, { outcome, usage }: Extract<Event, { kind: "InvocationFinished" }>): void {
+    const { lease } = container;
+    if (lease === undefined || usage === undefined) return;
+    const { invocation, start } = lease;
+    if (!this.#grants.observe(invocation, container, start === "cold", outcome, usage)) return;
+    this.#waits.sizesChanged(({ sized }) => sized?.key === invocation.sized?.key);
   }
 
   #cancelled(invocationId: InvocationId): void {

@@ -25,6 +25,12 @@ export type Settings = {
   readonly blankTarget: { readonly [runtime in RuntimeName]?: number };
   /** What a blank container counts for; also the smallest container. */
   readonly blankMemoryMiB: number;
+  /**
+   * An instance whose containers really use more than this share of its memory takes no new ones and gives up idle ones, until
+   * they use less than the second.
+   */
+  readonly pressureShare: number;
+  readonly pressureClearShare: number;
   /** Containers that one instance starts at the same time. */
   readonly creationsPerInstanceMax: number;
   /** A taken blank is replaced after this long, so that its own cold start has the CPU to itself. */
@@ -95,6 +101,8 @@ export const DEFAULT_SETTINGS: Settings = {
   surplusStepMs: 10_000,
   blankTarget: { "nodejs22.x": 1, "nodejs24.x": 2, "provided.al2023": 1 },
   blankMemoryMiB: 128,
+  pressureShare: 0.9,
+  pressureClearShare: 0.8,
   creationsPerInstanceMax: 2,
   refillDelayMs: 25,
   accountConcurrencyMax: 1000,

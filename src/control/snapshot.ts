@@ -68,6 +68,7 @@ function ofInstance(instance: Instance): InstanceSnapshot {
     offerId: source.id,
     state: place,
     ...(isAtRisk ? { isAtRisk } : {}),
+    ...(instance.isPressed ? { isPressed: true } : {}),
     ...(endsAtMs === undefined ? {} : { endsAtMs }),
     ...(accountId === undefined ? {} : { accountId }),
     shape,
@@ -77,13 +78,23 @@ function ofInstance(instance: Instance): InstanceSnapshot {
   };
 }
 
-function ofContainer({ id, runtime, state, functionKey, memoryMiB, lease, sinceMs }: Container): ContainerSnapshot {
+function ofContainer({
+  id,
+  runtime,
+  state,
+  functionKey,
+  memoryMiB,
+  limitMiB,
+  lease,
+  sinceMs,
+}: Container): ContainerSnapshot {
   return {
     id,
     runtime,
     state,
     ...(functionKey === undefined ? {} : { functionKey }),
     memoryMiB,
+    ...(limitMiB === memoryMiB ? {} : { limitMiB }),
     ...(lease === undefined ? {} : { invocationId: lease.invocation.id }),
     sinceMs,
   };

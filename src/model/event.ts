@@ -1,9 +1,11 @@
 import type { CapacitySettings, Offer } from "./capacity.ts";
 import type { RejectCode } from "./error-code.ts";
+import type { Grant } from "./grant.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "./ids.ts";
 import type { InstanceReport, Shape, SubPool } from "./instance.ts";
-import type { Invocation, Lease, Outcome } from "./invocation.ts";
+import type { Invocation, Lease, Outcome, Usage } from "./invocation.ts";
 import type { RuntimeName } from "./runtime.ts";
+import type { SizingScope, SizingSettings } from "./sizing.ts";
 
 /** Something that happened in the world. The control plane learns of it in no other way. */
 export type Event =
@@ -19,6 +21,8 @@ export type Event =
       readonly wallMs: number;
       /** The init phase of a cold start; undefined: it was warm, or the agent cannot tell. */
       readonly initMs?: number | undefined;
+      /** What it really used; undefined: nobody knows, so nothing is learned from it. */
+      readonly usage?: Usage | undefined;
     }
   /** An agent joined: a launched instance is ready, or one of an earlier server is adopted. */
   | { readonly kind: "InstanceJoined"; readonly report: InstanceReport }
@@ -60,6 +64,23 @@ export type Event =
       readonly containerId: ContainerId;
       readonly reason: string;
     }
+  /** A container's memory limit was raised while it ran; it would have been killed. */
+  | {
+      readonly kind: "ContainerResized";
+      readonly instanceId: InstanceId;
+      readonly containerId: ContainerId;
+      readonly memoryMiB: number;
+    }
+  /** The memory that an instance's containers really use has become much, or is not any more. */
+  | { readonly kind: "InstancePressure"; readonly instanceId: InstanceId; readonly memoryUsedMiB: number }
+  /** undefined: nothing is said of this function's, or account's, sizes any more. */
+  | {
+      readonly kind: "SizingConfigured";
+      readonly scope: SizingScope;
+      readonly settings: Partial<SizingSettings> | undefined;
+    }
+  /** While stopped everything new gets what it states, and nothing is decided about sizes. */
+  | { readonly kind: "SizingStopped"; readonly isStopped: boolean }
   /** The function was updated or deleted: containers that hold this key serve nobody any more. */
   | { readonly kind: "FunctionRetired"; readonly functionKey: FunctionKey }
   /** No new invocations are admitted and nothing new is launched; what runs may finish. */
@@ -98,6 +119,7 @@ export type Command =
       readonly instanceId: InstanceId;
       readonly containerId: ContainerId;
       readonly functionKey: FunctionKey;
+      readonly grant: Grant;
       readonly reason: string;
     }
   | {

@@ -32,7 +32,10 @@ export type ContainerReport =
       readonly containerId: ContainerId;
       readonly runtime: RuntimeName;
       readonly functionKey: FunctionKey;
+      /** Its limit now. */
       readonly memoryMiB: number;
+      /** What the instance is packed by; undefined: the limit. */
+      readonly reservedMiB?: number | undefined;
     }
   | {
       readonly state: "running";
@@ -40,6 +43,7 @@ export type ContainerReport =
       readonly runtime: RuntimeName;
       readonly functionKey: FunctionKey;
       readonly memoryMiB: number;
+      readonly reservedMiB?: number | undefined;
       readonly leaseId: LeaseId;
       readonly invocationId: InvocationId;
     };

@@ -1,4 +1,5 @@
 import type { Placement } from "./capacity.ts";
+import type { Grant, SizedVersion } from "./grant.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId } from "./ids.ts";
 import type { RuntimeName } from "./runtime.ts";
 
@@ -18,6 +19,10 @@ export type Invocation = {
    * undefined: it is due at once.
    */
   readonly deadlineMs?: number | undefined;
+  /** By what its size is learned; undefined: it gets what it states. */
+  readonly sized?: SizedVersion | undefined;
+  /** Size of its event; undefined: unknown. */
+  readonly inputBytes?: number | undefined;
 };
 
 /**
@@ -32,6 +37,8 @@ export type Lease = {
   /** `warm`: the container holds this function. `cold`: it is blank and must be assigned first. */
   readonly start: "warm" | "cold";
   readonly placement: Placement;
+  /** What the container got when it became this function's; undefined: an earlier server knew. */
+  readonly grant?: Grant | undefined;
 };
 
 /** How an execution ended. Whether its container can take another one is said beside it. */

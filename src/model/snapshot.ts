@@ -28,6 +28,8 @@ export type InstanceSnapshot = {
   readonly state: InstanceState;
   /** It may be taken away soon. */
   readonly isAtRisk?: true;
+  /** Its containers really use nearly all its memory: it gets no new ones. */
+  readonly isPressed?: true;
   /** When it will be taken away. */
   readonly endsAtMs?: number;
   /** Absent until the instance is assigned; then it never changes. */
@@ -49,6 +51,8 @@ export type ContainerSnapshot = {
   readonly functionKey?: FunctionKey;
   /** What it is counted with in the instance. */
   readonly memoryMiB: number;
+  /** Its memory limit, where that is another: it may use so much. */
+  readonly limitMiB?: number;
   /** Present while an invocation runs in it. */
   readonly invocationId?: InvocationId;
   /** When it came into this state. */

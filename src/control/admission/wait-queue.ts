@@ -1,6 +1,8 @@
 import type { WaitCause } from "../../model/capacity.ts";
+import type { Room } from "../../model/grant.ts";
 import type { AccountId, FunctionKey, InvocationId } from "../../model/ids.ts";
 import type { Invocation } from "../../model/invocation.ts";
+import type { RuntimeName } from "../../model/runtime.ts";
 
 /**
  * How urgent a waiting invocation is. `overdue`: its latest start has come. `due`: it has no deadline, so it is due at once.
@@ -40,14 +42,19 @@ function isBefore(a: Waiting, b: Waiting): boolean {
 export class Line {
   readonly functionKey: FunctionKey;
   readonly accountId: AccountId;
-  readonly group: Group;
+  readonly runtime: RuntimeName;
+  /** What a new container of the function takes, as of its last change. */
+  room: Room;
+  group: Group;
   #entries: (Waiting | undefined)[] = [];
   #head = 0;
   length = 0;
 
-  constructor({ functionKey, accountId }: Invocation, group: Group) {
+  constructor({ functionKey, accountId, runtime }: Invocation, room: Room, group: Group) {
     this.functionKey = functionKey;
     this.accountId = accountId;
+    this.runtime = runtime;
+    this.room = room;
     this.group = group;
   }
 
@@ -88,7 +95,7 @@ export class Line {
 }
 
 /**
- * The lines of one account that want containers of one runtime and size. For a blank container all of them are alike: when one
+ * The lines of one account that want containers of one runtime and of the same room. For a blank container all of them are alike: when one
  * cannot have it, none can.
  */
 export class Group {
@@ -130,11 +137,21 @@ export class WaitQueue {
     return this.#byId.size;
   }
 
-  push(invocation: Invocation, wish: Omit<Waiting, "invocation" | "waitsFor" | "seq">): Waiting {
+  /** @param room for a line that is not there yet; another one has its own. */
+  push(invocation: Invocation, room: Room, wish: Omit<Waiting, "invocation" | "waitsFor" | "seq">): Waiting {
     const entry = { ...wish, invocation, waitsFor: [], seq: this.#seq++ };
     this.#byId.set(invocation.id, entry);
-    this.#joinLine(entry);
+    this.#joinLine(entry, room);
     return entry;
+  }
+
+  /** New containers of the function take other room than before. */
+  resize(line: Line, room: Room): void {
+    if (line.room === room) return;
+    this.#leaveGroup(line);
+    line.room = room;
+    line.group = this.#groupOf(line);
+    line.group.lines.add(line);
   }
 
   lines(): Iterable<Line> {
@@ -189,9 +206,11 @@ export class WaitQueue {
   makeOverdue(id: InvocationId): void {
     const entry = this.#byId.get(id);
     if (entry === undefined || entry.urgency === "overdue") return;
+    const room = this.#lines.get(entry.invocation.functionKey)?.room;
+    if (room === undefined) return;
     this.#leaveLine(entry);
     entry.urgency = "overdue";
-    this.#joinLine(entry);
+    this.#joinLine(entry, room);
   }
 
   oldestSinceMs(): number | undefined {
@@ -199,24 +218,24 @@ export class WaitQueue {
     return undefined;
   }
 
-  #joinLine(entry: Waiting): void {
-    const { functionKey } = entry.invocation;
+  #joinLine(entry: Waiting, room: Room): void {
+    const { functionKey, accountId, runtime } = entry.invocation;
     let line = this.#lines.get(functionKey);
     if (line === undefined) {
-      line = new Line(entry.invocation, this.#groupOf(entry.invocation));
+      line = new Line(entry.invocation, room, this.#groupOf({ accountId, runtime, room }));
       this.#lines.set(functionKey, line);
       line.group.lines.add(line);
     }
     line.push(entry);
   }
 
-  #groupOf({ accountId, runtime, memoryMiB }: Invocation): Group {
+  #groupOf({ accountId, runtime, room }: Pick<Line, "accountId" | "runtime" | "room">): Group {
     let groups = this.#groups.get(accountId);
     if (groups === undefined) {
       groups = new Map();
       this.#groups.set(accountId, groups);
     }
-    const key = `${runtime} ${memoryMiB}`;
+    const key = groupKey(runtime, room);
     let group = groups.get(key);
     if (group === undefined) {
       group = new Group(accountId);
@@ -226,17 +245,26 @@ export class WaitQueue {
   }
 
   #leaveLine(entry: Waiting): void {
-    const { functionKey, accountId, runtime, memoryMiB } = entry.invocation;
+    const { functionKey } = entry.invocation;
     const line = this.#lines.get(functionKey);
     line?.remove(entry);
     if (line === undefined || line.length > 0) return;
     this.#lines.delete(functionKey);
-    line.group.lines.delete(line);
-    if (line.group.lines.size > 0) return;
+    this.#leaveGroup(line);
+  }
+
+  #leaveGroup(line: Line): void {
+    const { accountId, runtime, room, group } = line;
+    group.lines.delete(line);
+    if (group.lines.size > 0) return;
     const groups = this.#groups.get(accountId);
-    groups?.delete(`${runtime} ${memoryMiB}`);
+    groups?.delete(groupKey(runtime, room));
     if (groups?.size === 0) this.#groups.delete(accountId);
   }
+}
+
+function groupKey(runtime: RuntimeName, { memoryMiB, reservedMiB, needMiB }: Room): string {
+  return `${runtime} ${memoryMiB} ${reservedMiB} ${needMiB}`;
 }
 
 /** Lines by their heads, the best first. */

@@ -7,6 +7,7 @@ import { mayServe, place, type Want } from "../placement/place.ts";
 import type { Container } from "../pool/instance.ts";
 import type { Pools } from "../pool/pools.ts";
 import type { Settings } from "../settings.ts";
+import type { Grants } from "../sizing/grants.ts";
 import type { Turn } from "../turn.ts";
 import type { Wakes } from "../wakes.ts";
 import type { Admission } from "./admission.ts";
@@ -23,6 +24,7 @@ export type WaitParts = {
   readonly pools: Pools;
   readonly admission: Admission;
   readonly wakes: Wakes;
+  readonly grants: Grants;
   /** The placement decision; the audit and the tests ask the same one. */
   onLeased(container: Container, invocation: Invocation): void;
   /** Says no to one that was admitted and has not begun. */
@@ -106,7 +108,7 @@ export class Waits {
   wantOf(line: Line): Want | undefined {
     const head = line.head();
     if (head === undefined || this.#isTooLate(head)) return undefined;
-    return this.#parts.admission.mayRun(line.accountId) ? this.#wantOf(head) : undefined;
+    return this.#parts.admission.mayRun(line.accountId) ? this.#wantOf(head, line) : undefined;
   }
 
   /** What an invocation waits for, for people. */
@@ -161,6 +163,19 @@ export class Waits {
     this.wallClockSet();
   }
 
+  /** New containers of some functions take other room than before: whoever waits for them is looked at anew. */
+  sizesChanged(isMeant: (invocation: Invocation) => boolean): void {
+    const { grants, wakes } = this.#parts;
+    if (this.queue.length === 0) return;
+    for (const line of [...this.queue.lines()]) {
+      const head = line.head();
+      if (head === undefined || !isMeant(head.invocation)) continue;
+      this.queue.resize(line, grants.roomOf(head.invocation));
+      wakes.accountIds.add(line.accountId);
+      wakes.supply = true;
+    }
+  }
+
   /** Lets those held ones go for whom the time is good, or up. */
   releaseHeld(): void {
     if (this.deferral.length === 0) return;
@@ -211,9 +226,15 @@ export class Waits {
   }
 
   #enqueue(invocation: Invocation, sinceMs: number, startByMs: number, urgency: Waiting["urgency"]): void {
-    const { turn, wakes } = this.#parts;
+    const { turn, wakes, grants } = this.#parts;
     const bidUsdPerHour = this.#bidOf(invocation.accountId);
-    const entry = this.queue.push(invocation, { sinceMs, queuedMs: turn.nowMs, startByMs, bidUsdPerHour, urgency });
+    const entry = this.queue.push(invocation, grants.roomOf(invocation), {
+      sinceMs,
+      queuedMs: turn.nowMs,
+      startByMs,
+      bidUsdPerHour,
+      urgency,
+    });
     if (urgency === "early") this.#early.add(entry);
     const line = this.queue.line(invocation.functionKey);
     if (line?.head() === entry) wakes.functionKeys.add(invocation.functionKey);
@@ -263,7 +284,7 @@ export class Waits {
     if (terms.usesVariable && pools.inventory.activeOf(accountId).size > 0) return true;
     for (const instance of pools.inventory.at("warming")) {
       const withFixed = terms.mayUseFixed;
-      if (mayServe(instance, { invocation: NOBODY, terms, withFixed }, turn)) return true;
+      if (mayServe(instance, { terms, withFixed }, turn)) return true;
     }
     return false;
   }
@@ -329,16 +350,17 @@ export class Waits {
   }
 
   #wantOfNew(invocation: Invocation): Want | undefined {
-    const { market, admission } = this.#parts;
+    const { market, admission, grants } = this.#parts;
     const { accountId } = invocation;
+    if (!admission.mayRun(accountId)) return undefined;
     const terms = market.termsOf(accountId);
-    return admission.mayRun(accountId) ? { invocation, terms, withFixed: terms.usesFixedAtOnce } : undefined;
+    return { invocation, terms, withFixed: terms.usesFixedAtOnce, room: grants.roomOf(invocation) };
   }
 
-  #wantOf(entry: Waiting): Want {
+  #wantOf(entry: Waiting, { room }: Line): Want {
     const { invocation } = entry;
     const terms = this.#parts.market.termsOf(invocation.accountId);
-    return { invocation, terms, withFixed: this.#withFixed(entry) };
+    return { invocation, terms, withFixed: this.#withFixed(entry), room };
   }
 
   /** An overdue one takes fixed capacity wherever its account allows that in the end; an early one has time for variable. */
@@ -370,9 +392,6 @@ export class Waits {
 }
 
 const CAUSES_MS = 1_000;
-
-/** `mayServe` asks about whose capacity and on which terms, not about the invocation. */
-const NOBODY = {} as Invocation;
 
 function whyThere({ state, instance, runtime }: Container): string {
   if (state === "idle") return "an idle container of the function was there";

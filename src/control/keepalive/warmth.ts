@@ -5,6 +5,7 @@ import { place } from "../placement/place.ts";
 import type { Container } from "../pool/instance.ts";
 import type { Pools } from "../pool/pools.ts";
 import type { Settings } from "../settings.ts";
+import type { Grants } from "../sizing/grants.ts";
 import type { Turn } from "../turn.ts";
 import { DEFAULT_KEEP_ALIVE, KeepAlive } from "./keep-alive.ts";
 
@@ -13,6 +14,7 @@ export type WarmthParts = {
   readonly turn: Turn;
   readonly market: Market;
   readonly pools: Pools;
+  readonly grants: Grants;
 };
 
 /** One function, over its revisions: what its next container is like. */
@@ -123,14 +125,15 @@ export class Warmth {
 
   /** @returns whether nothing is left to be done. It never makes room: those who wait, and what is warm, come first. */
   #prewarm(id: string): boolean {
-    const { turn, market, pools } = this.#parts;
+    const { turn, market, pools, grants } = this.#parts;
     const known = this.#functions.get(id);
     if (known === undefined) return true;
     const { invocation } = known;
     const { functionKey, accountId } = invocation;
     if (pools.inventory.idleOf(functionKey).length > 0 || pools.inventory.runningOf(functionKey) > 0) return true;
     const terms = market.termsOf(accountId);
-    const container = place(pools.inventory, { invocation, terms, withFixed: terms.usesFixedAtOnce }, turn);
+    const room = grants.roomOf(invocation);
+    const container = place(pools.inventory, { invocation, terms, withFixed: terms.usesFixedAtOnce, room }, turn);
     if (container === undefined || container.state !== "blank") return container !== undefined;
     pools.prewarm(container, invocation, "its function is likely to be called soon");
     container.isUnproven = true;

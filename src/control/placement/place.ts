@@ -1,6 +1,7 @@
+import type { Room } from "../../model/grant.ts";
 import type { Invocation } from "../../model/invocation.ts";
 import type { AccountTerms } from "../market/account-terms.ts";
-import type { Container, Instance } from "../pool/instance.ts";
+import { type Container, type Instance, swingOf } from "../pool/instance.ts";
 import type { Inventory } from "../pool/inventory.ts";
 import type { Turn } from "../turn.ts";
 
@@ -10,10 +11,15 @@ export type Want = {
   readonly terms: AccountTerms;
   /** Fixed capacity may serve it as well, or alone. */
   readonly withFixed: boolean;
+  /** What a new container for it takes. */
+  readonly room: Room;
 };
 
+/** Whose capacity, and on which terms; nothing about room. */
+export type Claim = Pick<Want, "terms" | "withFixed">;
+
 /** Whether an instance may serve it now. Nothing about room: only whose capacity, and on which terms. */
-export function mayServe(instance: Instance, { terms, withFixed }: Want, { nowMs, wallMs }: Turn): boolean {
+export function mayServe(instance: Instance, { terms, withFixed }: Claim, { nowMs, wallMs }: Turn): boolean {
   if (instance.subPool === "fixed") return withFixed;
   return terms.usesVariable && terms.admits(instance.termsAt(nowMs), withFixed, wallMs);
 }
@@ -50,13 +56,16 @@ function idleContainer(inventory: Inventory, want: Want, turn: Turn): Container 
 }
 
 function blankContainer(instances: Iterable<Instance>, want: Want, turn: Turn): Container | undefined {
-  const { runtime, memoryMiB } = want.invocation;
+  const { runtime } = want.invocation;
+  const { reservedMiB, memoryMiB } = want.room;
+  const swingMiB = swingOf(want.room);
   let best: Instance | undefined;
   let bestBlank: Container | undefined;
   for (const instance of instances) {
     const blanks = instance.blanks[runtime];
     const blank = blanks[blanks.length - 1];
-    if (blank === undefined || instance.isAtRisk || instance.freeMemoryMiB + blank.memoryMiB < memoryMiB) continue;
+    if (blank === undefined || !instance.takesContainers || instance.shape.memoryMiB < memoryMiB) continue;
+    if (instance.roomMiB(swingMiB) + blank.memoryMiB < reservedMiB) continue;
     if (best !== undefined && !isBetter(instance, best)) continue;
     if (!mayServe(instance, want, turn)) continue;
     best = instance;

@@ -19,11 +19,13 @@ export function instanceFrom(report: InstanceReport, source: OfferState, setting
   const instance = new Instance(instanceId, source, subPool, shape, settings, nowMs);
   instance.place = "warming";
   for (const held of containers) {
-    const memoryMiB = held.state === "blank" ? settings.blankMemoryMiB : held.memoryMiB;
+    const memoryMiB = held.state === "blank" ? settings.blankMemoryMiB : (held.reservedMiB ?? held.memoryMiB);
     const container = new Container(held.containerId, instance, held.runtime, memoryMiB, nowMs);
     container.state = held.state;
     if (held.state !== "blank") {
       container.functionKey = held.functionKey;
+      container.limitMiB = held.memoryMiB;
+      container.startLimitMiB = held.memoryMiB;
       instance.usedRuntimes.add(held.runtime);
     }
     if (held.state === "running" && accountId !== undefined) {

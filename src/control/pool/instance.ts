@@ -1,3 +1,4 @@
+import type { Grant, Room } from "../../model/grant.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../../model/ids.ts";
 import type { Shape, SubPool } from "../../model/instance.ts";
 import type { Lease } from "../../model/invocation.ts";
@@ -30,7 +31,16 @@ export class Container {
   state: ContainerState = "creating";
   /** Set once, when it stops being blank. */
   functionKey: FunctionKey | undefined;
+  /** What it is counted with. */
   memoryMiB: number;
+  /** What it may use: the same, or more where the instance is packed by what is really used. */
+  limitMiB: number;
+  /** The limit with which its last execution began; one that was rescued has more since. */
+  startLimitMiB: number;
+  /** What it got when it became a function's; undefined: it is blank, or an earlier server knew. */
+  grant: Grant | undefined;
+  /** What it may need at its most, beyond what it is counted with. */
+  swingMiB = 0;
   /** Exactly while running. */
   lease: Lease | undefined;
   /** Its function was changed or deleted while it ran: it is not kept. */
@@ -49,6 +59,8 @@ export class Container {
     this.instance = instance;
     this.runtime = runtime;
     this.memoryMiB = memoryMiB;
+    this.limitMiB = memoryMiB;
+    this.startLimitMiB = memoryMiB;
     this.sinceMs = nowMs;
   }
 }
@@ -97,6 +109,10 @@ export class Instance {
   /** When the last execution on it ended; the order in which idle instances are given up. */
   lastUsedMs: number;
   freeMemoryMiB: number;
+  /** The largest swing of its containers: room that is kept free, so that one at a time may be at its most. */
+  swingMiB = 0;
+  /** Its containers really use nearly all its memory: it takes no new ones. */
+  isPressed = false;
   /** Memory of leaving containers: not free yet, but soon. */
   leavingMemoryMiB = 0;
   runningCount = 0;
@@ -111,6 +127,7 @@ export class Instance {
   readonly creations: Backoff;
   /** Scratch of `Supply`: memory promised to waiting invocations in the pass of this number. */
   plannedMemoryMiB = 0;
+  plannedSwingMiB = 0;
   isPromised = false;
   readonly plannedCreating = perRuntime(() => 0);
   plannedPass = 0;
@@ -143,6 +160,7 @@ export class Instance {
   add(container: Container): void {
     this.containers.set(container.id, container);
     this.freeMemoryMiB -= container.memoryMiB;
+    this.swingMiB = Math.max(this.swingMiB, container.swingMiB);
     this.#count(container, 1);
   }
 
@@ -151,6 +169,17 @@ export class Instance {
     this.containers.delete(container.id);
     this.freeMemoryMiB += container.memoryMiB;
     this.#count(container, -1);
+    if (container.swingMiB > 0 && container.swingMiB === this.swingMiB) this.swingMiB = this.#largestSwing();
+  }
+
+  /** Whether it may get new containers at all. */
+  get takesContainers(): boolean {
+    return !this.isAtRisk && !this.isPressed;
+  }
+
+  /** Memory that new containers may reserve. @param swingMiB of the one that is meant. */
+  roomMiB(swingMiB: number): number {
+    return this.freeMemoryMiB - Math.max(this.swingMiB, swingMiB);
   }
 
   /** The only place where a container changes its state. */
@@ -161,16 +190,33 @@ export class Instance {
     this.#count(container, 1);
   }
 
-  /** Grows or shrinks a container that is about to be assigned. */
+  /** A blank container is about to become a function's. */
+  grant(container: Container, grant: Grant): void {
+    this.resize(container, grant.reservedMiB);
+    container.grant = grant;
+    container.limitMiB = grant.memoryMiB;
+    container.swingMiB = swingOf(grant);
+    this.swingMiB = Math.max(this.swingMiB, container.swingMiB);
+  }
+
+  /** What a container is counted with grows or shrinks. */
   resize(container: Container, memoryMiB: number): void {
+    this.#count(container, -1);
     this.freeMemoryMiB += container.memoryMiB - memoryMiB;
     container.memoryMiB = memoryMiB;
+    this.#count(container, 1);
   }
 
   creatingTotal(): number {
     let total = 0;
     for (const runtime of RUNTIMES) total += this.creatingCount[runtime];
     return total;
+  }
+
+  #largestSwing(): number {
+    let largest = 0;
+    for (const { swingMiB } of this.containers.values()) largest = Math.max(largest, swingMiB);
+    return largest;
   }
 
   #count(container: Container, step: 1 | -1): void {
@@ -198,4 +244,9 @@ export class Instance {
         this.leavingMemoryMiB += step * container.memoryMiB;
     }
   }
+}
+
+/** What a container may need at its most, beyond what it is counted with. */
+export function swingOf({ needMiB, reservedMiB }: Room): number {
+  return Math.max(0, needMiB - reservedMiB);
 }

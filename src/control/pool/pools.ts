@@ -1,13 +1,15 @@
 import type { WaitCause } from "../../model/capacity.ts";
 import type { RejectCode } from "../../model/error-code.ts";
+import type { Grant } from "../../model/grant.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, LeaseId } from "../../model/ids.ts";
 import type { InstanceReport, Shape, SubPool } from "../../model/instance.ts";
-import type { Invocation } from "../../model/invocation.ts";
+import type { Invocation, Lease } from "../../model/invocation.ts";
 import type { RuntimeName } from "../../model/runtime.ts";
 import type { PoolCounters } from "../../model/snapshot.ts";
 import type { Admission } from "../admission/admission.ts";
 import type { Market, OfferState } from "../market/market.ts";
 import type { Settings } from "../settings.ts";
+import type { Grants } from "../sizing/grants.ts";
 import type { Turn } from "../turn.ts";
 import type { Wakes } from "../wakes.ts";
 import { instanceFrom } from "./adoption.ts";
@@ -22,6 +24,7 @@ export type PoolParts = {
   readonly market: Market;
   readonly admission: Admission;
   readonly wakes: Wakes;
+  readonly grants: Grants;
   /** An instance was taken out of its warming sub-pool. */
   onTaken(subPool: SubPool): void;
   /** One that was launched can be used. */
@@ -62,11 +65,12 @@ export class Pools {
   readonly #market: Market;
   readonly #admission: Admission;
   readonly #wakes: Wakes;
+  readonly #grants: Grants;
   readonly #onTaken: (subPool: SubPool) => void;
   readonly #onReady: (subPool: SubPool) => void;
   #refillAtMs: number | undefined;
 
-  constructor({ settings, turn, market, admission, wakes, onTaken, onReady }: PoolParts) {
+  constructor({ settings, turn, market, admission, wakes, grants, onTaken, onReady }: PoolParts) {
     this.#onTaken = onTaken;
     this.#onReady = onReady;
     this.#settings = settings;
@@ -74,6 +78,7 @@ export class Pools {
     this.#market = market;
     this.#admission = admission;
     this.#wakes = wakes;
+    this.#grants = grants;
   }
 
   /** When the pools are to be brought back to their targets; undefined: they are at them, as far as is known. */
@@ -106,8 +111,18 @@ export class Pools {
     const priceUsdPerHour = source.offer?.priceUsdPerHour;
     const placement = { subPool, offerId: source.id, priceUsdPerHour, why, waitedMs: waited.ms, waitedFor: waited.for };
     const id = this.#turn.newId("l") as LeaseId;
-    const lease = { id, invocation, instanceId: instance.id, containerId: container.id, start, placement } as const;
+    const { grant } = container;
+    const lease: Lease = {
+      id,
+      invocation,
+      instanceId: instance.id,
+      containerId: container.id,
+      start,
+      placement,
+      grant,
+    };
     container.lease = lease;
+    container.startLimitMiB = container.limitMiB;
     container.isUnproven = false;
     instance.enter(container, "running", this.#turn.nowMs);
     this.inventory.addLease(lease, container);
@@ -143,19 +158,24 @@ export class Pools {
   }
 
   /** A blank container becomes a function's; the instance, if it was nobody's, its account's. */
-  #take(
-    container: Container,
-    { accountId, memoryMiB, functionKey }: Pick<Invocation, "accountId" | "memoryMiB" | "functionKey">,
-  ) {
+  #take(container: Container, invocation: Invocation): Grant {
+    const { accountId, functionKey } = invocation;
     const { instance } = container;
     // Only now has a launch led to anything: an instance may join and yet be of no use.
     instance.source.launchSucceeded();
     if (instance.place === "warming") this.assign(instance, accountId);
-    instance.resize(container, memoryMiB);
+    const grant = this.#grants.grantFor(
+      invocation,
+      instance.freeMemoryMiB + container.memoryMiB,
+      instance.shape.memoryMiB,
+    );
+    instance.grant(container, grant);
+    this.#grants.taken(invocation, grant);
     instance.usedRuntimes.add(container.runtime);
     container.functionKey = functionKey;
     this.toRefill.add(instance);
     this.wantRefill(this.#turn.nowMs + this.#settings.refillDelayMs);
+    return grant;
   }
 
   // Containers
@@ -167,18 +187,14 @@ export class Pools {
   }
 
   /** Loads a function into a blank container ahead of its call. */
-  prewarm(
-    container: Container,
-    wanted: Pick<Invocation, "accountId" | "memoryMiB" | "functionKey">,
-    reason: string,
-  ): void {
+  prewarm(container: Container, wanted: Invocation, reason: string): void {
     const { instance } = container;
-    this.#take(container, wanted);
+    const grant = this.#take(container, wanted);
     this.counters.prewarms++;
     instance.enter(container, "prewarming", this.#turn.nowMs);
     const { functionKey } = wanted;
     const [instanceId, containerId] = [instance.id, container.id];
-    this.#turn.order({ kind: "PrewarmContainer", instanceId, containerId, functionKey, reason });
+    this.#turn.order({ kind: "PrewarmContainer", instanceId, containerId, functionKey, grant, reason });
   }
 
   destroy(container: Container, reason: string): void {

@@ -48,7 +48,7 @@ export class Refill {
     const { pools, settings, turn } = this.#parts;
     pools.toRefill.delete(instance);
     if (instance.place !== "active" && instance.place !== "warming") return;
-    if (instance.isAtRisk) return;
+    if (!instance.takesContainers) return;
     if (instance.accountId !== undefined && this.#parts.queue.isWaiting(instance.accountId)) {
       // Its memory is for those who wait: a blank in the way would make them ask for another instance, and again.
       pools.toRefill.add(instance);

@@ -1,3 +1,4 @@
+import type { Room } from "../../model/grant.ts";
 import { RUNTIMES } from "../../model/runtime.ts";
 import { byHead, type Line, type WaitQueue } from "../admission/wait-queue.ts";
 import { admittedOffers, chooseOffer, type OfferWish } from "../market/choose-offer.ts";
@@ -6,7 +7,7 @@ import { isBetter, mayServe, type Want } from "../placement/place.ts";
 import type { Settings } from "../settings.ts";
 import type { Turn } from "../turn.ts";
 import { evict, type WorthOf } from "./eviction.ts";
-import type { Container, Instance } from "./instance.ts";
+import { type Container, type Instance, swingOf } from "./instance.ts";
 import type { Pools } from "./pools.ts";
 
 export type SupplyParts = {
@@ -102,21 +103,23 @@ export class Supply {
 
   #onActive(want: Want): boolean {
     const { settings, turn, pools } = this.#parts;
-    const { runtime, memoryMiB, accountId } = want.invocation;
+    const { room } = want;
+    const { runtime, accountId } = want.invocation;
     let best: Instance | undefined;
     for (const instance of pools.inventory.activeOf(accountId)) {
-      if (instance.isAtRisk || !mayServe(instance, want, turn)) continue;
+      if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
-      if (instance.plannedCreating[runtime] > 0 && this.#plannableMiB(instance) >= memoryMiB - this.#blankMiB) {
+      const plannableMiB = this.#plannableMiB(instance, room);
+      if (instance.plannedCreating[runtime] > 0 && plannableMiB >= room.reservedMiB - this.#blankMiB) {
         instance.plannedCreating[runtime]--;
-        promise(instance, memoryMiB - this.#blankMiB);
+        promise(instance, room, this.#blankMiB);
         return true;
       }
-      if (this.#plannableMiB(instance) < memoryMiB) continue;
+      if (plannableMiB < room.reservedMiB) continue;
       if (best === undefined || isBetter(instance, best)) best = instance;
     }
     if (best === undefined) return false;
-    promise(best, memoryMiB);
+    promise(best, room);
     if (canCreate(best, settings, turn.nowMs)) {
       pools.create(best, runtime, `function ${want.invocation.functionKey} waits`);
       best.plannedMemoryMiB -= this.#blankMiB;
@@ -127,23 +130,25 @@ export class Supply {
   /** A warming instance without a blank of this runtime: it becomes the account's, and gets one. */
   #onWarming(want: Want): boolean {
     const { turn, pools } = this.#parts;
-    const { runtime, memoryMiB, accountId } = want.invocation;
+    const { room } = want;
+    const { runtime, accountId } = want.invocation;
     for (const instance of pools.inventory.at("warming")) {
-      if (instance.isAtRisk || !mayServe(instance, want, turn)) continue;
+      if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       if (instance.isPromised) continue;
-      if (instance.plannedCreating[runtime] > 0 && this.#plannableMiB(instance) >= memoryMiB - this.#blankMiB) {
+      const plannableMiB = this.#plannableMiB(instance, room);
+      if (instance.plannedCreating[runtime] > 0 && plannableMiB >= room.reservedMiB - this.#blankMiB) {
         // Its blank is on the way; taking the instance now would not make it come sooner.
         instance.plannedCreating[runtime]--;
-        promise(instance, memoryMiB);
+        promise(instance, room);
         return true;
       }
-      if (this.#plannableMiB(instance) >= memoryMiB) {
+      if (plannableMiB >= room.reservedMiB) {
         pools.assign(instance, accountId);
         return this.#onActive(want);
       }
       const blanks = evictableBlanks(instance);
-      if (this.#plannableMiB(instance) + blanks.length * this.#blankMiB >= memoryMiB) {
+      if (plannableMiB + blanks.length * this.#blankMiB >= room.reservedMiB) {
         pools.assign(instance, accountId);
         for (const blank of blanks) pools.destroy(blank, "its memory is needed");
         return this.#onActive(want);
@@ -153,13 +158,15 @@ export class Supply {
   }
 
   #onLaunching(want: Want): boolean {
-    const { accountId, memoryMiB } = want.invocation;
+    const { room } = want;
+    const { accountId } = want.invocation;
     for (const instance of this.#parts.pools.inventory.at("launching")) {
+      if (instance.shape.memoryMiB < room.memoryMiB) continue;
       if (instance.reservedFor !== undefined && instance.reservedFor !== accountId) continue;
       if (!mayServe(instance, want, this.#parts.turn)) continue;
       this.#beginPlan(instance);
-      if (instance.shape.memoryMiB - instance.plannedMemoryMiB < memoryMiB) continue;
-      promise(instance, memoryMiB);
+      if (this.#plannableMiB(instance, room) < room.reservedMiB) continue;
+      promise(instance, room);
       return true;
     }
     return false;
@@ -174,20 +181,21 @@ export class Supply {
       bidUsdPerHour: bidOf(want, chosen.source),
     });
     this.#beginPlan(instance);
-    promise(instance, want.invocation.memoryMiB);
+    promise(instance, want.room);
     return true;
   }
 
   #byEviction(want: Want): boolean {
     const { turn, pools, worthOf } = this.#parts;
-    const { runtime, memoryMiB, accountId } = want.invocation;
+    const { room } = want;
+    const { runtime, accountId } = want.invocation;
     for (const instance of pools.inventory.activeOf(accountId)) {
-      if (instance.isAtRisk || !mayServe(instance, want, turn)) continue;
+      if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
-      const chosen = evict(instance, runtime, memoryMiB - this.#plannableMiB(instance), worthOf);
+      const chosen = evict(instance, runtime, room.reservedMiB - this.#plannableMiB(instance, room), worthOf);
       if (chosen === undefined) continue;
       for (const container of chosen) pools.destroy(container, "its memory is needed");
-      promise(instance, memoryMiB);
+      promise(instance, room);
       return true;
     }
     return false;
@@ -244,27 +252,37 @@ export class Supply {
     return this.#parts.settings.blankMemoryMiB;
   }
 
-  /** Memory of an instance that is free or about to be, and promised to nobody in this pass. */
-  #plannableMiB(instance: Instance): number {
-    return instance.freeMemoryMiB + instance.leavingMemoryMiB - instance.plannedMemoryMiB;
+  /** Whether it may get new containers, and is as large as this one's limit. */
+  #couldTake(instance: Instance, { room }: Want): boolean {
+    return instance.takesContainers && instance.shape.memoryMiB >= room.memoryMiB;
+  }
+
+  /** Memory that a container of this room could reserve on the instance: free or about to be, and promised to nobody in this pass. */
+  #plannableMiB(instance: Instance, room: Room): number {
+    const swingMiB = Math.max(instance.plannedSwingMiB, swingOf(room));
+    return instance.roomMiB(swingMiB) + instance.leavingMemoryMiB - instance.plannedMemoryMiB;
   }
 
   #beginPlan(instance: Instance): void {
     if (instance.plannedPass === this.#pass) return;
     instance.plannedPass = this.#pass;
     instance.plannedMemoryMiB = 0;
+    instance.plannedSwingMiB = 0;
     instance.isPromised = false;
     for (const runtime of RUNTIMES) instance.plannedCreating[runtime] = instance.creatingCount[runtime];
   }
 }
 
-function promise(instance: Instance, memoryMiB: number): void {
-  instance.plannedMemoryMiB += memoryMiB;
+/** @param hasMiB of the room that are taken already. */
+function promise(instance: Instance, room: Room, hasMiB = 0): void {
+  instance.plannedMemoryMiB += room.reservedMiB - hasMiB;
+  instance.plannedSwingMiB = Math.max(instance.plannedSwingMiB, swingOf(room));
   instance.isPromised = true;
 }
 
-function wishOf({ terms, withFixed, invocation }: Want): OfferWish {
-  return { terms, withFixed, memoryMiB: invocation.memoryMiB };
+/** An instance is launched for the limit: a container may use all of it. */
+function wishOf({ terms, withFixed, room }: Want): OfferWish {
+  return { terms, withFixed, memoryMiB: room.memoryMiB };
 }
 
 /** What the account would pay at most; a fixed price takes no bids. */

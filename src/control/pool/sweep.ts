@@ -155,8 +155,8 @@ function usedMiB({ shape, freeMemoryMiB }: Instance): number {
 function fitsElsewhere(instance: Instance, all: ReadonlySet<Instance>, withFixed: boolean): boolean {
   if (instance.creatingTotal() > 0 || instance.prewarmingCount > 0) return false;
   const free = [...all]
-    .filter((other) => other !== instance && !other.isAtRisk && (withFixed || other.subPool === "variable"))
-    .map(({ freeMemoryMiB }) => freeMemoryMiB);
+    .filter((other) => other !== instance && other.takesContainers && (withFixed || other.subPool === "variable"))
+    .map((other) => other.roomMiB(instance.swingMiB));
   if (free.length === 0) return false;
   const sizes = [...instance.containers.values()].filter(({ state }) => state === "idle").map((c) => c.memoryMiB);
   return sizes
