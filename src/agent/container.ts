@@ -81,10 +81,10 @@ export class Container {
     if (this.#isOver() && run === undefined) return undefined;
     this.#isAnnounced = true;
     if (this.#assignment === undefined) return { state: "blank", containerId, runtime };
-    const { functionKey, memoryMiB } = this.#assignment;
-    if (run === undefined) return { state: "idle", containerId, runtime, functionKey, memoryMiB };
+    const { functionKey, memoryMiB, reservedMiB } = this.#assignment;
+    if (run === undefined) return { state: "idle", containerId, runtime, functionKey, memoryMiB, reservedMiB };
     const { leaseId, invocationId } = run.order;
-    return { state: "running", containerId, runtime, functionKey, memoryMiB, leaseId, invocationId };
+    return { state: "running", containerId, runtime, functionKey, memoryMiB, reservedMiB, leaseId, invocationId };
   }
 
   /** @throws Error when the container's state does not allow this run: the server broke the protocol. */

@@ -1,5 +1,6 @@
 import type { Placement, WaitCause } from "./capacity.ts";
 import type { ErrorCode } from "./error-code.ts";
+import type { Grant } from "./grant.ts";
 import type { AccountId, ContainerId, InstanceId, InvocationId } from "./ids.ts";
 import type { InvocationMode, Lease, Outcome } from "./invocation.ts";
 
@@ -26,6 +27,8 @@ export type AttemptExplanation =
       readonly instanceId: InstanceId;
       readonly containerId: ContainerId;
       readonly placement: Placement;
+      /** What its container got; absent: an earlier server knew. */
+      readonly grant?: Grant;
       /** Absent while it runs. */
       readonly end?: AttemptEnd;
     }

@@ -26,8 +26,10 @@ export type FunctionVersion = {
   readonly handler: string;
   /** Lower-case hex sha256 of the zip archive; names the folder in the code store. */
   readonly codeSha256Hex: string;
+  /** undefined: as Lambda has it when nothing is said, x86_64. */
+  readonly architecture?: "x86_64" | "arm64" | undefined;
   readonly environment: Readonly<Record<string, string>>;
-  /** The requested size: container memory limit. CPU follows by one ratio, see `cpuMilliOf`. */
+  /** The requested size: what the function is told it has. Containers get what sizing grants. */
   readonly memoryMiB: number;
   readonly timeoutMs: number;
   /** Size of the private /tmp. */

@@ -38,6 +38,8 @@ export const assignmentSchema = z.object({
   requestedMemoryMiB: z.number().optional(),
   /** The agent may raise the limit so far, live, before the kernel kills the container at it. Absent: not at all. */
   rescueMemoryMiB: z.number().optional(),
+  /** What the server packs the instance by; the container's report tells it to a later server. Absent: the limit. */
+  reservedMiB: z.number().optional(),
   cpuMilli: z.number(),
   timeoutMs: z.number(),
   ephemeralStorageMiB: z.number(),
@@ -95,13 +97,21 @@ export type ServerMessage = z.infer<typeof serverMessageSchema>;
 
 const containerReportSchema = z.discriminatedUnion("state", [
   z.object({ state: z.literal("blank"), containerId, runtime }),
-  z.object({ state: z.literal("idle"), containerId, runtime, functionKey, memoryMiB: figure }),
+  z.object({
+    state: z.literal("idle"),
+    containerId,
+    runtime,
+    functionKey,
+    memoryMiB: figure,
+    reservedMiB: figure.optional(),
+  }),
   z.object({
     state: z.literal("running"),
     containerId,
     runtime,
     functionKey,
     memoryMiB: figure,
+    reservedMiB: figure.optional(),
     leaseId,
     invocationId,
   }),

@@ -17,7 +17,12 @@ import { FrameWriter } from "../protocol/frame-writer.ts";
 export type AgentEndpointOptions = {
   readonly socketPath: string;
   /** What every agent is told when it joins. */
-  readonly welcome: Omit<Extract<ServerMessage, { kind: "welcome" }>, "kind" | "protocolVersion">;
+  readonly welcome: Omit<
+    Extract<ServerMessage, { kind: "welcome" }>,
+    "kind" | "protocolVersion" | "pressureAtMiB" | "pressureClearMiB"
+  >;
+  /** Of an instance's memory: the use at which its agent tells of pressure, and the one at which that is over. */
+  readonly pressureShares: { readonly at: number; readonly clear: number };
   /** An agent that is silent for longer counts as lost. */
   readonly silenceMsMax: number;
   /** The secret that the agent of this instance must show. */
@@ -182,8 +187,15 @@ export class AgentEndpoint {
     if (this.#connections.has(instanceId)) throw new Error("an agent of this instance is already joined");
     const connection = new AgentConnection(instanceId, socket, this.#options.clock.monotonicMs());
     this.#connections.set(instanceId, connection);
-    connection.send({ kind: "welcome", protocolVersion: AGENT_PROTOCOL_VERSION, ...this.#options.welcome });
     const { subPool, offerId, shape, containers } = message;
+    const { welcome, pressureShares } = this.#options;
+    connection.send({
+      kind: "welcome",
+      protocolVersion: AGENT_PROTOCOL_VERSION,
+      ...welcome,
+      pressureAtMiB: shape.memoryMiB * pressureShares.at,
+      pressureClearMiB: shape.memoryMiB * pressureShares.clear,
+    });
     const accountId = message.accountId as AccountId | undefined;
     this.#options.onJoin({ instanceId, subPool, offerId, shape, accountId, containers }, message.keptInvocationIds);
     return connection;

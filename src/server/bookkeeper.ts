@@ -112,8 +112,10 @@ export class Bookkeeper {
   }
 
   #executed({ lease, shape }: Running, wallMs: number, nowMs: number): ExecutionCost {
-    const { invocation, placement } = lease;
-    const { accountId, functionKey, memoryMiB } = invocation;
+    const { invocation, placement, grant } = lease;
+    const { accountId, functionKey } = invocation;
+    // It is charged for what it keeps from others.
+    const memoryMiB = grant?.reservedMiB ?? invocation.memoryMiB;
     const { subPool, offerId, priceUsdPerHour } = placement;
     const { functionName } = partsOf(functionKey);
     if (shape === undefined) return { costUsd: undefined, fixedUsd: undefined };

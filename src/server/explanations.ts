@@ -92,8 +92,9 @@ export class Explanations {
 function explained({ lease, atMs, code, cutOffMs, end }: Kept): AttemptExplanation {
   const refusal = code === undefined ? undefined : { code, says: ERROR_CODES[code].says };
   if (lease === undefined) return { kind: "refused", atMs, ...(refusal as NonNullable<typeof refusal>) };
-  const { start, instanceId, containerId, placement } = lease;
-  const attempt = { kind: "executed", begunMs: atMs, start, instanceId, containerId, placement } as const;
+  const { start, instanceId, containerId, placement, grant } = lease;
+  const granted = grant === undefined ? {} : { grant };
+  const attempt = { kind: "executed", begunMs: atMs, start, instanceId, containerId, placement, ...granted } as const;
   if (refusal !== undefined) return { ...attempt, end: { kind: "cutOff", atMs: cutOffMs, ...refusal } };
   return end === undefined ? attempt : { ...attempt, end: { kind: "finished", ...end } };
 }

@@ -20,10 +20,14 @@ import { inTime } from "./in-time.ts";
 import { InstanceClaims } from "./instance-claims.ts";
 import type { Metrics } from "./metrics.ts";
 import { reportedUsage } from "./reported-usage.ts";
+import { sizedVersionOf } from "./sized-version.ts";
 import { terminateInstance } from "./terminate-instance.ts";
 import { WallClock } from "./wall-clock.ts";
 
-export type ServerOptions = Pick<AgentEndpointOptions, "socketPath" | "welcome" | "silenceMsMax" | "tokenOf"> & {
+export type ServerOptions = Pick<
+  AgentEndpointOptions,
+  "socketPath" | "welcome" | "pressureShares" | "silenceMsMax" | "tokenOf"
+> & {
   readonly control: ControlPlane;
   /** Instances of an earlier server that may join; no other strangers may. */
   readonly leftOver: ReadonlySet<InstanceId>;
@@ -86,11 +90,12 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    const { socketPath, welcome, silenceMsMax, tokenOf, clock, log } = options;
+    const { socketPath, welcome, pressureShares, silenceMsMax, tokenOf, clock, log } = options;
     this.#wallClock = new WallClock(clock, (offsetMs) => this.feed({ kind: "WallClockSet", offsetMs }));
     this.#endpoint = new AgentEndpoint({
       socketPath,
       welcome,
+      pressureShares,
       silenceMsMax,
       tokenOf,
       clock,
@@ -142,7 +147,9 @@ export class Server {
     const { accountId, key: functionKey, runtime, memoryMiB } = version;
     this.#versions.set(functionKey, version);
     const deadlineMs = request.deadlineMs === undefined ? undefined : request.deadlineMs - this.#wallClock.offsetMs;
-    const invocation = { id, accountId, functionKey, runtime, memoryMiB, mode, deadlineMs };
+    const sized = sizedVersionOf(version);
+    const inputBytes = request.payload.length;
+    const invocation = { id, accountId, functionKey, runtime, memoryMiB, mode, deadlineMs, sized, inputBytes };
     this.feed({ kind: "InvocationArrived", invocation });
     return () => this.#cancel(id);
   }
@@ -282,7 +289,7 @@ export class Server {
         retries,
         clientContext,
         traceId,
-        assignment: lease.start === "cold" ? assignmentOf(version, this.#options) : undefined,
+        assignment: lease.start === "cold" ? assignmentOf(version, lease.grant, this.#options) : undefined,
         keepResult: mode === "asynchronous",
       },
       payload,
@@ -291,12 +298,14 @@ export class Server {
     this.#appendLog(pending, retries === 0 ? started : started + retryLine(id, retries));
   }
 
-  #prewarm({ instanceId, containerId, functionKey, reason }: Extract<Command, { kind: "PrewarmContainer" }>): void {
+  #prewarm(command: Extract<Command, { kind: "PrewarmContainer" }>): void {
+    const { instanceId, containerId, functionKey, grant, reason } = command;
     const version = this.#versions.get(functionKey);
     this.#options.log.debug({ instanceId, containerId, functionKey, reason }, "loading a function ahead of its call");
     if (version !== undefined) {
       this.claims.given(instanceId, version.codeSha256Hex);
-      return this.#send(instanceId, { kind: "prewarm", containerId, assignment: assignmentOf(version, this.#options) });
+      const assignment = assignmentOf(version, grant, this.#options);
+      return this.#send(instanceId, { kind: "prewarm", containerId, assignment });
     }
     // It was deleted meanwhile: the container goes, as one that failed would.
     this.#send(instanceId, { kind: "destroyContainer", containerId });
@@ -419,8 +428,16 @@ export class Server {
         this.#options.log.debug({ instanceId, containerId, reason }, "container gone");
         return this.feed({ kind: "ContainerGone", instanceId, containerId, reason });
       }
-      case "containerResized":
-      case "pressure":
+      case "containerResized": {
+        const { containerId, memoryMiB } = message;
+        this.#options.log.info({ instanceId, containerId, memoryMiB }, "a container's limit was raised");
+        return this.feed({ kind: "ContainerResized", instanceId, containerId, memoryMiB });
+      }
+      case "pressure": {
+        const { memoryUsedMiB } = message;
+        this.#options.log.info({ instanceId, memoryUsedMiB }, "the memory that an instance really uses");
+        return this.feed({ kind: "InstancePressure", instanceId, memoryUsedMiB });
+      }
       case "hello":
       case "heartbeat":
         return;
@@ -456,7 +473,7 @@ export class Server {
     } else acknowledge(); // Of an attempt whose loss was answered long ago, or another's.
     if (own === undefined && adopted !== "running") return;
     const initMs = initUs === undefined ? undefined : initUs / 1000;
-    this.feed({ kind: "InvocationFinished", leaseId, outcome, containerUsable, wallMs: wallUs / 1000, initMs });
+    this.feed({ kind: "InvocationFinished", leaseId, outcome, containerUsable, wallMs: wallUs / 1000, initMs, usage });
     this.#checkIdle();
   }
 

@@ -194,6 +194,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
       orphanMs: settings.orphanMs,
       blankMemoryMiB: settings.blankMemoryMiB,
     },
+    pressureShares: { at: settings.pressureShare, clear: settings.pressureClearShare },
     silenceMsMax: settings.silenceMsMax,
     tokenOf: (instanceId) => createHmac("sha256", secret).update(`agent ${instanceId}`).digest("hex"),
     leftOver,

@@ -53,9 +53,18 @@ function attemptLines(attempt: AttemptExplanation, number: number): [string, str
     [name, `${timeText(begunMs)}  ${start} start, ${endText(attempt)}`],
     ["  where", `${subPool}, ${offerId}, instance ${instanceId}, container ${containerId}`],
     ["  why", why],
+    ...sizeLines(attempt),
     ["  waited", waitedMs < 1 ? "not at all" : [duration(waitedMs), ...waitedFor.map(({ text }) => text)].join("; ")],
     ["  cost", costText(attempt)],
   ];
+}
+
+/** What the container got when it became the function's. */
+function sizeLines({ grant }: Executed): [string, string][] {
+  if (grant === undefined) return [];
+  const { memoryMiB, reservedMiB, cpuMilli } = grant;
+  const reserved = reservedMiB === memoryMiB ? "" : `, of which ${reservedMiB} MiB are reserved`;
+  return [["  size", `${memoryMiB} MiB${reserved}, ${(cpuMilli / 1000).toFixed(2)} vCPU. ${grant.why}`]];
 }
 
 function endText({ end }: Executed): string {

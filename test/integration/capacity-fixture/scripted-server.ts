@@ -176,6 +176,7 @@ export class ScriptedServer {
         orphanMs,
         blankMemoryMiB: all.blankMemoryMiB,
       },
+      pressureShares: { at: all.pressureShare, clear: all.pressureClearShare },
       silenceMsMax: all.silenceMsMax,
       tokenOf: (instanceId) => `secret of ${instanceId}`,
       leftOver: new Set(),

@@ -1,0 +1,20 @@
+import type { FunctionVersion } from "../model/function-version.ts";
+import type { SizedVersion } from "../model/grant.ts";
+import { sizingKeyOf } from "../model/sizing.ts";
+
+/** Hex digits of the code's hash that tell one code from another within a function. */
+const CODE_DIGITS = 12;
+
+const known = new WeakMap<FunctionVersion, SizedVersion>();
+
+/** As sizing knows it: what was learned of a version outlives changes of its settings, and not those of its code. Made once per version. */
+export function sizedVersionOf(version: FunctionVersion): SizedVersion {
+  const made = known.get(version);
+  if (made !== undefined) return made;
+  const { accountId, name, memoryMiB, codeSha256Hex, architecture } = version;
+  const label = `${version.version}@${codeSha256Hex.slice(0, CODE_DIGITS)}`;
+  const key = sizingKeyOf(accountId, name, label, architecture ?? "x86_64");
+  const sized = { key, accountId, functionName: name, memoryMiB };
+  known.set(version, sized);
+  return sized;
+}
