@@ -1,6 +1,7 @@
 import type { CapacitySettings } from "../model/capacity.ts";
 import type { RejectCode } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
+import type { Room } from "../model/grant.ts";
 import type { AccountId, FunctionKey, InvocationId } from "../model/ids.ts";
 import type { SubPool } from "../model/instance.ts";
 import type { Invocation } from "../model/invocation.ts";
@@ -129,6 +130,11 @@ export class ControlPlane {
       waits: this.#waits,
       market: this.#market,
     });
+  }
+
+  /** What a new container for an invocation would take of an instance now. */
+  roomOf(invocation: Invocation): Room {
+    return this.#grants.roomOf(invocation);
   }
 
   /** Where everything is, as plain data. */

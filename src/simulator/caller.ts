@@ -1,6 +1,9 @@
+import type { SizedVersion } from "../model/grant.ts";
 import type { FunctionKey } from "../model/ids.ts";
+import { sizingKeyOf } from "../model/sizing.ts";
 import type { AccountBook } from "./account-book.ts";
 import type { Random } from "./random.ts";
+import { drawNeedMiB } from "./sizing-world.ts";
 import type { Happening, Stage } from "./stage.ts";
 import type { FunctionTraits } from "./world.ts";
 
@@ -22,6 +25,10 @@ export class Caller implements Happening {
   #revision = 1;
   functionKey: FunctionKey;
   memoryMiB: number;
+  /** undefined: sizing knows nothing of it. */
+  sized: SizedVersion | undefined;
+  readonly #needs: Random;
+  #executions = 0;
 
   /** @param onCall makes one call. @returns false when no more calls are wanted in this world. */
   constructor(
@@ -35,10 +42,12 @@ export class Caller implements Happening {
     this.account = account;
     this.#arrivals = random.fork("arrivals");
     this.#durations = random.fork("durations");
+    this.#needs = random.fork("needs");
     this.#stage = stage;
     this.#onCall = onCall;
     this.functionKey = this.#key();
     this.memoryMiB = traits.memoryMiB;
+    this.sized = this.#sizedVersion();
   }
 
   /** @returns the key that serves nobody any more. */
@@ -47,6 +56,7 @@ export class Caller implements Happening {
     this.#revision++;
     this.functionKey = this.#key();
     this.memoryMiB = memoryOf(this.traits, this.#revision);
+    this.sized = this.#sizedVersion();
     return retired;
   }
 
@@ -59,6 +69,12 @@ export class Caller implements Happening {
 
   scheduleNext(): void {
     this.#stage.after(this.#nextCallMs() - this.#stage.nowMs, this);
+  }
+
+  /** What the next execution needs; undefined: nobody measures it. */
+  drawNeedMiB(): number | undefined {
+    const { need } = this.traits;
+    return need === undefined ? undefined : drawNeedMiB(this.#needs, need, this.#executions++);
   }
 
   drawInitMs(): number {
@@ -86,6 +102,14 @@ export class Caller implements Happening {
       atMs = Math.max(atMs, busyFromMs + this.#arrivals.exponential(Math.min(gapMsMean, busyMsMean)));
     }
     return atMs;
+  }
+
+  /** Every second update leaves the code as it was: what was learned of it goes on. */
+  #sizedVersion(): SizedVersion | undefined {
+    const { need, accountId, name } = this.traits;
+    if (need === undefined) return undefined;
+    const key = sizingKeyOf(accountId, name, `$LATEST@${Math.ceil(this.#revision / 2)}`, "x86_64");
+    return { key, accountId, functionName: name, memoryMiB: this.memoryMiB };
   }
 
   #key(): FunctionKey {

@@ -1,6 +1,7 @@
 import type { Command } from "../model/event.ts";
+import type { Grant } from "../model/grant.ts";
 import type { ContainerId, FunctionKey, InstanceId } from "../model/ids.ts";
-import type { Lease, Outcome } from "../model/invocation.ts";
+import { type Lease, type Outcome, UNMEASURED, type Usage } from "../model/invocation.ts";
 import { memoryOf } from "./caller.ts";
 import type { Known } from "./known.ts";
 import type { Random } from "./random.ts";
@@ -42,6 +43,7 @@ export class ContainerWork {
   readonly #starts: Random;
   readonly #executions: Random;
   readonly #deaths: Random;
+  readonly #sizes: Random;
   readonly #traits: ReadonlyMap<string, FunctionTraits>;
   readonly #kept = new Map<SimulatedInstance, KeptResult[]>();
   readonly #onContainerDue = (container: SimulatedContainer) => this.#containerDue(container);
@@ -56,6 +58,7 @@ export class ContainerWork {
     this.#starts = random.fork("starts");
     this.#executions = random.fork("executions");
     this.#deaths = random.fork("deaths");
+    this.#sizes = random.fork("sizes");
     this.#traits = new Map(world.functions.map((traits) => [traits.name, traits]));
     this.#hasExecutionFaults = world.faults.execution + world.faults.functionError > 0;
   }
@@ -78,14 +81,14 @@ export class ContainerWork {
   }
 
   /** Loads a function ahead of its call. */
-  prewarm(instance: SimulatedInstance, containerId: ContainerId, functionKey: FunctionKey): void {
+  prewarm(instance: SimulatedInstance, containerId: ContainerId, functionKey: FunctionKey, grant: Grant): void {
     const traits = this.#traitsOf(functionKey);
     if (traits === undefined) return violated(`nobody has a function ${functionKey}`);
     if (instance.accountId !== traits.accountId) {
       violated(`instance ${instance.id} of ${instance.accountId ?? "nobody"} was told to load ${functionKey}`);
     }
     const revision = Number(functionKey.slice(functionKey.lastIndexOf("/") + 1));
-    const container = instance.prewarm(containerId, functionKey, memoryOf(traits, revision));
+    const container = instance.prewarm(containerId, functionKey, grant, memoryOf(traits, revision));
     if (container.state === "gone") return;
     if (container.runtime !== traits.runtime) violated(`${functionKey} was to be loaded into ${container.runtime}`);
     this.#report.prewarms++;
@@ -108,6 +111,7 @@ export class ContainerWork {
       return violated(`lease ${lease.id} is for an invocation that nobody made`);
     instance.count(container, lease);
     invocation.account.running++;
+    if (lease.start === "cold" && lease.grant !== undefined) this.#granted(lease.grant, invocation.memoryMiB);
     if (container.state === "gone") return this.#runInNothing(container, lease);
     const { caller } = invocation;
     const { timeoutMs } = caller.traits;
@@ -118,7 +122,13 @@ export class ContainerWork {
     if (this.#hasExecutionFaults && this.#stage.hasFaults) this.#spoil(container);
     container.initMs = lease.start === "cold" ? initMs : undefined;
     container.wallMs = initMs + Math.min(durationMs, timeoutMs);
+    this.#use(container, caller.drawNeedMiB(), lease);
     this.#stage.after(2 * this.#world.linkMs + container.wallMs, container);
+  }
+
+  #granted({ reservedMiB, memoryMiB }: Grant, requestedMiB: number): void {
+    if (reservedMiB < requestedMiB) this.#report.grantedLess++;
+    if (memoryMiB > requestedMiB) this.#report.grantedMore++;
   }
 
   /** The order does not reach an agent that has no link, and the core counts the execution until it is told so. */
@@ -167,6 +177,7 @@ export class ContainerWork {
     const event = { kind: "ContainerGone", instanceId: instance.id, containerId: container.id, reason } as const;
     this.#stage.tell(event);
     if (this.#world.faults.echoes) this.#stage.tell(event);
+    this.#tellPressure(instance);
   }
 
   #containerDue(container: SimulatedContainer): void {
@@ -244,6 +255,73 @@ export class ContainerWork {
     else this.#planDeath(container);
   }
 
+  /** An execution that needs more than its limit is rescued, where there is room, or killed. */
+  #use(container: SimulatedContainer, needMiB: number | undefined, { grant }: Lease): void {
+    const { sizing, linkMs } = this.#world;
+    if (sizing === undefined || needMiB === undefined) return;
+    const { instance } = container;
+    container.rescues = 0;
+    container.isStalled = sizing.stalledShare > 0 && this.#sizes.chance(sizing.stalledShare);
+    container.usedMiB = Math.min(needMiB, container.limitMiB);
+    if (needMiB > container.limitMiB) {
+      const raisedMiB = Math.min(grant?.rescueMemoryMiB ?? 0, Math.ceil(needMiB * 1.1));
+      const isRescued = raisedMiB >= needMiB && this.#sizes.chance(sizing.rescuedShare);
+      this.#report.outgrown++;
+      if (!isRescued) {
+        container.outcome = "outOfMemory";
+        container.staysUsable = false;
+      } else {
+        container.rescues = 1;
+        container.usedMiB = needMiB;
+        this.#report.rescued++;
+        this.#stage.later(linkMs, () => this.#raise(container, raisedMiB));
+      }
+    }
+    this.#stage.later(linkMs, () => this.#tellPressure(instance));
+  }
+
+  #raise(container: SimulatedContainer, limitMiB: number): void {
+    const { instance, id: containerId } = container;
+    if (container.state !== "running" || limitMiB <= container.limitMiB) return;
+    if (!instance.isLinked) {
+      container.limitMiB = limitMiB; // A server that it joins later is told.
+      return;
+    }
+    instance.raise(container, limitMiB);
+    this.#stage.tell({ kind: "ContainerResized", instanceId: instance.id, containerId, memoryMiB: limitMiB });
+  }
+
+  /** An agent tells when what is really used crosses the one share or the other. */
+  #tellPressure(instance: SimulatedInstance): void {
+    const { sizing, settings } = this.#world;
+    if (sizing === undefined || !instance.isLinked || instance.deadlineToldMs !== undefined) return;
+    if (instance.isTerminating) return;
+    const { memoryMiB } = instance.shape;
+    const memoryUsedMiB = instance.usedMiB(sizing.idleShare);
+    const share = instance.isPressedTold ? settings.pressureClearShare : settings.pressureShare;
+    const isPressed = memoryUsedMiB >= memoryMiB * share;
+    if (isPressed === instance.isPressedTold) return;
+    instance.isPressedTold = isPressed;
+    if (isPressed) this.#report.pressed++;
+    this.#stage.tell({ kind: "InstancePressure", instanceId: instance.id, memoryUsedMiB });
+  }
+
+  #usageOf(container: SimulatedContainer, outcome: Outcome): Usage | undefined {
+    if (this.#world.sizing === undefined || outcome === "agentFault") return undefined;
+    const { usedMiB, limitMiB, wallMs, rescues, isStalled, grant } = container;
+    return {
+      ...UNMEASURED,
+      wallUs: wallMs * 1000,
+      cpuUs: wallMs * 500,
+      throttledUs: 0,
+      memoryPeakBytes: usedMiB * 2 ** 20,
+      memoryStallUs: isStalled ? wallMs * 100 : 0,
+      memoryLimitMiB: limitMiB,
+      cpuMilli: grant?.cpuMilli,
+      rescues,
+    };
+  }
+
   #tellFinished(
     container: SimulatedContainer,
     lease: Lease,
@@ -259,7 +337,10 @@ export class ContainerWork {
     }
     this.#sink.finished(lease, outcome);
     const { initMs } = container;
-    this.#stage.tell({ kind: "InvocationFinished", leaseId: lease.id, outcome, containerUsable, wallMs, initMs });
+    const usage = this.#usageOf(container, outcome);
+    const ended = { kind: "InvocationFinished", leaseId: lease.id, outcome, containerUsable, wallMs, initMs } as const;
+    this.#stage.tell(usage === undefined ? ended : { ...ended, usage });
+    if (usage !== undefined) this.#tellPressure(instance);
   }
 
   #keep(instance: SimulatedInstance, result: KeptResult): void {

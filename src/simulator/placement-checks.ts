@@ -26,6 +26,8 @@ export function checkPlacement(
   if (instance.subPool === "fixed") checkFixed(invocation, instance, nowMs, report);
   else checkVariable(invocation, instance, known, nowMs, report);
   if (instance.deadlineToldMs !== undefined) violated(`invocation ${id} was placed on ${instance.id} after its notice`);
+  if (instance.isPressedTold && start === "cold")
+    violated(`a new container for ${id} on ${instance.id}, whose memory is nearly used up`);
   if (instance.isAtRiskTold) checkRisk(invocation, instance, start, instances, known, nowMs);
   if (deadlineMs === undefined) return;
   if (nowMs >= deadlineMs) violated(`invocation ${id} was begun ${nowMs - deadlineMs} ms after its deadline`);

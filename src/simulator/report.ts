@@ -30,6 +30,13 @@ export class Report {
   /** Instances that were taken away, with or without notice. */
   taken = 0;
   prewarms = 0;
+  /** Executions that needed more than their limit, those of them that were rescued, and instances nearly used up. */
+  outgrown = 0;
+  /** Containers that were granted less than their function states, and more. */
+  grantedLess = 0;
+  grantedMore = 0;
+  rescued = 0;
+  pressed = 0;
   /** With a deadline, begun before it was due; and when due. */
   begunEarly = 0;
   begunDue = 0;
@@ -80,6 +87,11 @@ export class Report {
         notices: this.notices,
         taken: this.taken,
         prewarms: this.prewarms,
+        grantedLess: this.grantedLess,
+        grantedMore: this.grantedMore,
+        outgrown: this.outgrown,
+        rescued: this.rescued,
+        pressed: this.pressed,
         begunEarly: this.begunEarly,
         begunDue: this.begunDue,
       },

@@ -87,9 +87,9 @@ export class SimulatedHost {
       }
       case "PrewarmContainer": {
         const instance = this.#usable(command.instanceId, command.kind);
-        const { containerId, functionKey } = command;
+        const { containerId, functionKey, grant } = command;
         if (this.#retired.has(functionKey)) violated(`${functionKey} was to be loaded, which is retired`);
-        return instance.isLinked ? this.#work.prewarm(instance, containerId, functionKey) : undefined;
+        return instance.isLinked ? this.#work.prewarm(instance, containerId, functionKey, grant) : undefined;
       }
       case "DestroyContainer": {
         const instance = this.#joined(command.instanceId);
@@ -381,6 +381,7 @@ export class SimulatedHost {
   #usable(instanceId: InstanceId, what: Command["kind"]): SimulatedInstance {
     const instance = this.#unnoticed(instanceId, what);
     if (instance.isAtRiskTold) violated(`a ${what} for instance ${instanceId}, which is at risk`);
+    if (instance.isPressedTold) violated(`a ${what} for instance ${instanceId}, whose memory is nearly used up`);
     return instance;
   }
 

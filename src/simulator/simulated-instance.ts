@@ -1,3 +1,4 @@
+import type { Grant } from "../model/grant.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, OfferId } from "../model/ids.ts";
 import type { ContainerReport, InstanceReport, Shape, SubPool } from "../model/instance.ts";
 import type { Lease, Outcome } from "../model/invocation.ts";
@@ -16,7 +17,20 @@ export class SimulatedContainer implements Happening {
   readonly #onDue: (container: SimulatedContainer) => void;
   state: SimulatedContainerState = "creating";
   functionKey: FunctionKey | undefined = undefined;
+  /** What it is counted with. */
   memoryMiB: number;
+  /** What its function states; 0 while it is blank. */
+  requestedMiB = 0;
+  limitMiB: number;
+  /** What it got when it became a function's; undefined: it is blank. */
+  grant: Grant | undefined = undefined;
+  /** What it may need beyond what it is counted with, as the core of now was told. */
+  swingMiB = 0;
+  /** What it really holds; of the execution that runs, or of the last one. */
+  usedMiB = 0;
+  /** How often its limit was raised in the execution that runs. */
+  rescues = 0;
+  isStalled = false;
   lease: Lease | undefined = undefined;
   /** What the core believes to run in it: ordered or reported, and neither ended nor answered for as far as it was told. */
   knownLease: Lease | undefined = undefined;
@@ -44,6 +58,7 @@ export class SimulatedContainer implements Happening {
     this.instance = instance;
     this.runtime = runtime;
     this.memoryMiB = memoryMiB;
+    this.limitMiB = memoryMiB;
     this.#onDue = onDue;
   }
 
@@ -83,6 +98,8 @@ export class SimulatedInstance {
   knownLeases = 0;
   /** When it is really taken away; undefined: nobody has decided that yet. */
   endsAtMs: number | undefined = undefined;
+  /** The core of now was told that its memory is nearly used up, and has not been told otherwise. */
+  isPressedTold = false;
   /** What the core of now was told: that it may go soon, and when it goes. */
   isAtRiskTold = false;
   deadlineToldMs: number | undefined = undefined;
@@ -112,6 +129,7 @@ export class SimulatedInstance {
   /** It joins as one of which nothing is known but what was said since it was known last. */
   beAdopted(): void {
     this.isAtRiskTold = false;
+    this.isPressedTold = false;
     this.deadlineToldMs = this.earlyDeadlineMs;
     this.earlyDeadlineMs = undefined;
   }
@@ -140,6 +158,25 @@ export class SimulatedInstance {
     return free;
   }
 
+  /** What it keeps free, so that one container at a time may be at its most. */
+  get swingMiBTold(): number {
+    let largest = 0;
+    for (const { isGoneTold, isStray, swingMiB } of this.containers.values()) {
+      if (!isGoneTold && !isStray) largest = Math.max(largest, swingMiB);
+    }
+    return largest;
+  }
+
+  /** What its containers really hold. @param idleShare of what idle ones needed last. */
+  usedMiB(idleShare: number): number {
+    let usedMiB = 0;
+    for (const { state, usedMiB: own } of this.containers.values()) {
+      if (state === "running") usedMiB += own;
+      else if (state === "idle") usedMiB += own * idleShare;
+    }
+    return usedMiB;
+  }
+
   assign(accountId: AccountId): void {
     if (this.accountId !== undefined)
       violated(`instance ${this.id} of ${this.accountId} was assigned again, to ${accountId}`);
@@ -166,7 +203,8 @@ export class SimulatedInstance {
         `instance ${this.id} of ${this.accountId ?? "nobody"} was told to run ${invocation.id} of ${invocation.accountId}`,
       );
     }
-    if (container.state === "gone") return this.#believed(container, invocation.memoryMiB);
+    const { grant } = lease;
+    if (container.state === "gone") return this.#believed(container, grant, start);
     const wanted = start === "cold" ? "blank" : "idle";
     if (container.state !== wanted)
       violated(`a ${start} start in container ${container.id}, which is ${container.state}`);
@@ -174,8 +212,7 @@ export class SimulatedInstance {
       violated(`container ${container.id} has runtime ${container.runtime}`);
     if (start === "cold") {
       container.functionKey = invocation.functionKey;
-      this.#hold(invocation.memoryMiB - container.memoryMiB);
-      container.memoryMiB = invocation.memoryMiB;
+      this.#become(container, grant, invocation.memoryMiB);
     } else {
       this.#checkWarm(container, lease);
     }
@@ -190,15 +227,14 @@ export class SimulatedInstance {
     return this.#container(containerId);
   }
 
-  /** @param memoryMiB what the function gets. */
-  prewarm(containerId: ContainerId, functionKey: FunctionKey, memoryMiB: number): SimulatedContainer {
+  /** @param requestedMiB what the function states. */
+  prewarm(containerId: ContainerId, functionKey: FunctionKey, grant: Grant, requestedMiB: number): SimulatedContainer {
     const container = this.#container(containerId);
     if (container.isGoneTold) violated(`container ${containerId} was told to load a function after it was gone`);
-    if (container.state === "gone") return this.#believed(container, memoryMiB);
+    if (container.state === "gone") return this.#believed(container, grant, "cold");
     if (container.state !== "blank") violated(`${containerId} was told to load a function while ${container.state}`);
     container.functionKey = functionKey;
-    this.#hold(memoryMiB - container.memoryMiB);
-    container.memoryMiB = memoryMiB;
+    this.#become(container, grant, requestedMiB);
     container.state = "prewarming";
     return container;
   }
@@ -241,6 +277,7 @@ export class SimulatedInstance {
   report(): InstanceReport {
     for (const container of this.containers.values()) {
       if (container.state === "ending" || container.state === "prewarming") this.end(container);
+      this.#reported(container);
       if (container.state === "gone") this.containers.delete(container.id);
       else this.#setStray(container, container.state === "creating");
     }
@@ -254,10 +291,48 @@ export class SimulatedInstance {
     };
   }
 
+  /** Its limit was raised while it ran, and the core is about to hear of it: it will be counted with that as far as there is room. */
+  raise(container: SimulatedContainer, limitMiB: number): void {
+    const isPackedByLimit = container.memoryMiB >= container.limitMiB;
+    container.limitMiB = limitMiB;
+    if (!isPackedByLimit || limitMiB <= container.memoryMiB) return;
+    const moreMiB = Math.min(limitMiB - container.memoryMiB, Math.max(0, this.freeMiBTold));
+    this.#hold(moreMiB);
+    container.memoryMiB += moreMiB;
+  }
+
   /** Nobody has told the core yet that it is gone; so it counts with what it was to become. */
-  #believed(container: SimulatedContainer, memoryMiB: number): SimulatedContainer {
-    container.memoryMiB = memoryMiB;
+  #believed(container: SimulatedContainer, grant: Grant | undefined, start: Lease["start"]): SimulatedContainer {
+    if (start === "warm" || grant === undefined) return container;
+    container.memoryMiB = grant.reservedMiB;
+    container.swingMiB = grant.needMiB - grant.reservedMiB;
     return container;
+  }
+
+  /** A blank container becomes a function's. */
+  #become(container: SimulatedContainer, grant: Grant | undefined, requestedMiB: number): void {
+    if (grant === undefined) return violated(`nobody says what container ${container.id} gets`);
+    const { memoryMiB, reservedMiB, needMiB } = grant;
+    if (memoryMiB > this.shape.memoryMiB)
+      violated(`container ${container.id} has a limit of ${memoryMiB} MiB on an instance of ${this.shape.memoryMiB}`);
+    if (!(reservedMiB >= 1 && reservedMiB <= needMiB && needMiB <= memoryMiB && memoryMiB <= 2 * requestedMiB)) {
+      violated(`container ${container.id} of ${requestedMiB} MiB was granted ${JSON.stringify(grant)}`);
+    }
+    this.#hold(reservedMiB - container.memoryMiB);
+    container.memoryMiB = reservedMiB;
+    container.limitMiB = memoryMiB;
+    container.swingMiB = needMiB - reservedMiB;
+    container.requestedMiB = requestedMiB;
+    container.grant = grant;
+  }
+
+  /** An agent tells what was granted, which is not all that the server before knew. */
+  #reported(container: SimulatedContainer): void {
+    container.swingMiB = 0;
+    if (container.grant === undefined || container.state === "gone") return;
+    const reservedMiB = container.grant.reservedMiB;
+    if (!container.isStray) this.heldMiB += reservedMiB - container.memoryMiB;
+    container.memoryMiB = reservedMiB;
   }
 
   #container(containerId: ContainerId): SimulatedContainer {
@@ -277,8 +352,8 @@ export class SimulatedInstance {
         `container ${container.id} holds ${container.functionKey}, and lease ${id} is for ${invocation.functionKey}`,
       );
     }
-    if (container.memoryMiB !== invocation.memoryMiB)
-      violated(`container ${container.id} has ${container.memoryMiB} MiB`);
+    if (container.requestedMiB !== invocation.memoryMiB)
+      violated(`container ${container.id} is of a function of ${container.requestedMiB} MiB`);
     if (container.isRetired) violated(`container ${container.id} runs ${container.functionKey}, which is retired`);
   }
 
@@ -290,9 +365,10 @@ export class SimulatedInstance {
   }
 }
 
-function reportOf({ id: containerId, runtime, functionKey, memoryMiB, lease }: SimulatedContainer): ContainerReport {
+function reportOf(container: SimulatedContainer): ContainerReport {
+  const { id: containerId, runtime, functionKey, limitMiB: memoryMiB, memoryMiB: reservedMiB, lease } = container;
   if (functionKey === undefined) return { state: "blank", containerId, runtime };
-  if (lease === undefined) return { state: "idle", containerId, runtime, functionKey, memoryMiB };
-  const { id: leaseId, invocation } = lease;
-  return { state: "running", containerId, runtime, functionKey, memoryMiB, leaseId, invocationId: invocation.id };
+  const held = { containerId, runtime, functionKey, memoryMiB, reservedMiB };
+  if (lease === undefined) return { state: "idle", ...held };
+  return { state: "running", ...held, leaseId: lease.id, invocationId: lease.invocation.id };
 }

@@ -1,3 +1,4 @@
+import type { SizedVersion } from "../model/grant.ts";
 import type { AccountId, FunctionKey, InvocationId } from "../model/ids.ts";
 import type { Invocation, InvocationMode, Lease } from "../model/invocation.ts";
 import type { RuntimeName } from "../model/runtime.ts";
@@ -23,6 +24,7 @@ export class SimulatedInvocation implements Invocation {
   readonly memoryMiB: number;
   readonly mode: InvocationMode;
   readonly deadlineMs: number | undefined;
+  readonly sized: SizedVersion | undefined;
   readonly caller: Caller;
   readonly account: AccountBook;
   /** The entry of the durable queue that this is an attempt of. undefined: synchronous. */
@@ -51,6 +53,7 @@ export class SimulatedInvocation implements Invocation {
     this.memoryMiB = caller.memoryMiB;
     this.mode = event === undefined ? "synchronous" : "asynchronous";
     this.deadlineMs = deadlineMs;
+    this.sized = caller.sized;
     this.caller = caller;
     this.account = caller.account;
     this.event = event;

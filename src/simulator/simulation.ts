@@ -1,6 +1,8 @@
 import { ControlPlane } from "../control/control-plane.ts";
 import type { Settings } from "../control/settings.ts";
 import type { Command, Event } from "../model/event.ts";
+import type { Room } from "../model/grant.ts";
+import type { Invocation } from "../model/invocation.ts";
 import { Crowd } from "./crowd.ts";
 import type { EventLog } from "./event-log.ts";
 import { Known } from "./known.ts";
@@ -17,7 +19,8 @@ import { WaitOracle } from "./wait-oracle.ts";
 import type { Restart, World } from "./world.ts";
 
 /** What the simulator needs of a control plane. */
-export type Core = Pick<ControlPlane, "handle" | "wakeAtMs" | "brokenInvariant">;
+export type Core = Pick<ControlPlane, "handle" | "wakeAtMs" | "brokenInvariant"> &
+  Partial<Pick<ControlPlane, "roomOf">>;
 
 export type SimulationOptions = {
   /** Asks `brokenInvariant()` after every so many events; 0: never. */
@@ -86,7 +89,7 @@ export class Simulation {
     this.#host = new SimulatedHost({ world, random: random.fork("host"), stage, report, known, market, sink });
     this.#accounts = new SimulatedAccounts(world, random.fork("accounts"), stage, report);
     this.#reclaimer = new Reclaimer(world, random.fork("reclaims"), stage, report, this.#host, market);
-    this.#oracle = new WaitOracle(world, known, this.#host.instances);
+    this.#oracle = new WaitOracle(world, known, this.#host.instances, (invocation) => this.#roomOf(invocation));
     this.#oracleEvery = options.oracleEvery ?? options.auditEvery;
     this.#core = this.#newCore();
     this.#restartsLeft = world.restarts.length;
@@ -120,6 +123,21 @@ export class Simulation {
   #publish(): void {
     this.#market.publish();
     this.#accounts.publish();
+    this.#publishSizing();
+  }
+
+  #publishSizing(): void {
+    const { sizing, functions } = this.#world;
+    if (sizing === undefined) return;
+    for (const accountId of new Set(functions.map((traits) => traits.accountId))) {
+      this.#tell({ kind: "SizingConfigured", scope: { kind: "account", accountId }, settings: sizing.settings });
+    }
+  }
+
+  /** A core that is broken on purpose may have no answer; then it is told of no sizes either. */
+  #roomOf(invocation: Invocation): Room {
+    const { memoryMiB } = invocation;
+    return this.#core.roomOf?.(invocation) ?? { memoryMiB, reservedMiB: memoryMiB, needMiB: memoryMiB };
   }
 
   #step(): void {

@@ -1,5 +1,7 @@
 import type { Offer } from "../model/capacity.ts";
+import type { Room } from "../model/grant.ts";
 import type { InstanceId } from "../model/ids.ts";
+import type { Invocation } from "../model/invocation.ts";
 import { hasFallenBack, isSatisfied, usesVariable } from "./capacity-rules.ts";
 import type { Known, OfferSeen } from "./known.ts";
 import type { SimulatedInstance } from "./simulated-instance.ts";
@@ -20,6 +22,7 @@ const SLACK_MS = 5000;
 export class SupplyOracle {
   readonly #known: Known;
   readonly #instances: ReadonlyMap<InstanceId, SimulatedInstance>;
+  readonly #roomOf: (invocation: Invocation) => Room;
   readonly #runningMax: number;
   readonly #pauseMsMax: number;
   readonly #tickMs: number;
@@ -29,7 +32,9 @@ export class SupplyOracle {
     { settings, tickLatenessMs }: World,
     known: Known,
     instances: ReadonlyMap<InstanceId, SimulatedInstance>,
+    roomOf: (invocation: Invocation) => Room,
   ) {
+    this.#roomOf = roomOf;
     this.#known = known;
     this.#instances = instances;
     this.#runningMax = settings.accountConcurrencyMax;
@@ -78,7 +83,8 @@ export class SupplyOracle {
 
   #couldLaunch({ offer, failedMs }: OfferSeen, invocation: SimulatedInvocation, nowMs: number): boolean {
     if (!offer.isAvailable || nowMs - failedMs <= this.#pauseMsMax) return false;
-    const { account, arrivedMs, memoryMiB } = invocation;
+    const { account, arrivedMs } = invocation;
+    const { memoryMiB } = this.#roomOf(invocation);
     if (offer.subPool === "fixed" && !hasFallenBack(account.capacity, nowMs - arrivedMs)) return false;
     if (offer.subPool === "variable") {
       const terms = { subPool: offer.subPool, offer, remainingMs: offer.noticeMs };

@@ -1,4 +1,6 @@
+import type { Room } from "../model/grant.ts";
 import type { InstanceId } from "../model/ids.ts";
+import type { Invocation } from "../model/invocation.ts";
 import { hasFallenBack, isSatisfied, mayUseFixed, patienceMs, usesVariable } from "./capacity-rules.ts";
 import type { Known } from "./known.ts";
 import type { SimulatedInstance } from "./simulated-instance.ts";
@@ -23,11 +25,20 @@ export class WaitOracle {
   readonly #tickMs: number;
   readonly #sweepMs: number;
 
-  constructor(world: World, known: Known, instances: ReadonlyMap<InstanceId, SimulatedInstance>) {
+  /** What a new container takes: the core's own answer, for that it learns as it should is shown elsewhere. */
+  readonly #roomOf: (invocation: Invocation) => Room;
+
+  constructor(
+    world: World,
+    known: Known,
+    instances: ReadonlyMap<InstanceId, SimulatedInstance>,
+    roomOf: (invocation: Invocation) => Room,
+  ) {
+    this.#roomOf = roomOf;
     const { settings, tickLatenessMs, grainMs } = world;
     this.#known = known;
     this.#instances = instances;
-    this.#supply = new SupplyOracle(world, known, instances);
+    this.#supply = new SupplyOracle(world, known, instances, roomOf);
     this.#runningMax = settings.accountConcurrencyMax;
     this.#blankMiB = settings.blankMemoryMiB;
     this.#waitMsMax = settings.waitMsMax;
@@ -70,13 +81,19 @@ export class WaitOracle {
 
   /** A container that could take it at once, for people; whether it may have fixed capacity yet is not asked. */
   #spotOn(subPool: "fixed" | "variable", invocation: SimulatedInvocation, asOfMs: number): string | undefined {
-    const { account, functionKey, runtime, memoryMiB } = invocation;
+    const { account, functionKey, runtime } = invocation;
+    const { memoryMiB, reservedMiB, needMiB } = this.#roomOf(invocation);
     const wallMs = this.#known.wallMs(asOfMs);
     for (const instance of this.#instances.values()) {
       if (instance.subPool !== subPool || !isInService(instance)) continue;
       if (instance.accountId !== undefined && instance.accountId !== account.id) continue;
       if (subPool === "variable" && !isSatisfied(account.capacity, this.#known.termsOf(instance), wallMs)) continue;
-      const isRoom = !instance.isAtRiskTold && instance.freeMiBTold + this.#blankMiB >= memoryMiB;
+      const keptFreeMiB = Math.max(instance.swingMiBTold, needMiB - reservedMiB);
+      const isRoom =
+        !instance.isAtRiskTold &&
+        !instance.isPressedTold &&
+        instance.shape.memoryMiB >= memoryMiB &&
+        instance.freeMiBTold + this.#blankMiB - keptFreeMiB >= reservedMiB;
       for (const { state, isStray, isRetired, id, runtime: own, functionKey: held } of instance.containers.values()) {
         if (state === "idle" && held === functionKey && !isRetired) return `idle container ${id} on ${instance.id}`;
         if (state === "blank" && own === runtime && isRoom && !isStray)

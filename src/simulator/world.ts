@@ -6,6 +6,7 @@ import type { Shape } from "../model/instance.ts";
 import { RUNTIMES, type RuntimeName } from "../model/runtime.ts";
 import { type CapacityWorld, drawCapacityWorld } from "./capacity-world.ts";
 import { Random } from "./random.ts";
+import { drawNeed, drawSizingWorld, type NeedTraits, type SizingWorld } from "./sizing-world.ts";
 
 /** One function of the made-up world: what it asks for, how often it is called, how long it runs. */
 export type FunctionTraits = {
@@ -30,6 +31,8 @@ export type FunctionTraits = {
   /** Mean length of its busy times, and of the quiet times between them; no quiet times when 0. */
   readonly busyMsMean: number;
   readonly quietMsMean: number;
+  /** undefined: sizing is not told of it, and it gets what it states. */
+  readonly need?: NeedTraits | undefined;
 };
 
 /** How a server ends in the middle, and how long the next one takes to come. */
@@ -74,6 +77,8 @@ export type World = {
   readonly settings: Settings;
   /** What instances are launched from, whom they serve, and how both change. */
   readonly capacity: CapacityWorld;
+  /** undefined: nothing is learned of sizes. */
+  readonly sizing?: SizingWorld | undefined;
   /** All times are multiples of it; a coarse grain makes ties common. A power of two, so that sums are exact. */
   readonly grainMs: number;
   readonly invocations: number;
@@ -109,7 +114,11 @@ export function drawWorld(seed: number): World {
   const settings = drawSettings(root.fork("settings"));
   const host = drawHost(root.fork("host offer"));
   const capacityMiB = host.capacity?.memoryMiB ?? 0;
-  const functions = drawFunctions(root.fork("functions"), capacityMiB);
+  const sizing = root.fork("sized").chance(0.5) ? drawSizingWorld(root.fork("sizing")) : undefined;
+  const needs = sizing === undefined ? undefined : root.fork("needs");
+  const functions = drawFunctions(root.fork("functions"), capacityMiB).map((traits) => {
+    return needs === undefined ? traits : { ...traits, need: drawNeed(needs.fork(traits.name), traits.memoryMiB) };
+  });
   const random = root.fork("world");
   const invocations = Math.round(random.logUniform(50, 1500));
   const accountIds = [...new Set(functions.map(({ accountId }) => accountId))].sort();
@@ -121,6 +130,7 @@ export function drawWorld(seed: number): World {
     seed,
     settings,
     capacity,
+    sizing,
     grainMs: random.pick([1 / 64, 1, 1, 16]),
     invocations,
     functions,

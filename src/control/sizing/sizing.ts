@@ -79,6 +79,9 @@ export class Sizing {
 
   /** An execution ended. @returns whether new containers take other room than before. */
   observe(of: SizedVersion, execution: Execution): boolean {
+    const known = this.#known.get(of.key);
+    // It was asked for with another amount, before that was changed.
+    if (known !== undefined && known.of.memoryMiB !== of.memoryMiB) return false;
     const version = this.#versionOf(of);
     const { room } = version;
     version.observe(execution);
