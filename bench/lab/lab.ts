@@ -1,3 +1,4 @@
+import type { Chart } from "../../src/chart/chart.ts";
 import type { Target } from "../report.ts";
 
 /**
@@ -30,19 +31,5 @@ export type LabTable = {
   readonly rows: readonly (readonly (string | number)[])[];
 };
 
-/** A chart, written to `bench/results/lab-NAME.svg`. A marked series is ours: it is drawn so that it stands out. */
-export type LabChart = {
-  readonly name: string;
-  readonly title: string;
-  readonly x: LabAxis;
-  readonly y: LabAxis;
-  /** `points` with labels for one result per policy, `line` for a sweep or for time. */
-  readonly series: readonly {
-    readonly label: string;
-    readonly mark: "points" | "line";
-    readonly isOurs: boolean;
-    readonly points: readonly (readonly [x: number, y: number])[];
-  }[];
-};
-
-export type LabAxis = { readonly label: string; readonly scale: "linear" | "log" };
+/** Written to `bench/results/lab-NAME.svg`. `points` with labels for one result per policy, `line` for a sweep or for time. */
+export type LabChart = Chart & { readonly name: string };

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { renderChart } from "../../src/chart/chart.ts";
 import { describeTarget, RESULTS_DIR, type Target, writeResult } from "../report.ts";
 import { printTable } from "../table.ts";
-import { renderChart } from "./chart.ts";
 import { keepAliveLab } from "./keepalive/lab.ts";
 import type { Lab, LabSection } from "./lab.ts";
 import { poolSizeLab } from "./pool-size/lab.ts";

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/style/noRestrictedImports: tested on a real store.
 import { expect, test } from "vitest";
-import type { Execution } from "../control/sizing/execution.ts";
+import { executeLean } from "../control/sizing/execution-fixture.ts";
 import { Sizing } from "../control/sizing/sizing.ts";
 import type { SizedVersion } from "../model/grant.ts";
 import type { AccountId } from "../model/ids.ts";
@@ -32,38 +32,17 @@ function writerOn(store = createMemoryStore()) {
   return { store, sizing, writer, told, warnings, clock };
 }
 
-/** Executions that need some 90 MiB of the container that they get. */
-function run(sizing: Sizing, of: SizedVersion, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const size = sizing.effectiveOf(of);
-    sizing.containerStarted(of.key, size);
-    const execution: Execution = {
-      memoryLimitMiB: size.memoryMiB,
-      cpuLimitMilli: size.cpuMilli,
-      outcome: "ok",
-      memoryPeakBytes: (88 + (i % 4)) * 2 ** 20,
-      wallUs: 10_000,
-      cpuUs: undefined,
-      throttledUs: 0,
-      memoryStallUs: 0,
-      inputBytes: undefined,
-      isCold: false,
-    };
-    sizing.observe(of, execution);
-  }
-}
-
 test("what was learned is there after a restart, with the times of its decisions", async () => {
   const { store, sizing, writer, told, clock } = writerOn();
   const [f, g] = [versionOf("f"), versionOf("g")];
-  run(sizing, f, 100);
-  run(sizing, g, 3);
+  executeLean(sizing, f, 100);
+  executeLean(sizing, g, 3);
   await writer.write();
   const early = writer.decisionsOf(f.key);
   expect(early.map(({ decidedMs }) => decidedMs)).toEqual(early.map(() => 1000));
   expect(early.length).toBeGreaterThan(1);
   clock.nowMs = 2000;
-  run(sizing, f, 400);
+  executeLean(sizing, f, 400);
   await writer.close();
   const all = writer.decisionsOf(f.key);
   expect(all.at(-1)?.decidedMs).toBe(2000);
@@ -92,11 +71,11 @@ test("only what changed is written, in pieces; what was forgotten is deleted", a
     },
   });
   const versions = Array.from({ length: 250 }, (_, i) => versionOf(`f${i}`));
-  for (const of of versions) run(sizing, of, 1);
+  for (const of of versions) executeLean(sizing, of, 1);
   await writer.write();
   expect(writes).toEqual([100, 100, 50]);
   await writer.write();
-  run(sizing, versionOf("f7"), 1);
+  executeLean(sizing, versionOf("f7"), 1);
   sizing.forget(versionOf("f8").key);
   await writer.write();
   expect(writes).toEqual([100, 100, 50, 1]);
@@ -119,9 +98,9 @@ test("what could not be written comes with the next write, as it is then", async
       },
     },
   });
-  run(sizing, versionOf("f"), 1);
+  executeLean(sizing, versionOf("f"), 1);
   await expect(writer.write()).rejects.toThrow("disk full");
-  run(sizing, versionOf("f"), 1);
+  executeLean(sizing, versionOf("f"), 1);
   isFull = false;
   await writer.write();
   const [size] = await store.sizing.loadSizes();
@@ -130,7 +109,7 @@ test("what could not be written comes with the next write, as it is then", async
 
 test("a record that cannot be read costs that function its history and nobody else", async () => {
   const { store, sizing, writer } = writerOn();
-  run(sizing, versionOf("f"), 30);
+  executeLean(sizing, versionOf("f"), 30);
   await writer.close();
   await store.sizing.putSizes([{ key: versionOf("g").key, record: { key: versionOf("g").key }, decidedMs: [] }]);
   const restarted = writerOn(store);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { executeLean } from "../control/sizing/execution-fixture.ts";
 import { Sizing } from "../control/sizing/sizing.ts";
 import { type AccountId, DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
 import { sizingKeyOf } from "../model/sizing.ts";
@@ -10,7 +11,6 @@ import { createMemoryStore } from "../store/memory/memory-store.ts";
 import { createSizingView } from "./sizing-view.ts";
 
 const tenant = "111111111111" as AccountId;
-const MIB = 2 ** 20;
 
 function viewOn(functions: readonly [AccountId, string, memoryMiB?: number][]) {
   const { sizing: store } = createMemoryStore();
@@ -45,26 +45,9 @@ function viewOn(functions: readonly [AccountId, string, memoryMiB?: number][]) {
   return { sizing, view };
 }
 
-/** Executions that need some 90 MiB. */
 function run(sizing: Sizing, accountId: AccountId, functionName: string, version: string, count: number): void {
   const key = sizingKeyOf(accountId, functionName, version, "x86_64");
-  const of = { key, accountId, functionName, memoryMiB: 1024 };
-  for (let i = 0; i < count; i++) {
-    const size = sizing.effectiveOf(of);
-    sizing.containerStarted(key, size);
-    sizing.observe(of, {
-      memoryLimitMiB: size.memoryMiB,
-      cpuLimitMilli: size.cpuMilli,
-      outcome: "ok",
-      memoryPeakBytes: (88 + (i % 4)) * MIB,
-      wallUs: 10_000,
-      cpuUs: 1000,
-      throttledUs: 0,
-      memoryStallUs: 0,
-      inputBytes: undefined,
-      isCold: false,
-    });
-  }
+  executeLean(sizing, { key, accountId, functionName, memoryMiB: 1024 }, count);
 }
 
 test("every function is listed, page by page, with what is known of it", async () => {

@@ -1,9 +1,25 @@
 import { scaleLinear, scaleLog } from "d3-scale";
-import { line } from "d3-shape";
-import type { LabAxis, LabChart } from "./lab.ts";
+import { curveLinear, curveStepAfter, line } from "d3-shape";
+
+/** One axis; a linear one may be made to begin at 0. */
+export type Axis = { readonly label: string; readonly scale: "linear" | "log"; readonly fromZero?: boolean };
+
+/** What is drawn in one colour. A marked series is ours: it is drawn so that it stands out. */
+export type Series = {
+  readonly label: string;
+  /** `steps`: a value holds until the next one. */
+  readonly mark: "points" | "line" | "steps";
+  readonly isOurs: boolean;
+  readonly points: readonly (readonly [x: number, y: number])[];
+  /** One for each point, shown by viewers that can. */
+  readonly titles?: readonly string[];
+};
+
+/** Plain data; `renderChart` draws it. */
+export type Chart = { readonly title: string; readonly x: Axis; readonly y: Axis; readonly series: readonly Series[] };
 
 /** A chart as a self-contained SVG document, on a white ground so that it can be read in any viewer. */
-export function renderChart({ title, x, y, series }: LabChart): string {
+export function renderChart({ title, x, y, series }: Chart): string {
   const points = series.flatMap((one) => one.points);
   const toX = scaleOf(
     x,
@@ -52,17 +68,17 @@ const OTHERS = [
 ];
 
 type Scale = { (value: number): number; ticks(count: number): number[] };
-type Series = LabChart["series"][number];
 
-function scaleOf(axis: LabAxis, values: readonly number[], range: [number, number]): Scale {
+function scaleOf(axis: Axis, values: readonly number[], range: [number, number]): Scale {
   const finite = values.filter((value) => Number.isFinite(value) && (axis.scale === "linear" || value > 0));
-  const domain = [Math.min(...finite), Math.max(...finite)];
+  const least = axis.fromZero === true ? 0 : Number.POSITIVE_INFINITY;
+  const domain = [Math.min(least, ...finite), Math.max(...finite)];
   const scale = axis.scale === "log" ? scaleLog(domain, range) : scaleLinear(domain, range);
   return scale.nice();
 }
 
 /** A logarithmic scale has more ticks than there is room for words. */
-function label(axis: LabAxis, value: number): string {
+function label(axis: Axis, value: number): string {
   const first = value.toExponential()[0];
   if (axis.scale === "log" && first !== "1" && first !== "2" && first !== "5") return "";
   return value.toLocaleString("en-US", { maximumSignificantDigits: 4 });
@@ -74,14 +90,15 @@ function drawSeries(series: Series, index: number, toX: Scale, toY: Scale): { is
   const path = line<readonly [number, number]>(
     ([value]) => toX(value),
     ([, value]) => toY(value),
-  )(points);
+  ).curve(series.mark === "steps" ? curveStepAfter : curveLinear)(points);
   const radius = series.isOurs ? 5 : 4;
-  const marks = points.map(
-    ([px, py]) =>
-      `<circle cx="${toX(px).toFixed(1)}" cy="${toY(py).toFixed(1)}" r="${series.mark === "line" ? 2.5 : radius}"/>`,
-  );
+  const marks = points.map(([px, py], i) => {
+    const at = `cx="${toX(px).toFixed(1)}" cy="${toY(py).toFixed(1)}" r="${series.mark === "points" ? radius : 2.5}"`;
+    const title = series.titles?.[i];
+    return title === undefined ? `<circle ${at}/>` : `<circle ${at}><title>${escaped(title)}</title></circle>`;
+  });
   const stroke =
-    series.mark === "line" ? `<path d="${path ?? ""}" fill="none" stroke="${colour}" stroke-width="2"/>` : "";
+    series.mark !== "points" ? `<path d="${path ?? ""}" fill="none" stroke="${colour}" stroke-width="2"/>` : "";
   return { isOurs: series.isOurs, svg: `<g fill="${colour}" fill-opacity="0.85">${stroke}${marks.join("")}</g>` };
 }
 
