@@ -170,7 +170,8 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
     },
     enqueue: async () => {},
   };
-  addLambdaRoutes(server, { ...options, catalog, codeStore, invoker, url: "", secret: "s" });
+  const effectiveMemoryMiB = () => 0; // Not on the path of an invocation.
+  addLambdaRoutes(server, { ...options, catalog, codeStore, invoker, url: "", secret: "s", effectiveMemoryMiB });
   const close = async () => {
     catalog.close();
     await server.close(0);

@@ -16,7 +16,9 @@ import { addOffersCommand } from "./commands/offers.ts";
 import { addPoolsCommand } from "./commands/pools.ts";
 import { addRmCommand } from "./commands/rm.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
+import { addSizingCommand } from "./commands/sizing.ts";
 import { addStatusCommand } from "./commands/status.ts";
+import { addTuneCommand } from "./commands/tune.ts";
 import { addUpCommand } from "./commands/up.ts";
 import { addWaitsCommand } from "./commands/waits.ts";
 
@@ -86,6 +88,8 @@ function programFor(context: CliContext, isJson: boolean): Command {
     addWaitsCommand,
     addExplainCommand,
     addCostsCommand,
+    addSizingCommand,
+    addTuneCommand,
     addAccountCommand,
     addHostCommand,
     addAgentCommand,

@@ -10,7 +10,12 @@ export type SizeStory = {
   readonly learned: ContainerSize;
   /** Absent: no size is on trial. */
   readonly onTrial?: ContainerSize;
-  /** What instances are packed by in soft mode. */
+  /**
+   * What would have to be requested where CPU follows memory, as on AWS Lambda: enough memory, and the CPU that the policy
+   * chooses. Absent: the CPU that it needs is not known.
+   */
+  readonly byRatioMiB?: number;
+  /** What instances are packed by. */
   readonly reservationMiB: number;
   readonly evidence: SizeEvidence;
   /** One sentence for people: what happens next, and when. */
@@ -45,6 +50,8 @@ export type PeakFigures = {
   readonly maxMiB: number;
   /** Kept above the largest. */
   readonly marginMiB: number;
+  /** How likely the next execution takes more than all before it: 1 / (n + 1), n less where the need is rising. A bound of `excessChance` whatever the peaks look like. */
+  readonly recordChance: number;
   /**
    * How likely the next execution needs more than the learned size: 1 / (n + 1) that it is above all n before it
    * (exchangeable executions), times the chance that its excess is larger than the margin (exponential tail).

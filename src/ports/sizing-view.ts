@@ -1,6 +1,7 @@
 import type { AccountId } from "../model/ids.ts";
 import type { SizeStory } from "../model/size-story.ts";
 import type { SizingDecision, SizingKey, SizingScope, SizingSettings } from "../model/sizing.ts";
+import type { FunctionDescription } from "./function-catalog.ts";
 import type { SizingChange, SizingSaid } from "./sizing-change.ts";
 
 /** What sizes were learned and why, and what may be done with them. The admin API shows it. */
@@ -27,8 +28,8 @@ export type SizingView = {
   isStopped(): boolean;
   /** Stops sizing for everybody, or lets it go on. @throws HearthError STORE_FAILED; nothing has changed then. */
   stop(isStopped: boolean, changedBy: string): Promise<void>;
-  /** What a new container of the function's newest version gets; undefined: there is no such function. On callers' path: constant time. */
-  effectiveMemoryMiB(accountId: AccountId, functionName: string): number | undefined;
+  /** What a new container of that version gets. Constant time. */
+  effectiveMemoryMiB(description: FunctionDescription): number;
 };
 
 /** The answer of `GET /_hearth/sizing`. */

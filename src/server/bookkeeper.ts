@@ -2,7 +2,7 @@ import type { ExecutionCost, Ledger } from "../control/ledger/ledger.ts";
 import type { Command, Event } from "../model/event.ts";
 import type { InstanceId, InvocationId, LeaseId } from "../model/ids.ts";
 import type { InstanceReport, Shape } from "../model/instance.ts";
-import type { Invocation, Lease } from "../model/invocation.ts";
+import type { Invocation, Lease, Outcome, Usage } from "../model/invocation.ts";
 import { type Explanations, partsOf } from "./explanations.ts";
 
 /** An execution that has not ended; its instance's shape outlives the instance here. */
@@ -17,6 +17,7 @@ export class Bookkeeper {
   readonly #explanations: Explanations;
   readonly #wallMs: () => number;
   readonly #onBegun: (invocation: Invocation) => void;
+  readonly #onEnded: (invocation: Invocation, outcome: Outcome, usage: Usage | undefined) => void;
   /** Ordered and not joined yet, by when they were ordered. */
   readonly #launching = new Map<InstanceId, number>();
   readonly #shapes = new Map<InstanceId, Shape>();
@@ -26,17 +27,20 @@ export class Bookkeeper {
   /**
    * @param wallMs the host's clock.
    * @param onBegun told of each execution when it begins.
+   * @param onEnded told of each that ended by itself; `usage` undefined: nobody knows.
    */
   constructor(
     ledger: Ledger,
     explanations: Explanations,
     wallMs: () => number,
     onBegun: (invocation: Invocation) => void = () => {},
+    onEnded: (invocation: Invocation, outcome: Outcome, usage: Usage | undefined) => void = () => {},
   ) {
     this.#ledger = ledger;
     this.#explanations = explanations;
     this.#wallMs = wallMs;
     this.#onBegun = onBegun;
+    this.#onEnded = onEnded;
   }
 
   /** @param nowMs the core's clock, as the event was handled with. */
@@ -58,9 +62,10 @@ export class Bookkeeper {
       case "InstanceLost":
         return this.#gone(event.instanceId, nowMs);
       case "InvocationFinished": {
-        const { leaseId, outcome, wallMs } = event;
+        const { leaseId, outcome, wallMs, usage } = event;
         const running = this.#take(leaseId);
         if (running === undefined) return; // An earlier server handed it out, or it was cut off before.
+        this.#onEnded(running.lease.invocation, outcome, usage);
         const cost = this.#executed(running, wallMs, nowMs);
         return this.#explanations.finished(running.lease.invocation.id, { outcome, wallMs, ...cost });
       }

@@ -5,6 +5,7 @@ import { type Lease, OUTCOMES, type Outcome, type Usage } from "../model/invocat
 import { CONTAINER_STATES, INSTANCE_STATES, type PoolsSnapshot } from "../model/snapshot.ts";
 import type { MetricsSource } from "../ports/admin.ts";
 import { type CapacityMetricsInput, registerCapacity } from "./capacity-metrics.ts";
+import { registerSizing, type SizingCounts, type SizingMetricsInput } from "./sizing-metrics.ts";
 
 type Start = Lease["start"];
 type Durations = Readonly<Record<Start, Readonly<Record<Outcome, Histogram.Internal<string>>>>>;
@@ -27,6 +28,8 @@ export type MetricsInput = {
   lostLogBytes(): number;
   /** Offers, what is waited for, and costs; absent: they are not shown. */
   readonly capacity?: Omit<CapacityMetricsInput, "pools">;
+  /** What was learned of sizes; absent: it is not shown. */
+  readonly sizing?: SizingMetricsInput;
 };
 
 /**
@@ -40,6 +43,8 @@ export class Metrics implements MetricsSource {
   readonly #waits: Histogram;
   readonly #rejections: Rejections;
   readonly #countCosts: (rows: readonly CostRow[]) => void;
+  /** undefined: they are not shown. */
+  readonly sizes: SizingCounts | undefined;
 
   constructor(input: MetricsInput) {
     const registers = [this.#registry];
@@ -78,7 +83,8 @@ export class Metrics implements MetricsSource {
     this.#rejections = Object.fromEntries(codes.map((code) => [code, rejections.labels(code)])) as Rejections;
     registerPools(this.#registry, input);
     registerEventQueue(this.#registry, input);
-    const { pools, capacity } = input;
+    const { pools, capacity, sizing } = input;
+    this.sizes = sizing === undefined ? undefined : registerSizing(this.#registry, sizing);
     this.#countCosts = capacity === undefined ? () => {} : registerCapacity(this.#registry, { pools, ...capacity });
   }
 

@@ -1,6 +1,6 @@
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { SizedVersion } from "../model/grant.ts";
-import { sizingKeyOf } from "../model/sizing.ts";
+import { type SizingKey, sizingKeyOf } from "../model/sizing.ts";
 
 /** Hex digits of the code's hash that tell one code from another within a function. */
 const CODE_DIGITS = 12;
@@ -11,10 +11,16 @@ const known = new WeakMap<FunctionVersion, SizedVersion>();
 export function sizedVersionOf(version: FunctionVersion): SizedVersion {
   const made = known.get(version);
   if (made !== undefined) return made;
-  const { accountId, name, memoryMiB, codeSha256Hex, architecture } = version;
-  const label = `${version.version}@${codeSha256Hex.slice(0, CODE_DIGITS)}`;
-  const key = sizingKeyOf(accountId, name, label, architecture ?? "x86_64");
-  const sized = { key, accountId, functionName: name, memoryMiB };
+  const { accountId, name, memoryMiB } = version;
+  const sized = { key: keyOfVersion(version), accountId, functionName: name, memoryMiB };
   known.set(version, sized);
   return sized;
+}
+
+type Keyed = Pick<FunctionVersion, "accountId" | "name" | "version" | "codeSha256Hex" | "architecture">;
+
+/** Under which the size of that version of that code is learned. */
+export function keyOfVersion({ accountId, name, version, codeSha256Hex, architecture }: Keyed): SizingKey {
+  const label = `${version}@${codeSha256Hex.slice(0, CODE_DIGITS)}`;
+  return sizingKeyOf(accountId, name, label, architecture ?? "x86_64");
 }

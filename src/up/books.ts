@@ -1,6 +1,6 @@
 import { Ledger } from "../control/ledger/ledger.ts";
 import type { CostRow } from "../model/cost.ts";
-import type { Invocation } from "../model/invocation.ts";
+import type { Invocation, Outcome, Usage } from "../model/invocation.ts";
 import { systemClock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store } from "../ports/store.ts";
@@ -23,17 +23,19 @@ export type BooksOptions = {
   readonly fixedUsdPerGiBHour: number | undefined;
   /** An execution begins. */
   onBegun(invocation: Invocation): void;
+  /** It ended by itself; `usage` undefined: nobody knows what it used. */
+  onEnded(invocation: Invocation, outcome: Outcome, usage: Usage | undefined): void;
   /** Told of each row once. */
   onCosts(rows: readonly CostRow[]): void;
 };
 
 /** Opens the books; costs are written from now on, until `costWriter.close`. */
-export function openBooks({ store, log, fixedUsdPerGiBHour, onBegun, onCosts }: BooksOptions): Books {
+export function openBooks({ store, log, fixedUsdPerGiBHour, onBegun, onEnded, onCosts }: BooksOptions): Books {
   const nowMs = systemClock.monotonicMs();
   const offsetMs = systemClock.nowMs() - nowMs;
   const ledger = new Ledger({ fixedUsdPerGiBHour, offsetMs }, nowMs);
   const explanations = new Explanations();
-  const bookkeeper = new Bookkeeper(ledger, explanations, () => systemClock.nowMs(), onBegun);
+  const bookkeeper = new Bookkeeper(ledger, explanations, () => systemClock.nowMs(), onBegun, onEnded);
   const costWriter = new CostWriter({
     store,
     take: () => ledger.take(systemClock.monotonicMs()),

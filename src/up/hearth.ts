@@ -13,6 +13,7 @@ import type { AddRoute } from "../frontend/admin/admitted.ts";
 import { addCapacityRoutes } from "../frontend/admin/capacity-routes.ts";
 import { addHostRoutes } from "../frontend/admin/host-routes.ts";
 import { addOfferRoutes } from "../frontend/admin/offer-routes.ts";
+import { addSizingRoutes } from "../frontend/admin/sizing-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
 import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
 import { socketPathIn } from "../host/socket-path.ts";
@@ -44,6 +45,8 @@ import { openBooks } from "./books.ts";
 import { createCapacityView } from "./capacity-view.ts";
 import { createOfferView, loadOfferPrices } from "./offer-view.ts";
 import { type FleetChoice, isRemote, openFleet } from "./open-fleet.ts";
+import { openSizes } from "./sizes.ts";
+import { createSizingView } from "./sizing-view.ts";
 
 export type HearthOptions = {
   readonly host: string;
@@ -161,6 +164,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     onBegun: ({ id, mode }) => {
       if (mode === "asynchronous") queue.begun(id);
     },
+    onEnded: (invocation, outcome, usage) => metrics.sizes?.countExecution(invocation, outcome, usage),
     onCosts: (rows) => metrics.countCosts(rows),
   });
   closers.push(() => books.costWriter.close());
@@ -180,6 +184,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
       waits: (countMax) => control.waiting(undefined, countMax),
       capacityOf: (accountId) => capacities.of(accountId),
     },
+    sizing: control.sizing,
   });
   const leftOver = new Set<InstanceId>(await provider.list());
   const kinds = options.fleet.providers.filter((kind) => kind !== "auto");
@@ -221,6 +226,15 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   await queue.load();
   await capacities.load();
+  const sizes = await openSizes({
+    store,
+    control,
+    catalog,
+    log,
+    feed: (event) => server.feed(event),
+    onDecision: (key, decision) => metrics.sizes?.countDecision(key, decision),
+  });
+  closers.push(() => sizes.writer.close());
   catalog.onRetired((key) => server.retire(key));
   await server.start();
   await capacity.listen();
@@ -253,6 +267,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     url,
     secret,
     concurrentExecutionsMax: settings.accountConcurrencyMax,
+    effectiveMemoryMiB: (description) => sizingView.effectiveMemoryMiB(description),
   });
   const view = createAdminView({ ...options, url, provider, control, settings, catalog, accessKeys, store, queue });
   const addRoute: AddRoute = (method, path, handler) =>
@@ -268,6 +283,13 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     waitOf: (id) => control.waitOf(id),
   });
   addCapacityRoutes({ addRoute, view: capacityView });
+  const sizingView = createSizingView({
+    ...sizes,
+    sizing: control.sizing,
+    catalog,
+    accountIds: async () => (await view.listAccounts()).map(({ accountId }) => accountId),
+  });
+  addSizingRoutes({ addRoute, view: sizingView });
   addOfferRoutes({ addRoute, view: createOfferView(provider, store) });
   addHostRoutes({ addRoute, hosts: capacity.endpoint?.hosts });
   closers.push(closeAdminRoutes); // Those who follow a log would otherwise hold up the end.

@@ -2,14 +2,16 @@ import { expect, test } from "vitest";
 import { executeLean } from "../control/sizing/execution-fixture.ts";
 import { Sizing } from "../control/sizing/sizing.ts";
 import { type AccountId, DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
-import { sizingKeyOf } from "../model/sizing.ts";
 import { functionRecord } from "../ports/contract/store-contract.ts";
 import type { FunctionDescription } from "../ports/function-catalog.ts";
 import { SizeWriter } from "../server/size-writer.ts";
+import { keyOfVersion } from "../server/sized-version.ts";
 import { SizingRules } from "../server/sizing-rules.ts";
 import { createMemoryStore } from "../store/memory/memory-store.ts";
 import { createSizingView } from "./sizing-view.ts";
 
+/** Of `functionRecord`. */
+const CODE = "ab".repeat(32);
 const tenant = "111111111111" as AccountId;
 
 function viewOn(functions: readonly [AccountId, string, memoryMiB?: number][]) {
@@ -39,14 +41,30 @@ function viewOn(functions: readonly [AccountId, string, memoryMiB?: number][]) {
       get: (accountId, name) => descriptions.find((one) => one.accountId === accountId && one.name === name),
       list: (accountId, afterName, count) =>
         descriptions.filter((one) => one.accountId === accountId && one.name > afterName).slice(0, count),
+      listVersions: (accountId, name) =>
+        descriptions
+          .filter((one) => one.accountId === accountId && one.name === name)
+          .map((one) => ({ ...one, version: "1" })),
     },
     accountIds: async () => [tenant, DEFAULT_ACCOUNT_ID],
   });
-  return { sizing, view };
+  const get = (accountId: AccountId, name: string) => {
+    const found = descriptions.find((one) => one.accountId === accountId && one.name === name);
+    if (found === undefined) throw new Error(`no function ${name}`);
+    return found;
+  };
+  return { sizing, view, get };
 }
 
-function run(sizing: Sizing, accountId: AccountId, functionName: string, version: string, count: number): void {
-  const key = sizingKeyOf(accountId, functionName, version, "x86_64");
+function run(
+  sizing: Sizing,
+  accountId: AccountId,
+  functionName: string,
+  version: string,
+  count: number,
+  code = CODE,
+): void {
+  const key = keyOfVersion({ accountId, name: functionName, version, codeSha256Hex: code });
   executeLean(sizing, { key, accountId, functionName, memoryMiB: 1024 }, count);
 }
 
@@ -57,8 +75,8 @@ test("every function is listed, page by page, with what is known of it", async (
     [tenant, "a"],
     [DEFAULT_ACCOUNT_ID, "c"],
   ]);
-  run(sizing, tenant, "a", "$LATEST@1", 200);
-  run(sizing, tenant, "gone", "$LATEST@1", 5);
+  run(sizing, tenant, "a", "$LATEST", 200);
+  run(sizing, tenant, "gone", "$LATEST", 5);
   const names: string[] = [];
   let after: string | undefined;
   do {
@@ -77,34 +95,33 @@ test("every function is listed, page by page, with what is known of it", async (
   expect(unknown?.nextStep).toBe("Looked at for the first time after 20 executions.");
 });
 
-test("of a version the newest code is shown; one that states another amount now is unknown again", () => {
-  const { sizing, view } = viewOn([
+test("versions that ran are shown, with the code that they have; one that states another amount now is unknown again", () => {
+  const { sizing, view, get } = viewOn([
     [tenant, "f"],
     [tenant, "changed", 512],
   ]);
-  run(sizing, tenant, "f", "$LATEST@1", 50);
-  run(sizing, tenant, "f", "1@1", 30);
-  run(sizing, tenant, "f", "$LATEST@2", 5);
-  run(sizing, tenant, "changed", "$LATEST@1", 200);
+  run(sizing, tenant, "f", "$LATEST", 50, "cd".repeat(32));
+  run(sizing, tenant, "f", "1", 30);
+  run(sizing, tenant, "f", "$LATEST", 5);
+  run(sizing, tenant, "changed", "$LATEST", 200);
   expect(view.find(tenant, "f")?.map(({ version, evidence }) => [version, evidence.executions])).toEqual([
     ["$LATEST", 5],
     ["1", 30],
   ]);
   expect(view.find(tenant, "changed")).toMatchObject([{ requested: { memoryMiB: 512 }, evidence: { executions: 0 } }]);
   expect(view.find(tenant, "none")).toBeUndefined();
-  expect(view.effectiveMemoryMiB(tenant, "changed")).toBe(512);
-  expect(view.effectiveMemoryMiB(tenant, "none")).toBeUndefined();
+  expect(view.effectiveMemoryMiB(get(tenant, "changed"))).toBe(512);
 });
 
 test("with hard limits the effective size is smaller than the requested one, unless all is stopped", async () => {
-  const { sizing, view } = viewOn([[tenant, "f"]]);
+  const { sizing, view, get } = viewOn([[tenant, "f"]]);
   const scope = { kind: "function", accountId: tenant, functionName: "f" } as const;
   expect(await view.setSettings(scope, { limits: "hard", cpu: "apart" }, "unsigned")).toBe(true);
-  run(sizing, tenant, "f", "$LATEST@1", 200);
-  expect(view.effectiveMemoryMiB(tenant, "f")).toBeLessThan(200);
+  run(sizing, tenant, "f", "$LATEST", 200);
+  expect(view.effectiveMemoryMiB(get(tenant, "f"))).toBeLessThan(200);
   await view.stop(true, "unsigned");
   expect(view.isStopped()).toBe(true);
-  expect(view.effectiveMemoryMiB(tenant, "f")).toBe(1024);
+  expect(view.effectiveMemoryMiB(get(tenant, "f"))).toBe(1024);
   expect((await view.list(tenant, undefined, 1)).isStopped).toBe(true);
   expect((await view.settingsOf(scope))?.origins).toMatchObject({ mode: "stopped", limits: "function" });
 });

@@ -2,17 +2,21 @@ import type { Sizing } from "../control/sizing/sizing.ts";
 import { cpuMilliOf } from "../model/function-version.ts";
 import type { AccountId } from "../model/ids.ts";
 import type { SizeStory } from "../model/size-story.ts";
-import { partsOfSizingKey, type SizingKey, type SizingScope } from "../model/sizing.ts";
+import type { SizingKey, SizingScope } from "../model/sizing.ts";
 import type { FunctionCatalog, FunctionDescription } from "../ports/function-catalog.ts";
 import type { SizedVersionView, SizingView } from "../ports/sizing-view.ts";
 import type { SizeWriter } from "../server/size-writer.ts";
+import { keyOfVersion } from "../server/sized-version.ts";
 import type { SizingRules } from "../server/sizing-rules.ts";
 
+/** Published versions of one function that are shown, the oldest. */
+const VERSIONS_SHOWN_MAX = 100;
+
 type Parts = {
-  readonly sizing: Pick<Sizing, "keys" | "storyOf" | "newestOf">;
+  readonly sizing: Pick<Sizing, "storyOf">;
   readonly rules: SizingRules;
   readonly writer: Pick<SizeWriter, "decisionsOf">;
-  readonly catalog: Pick<FunctionCatalog, "get" | "list">;
+  readonly catalog: Pick<FunctionCatalog, "get" | "list" | "listVersions">;
   /** Of all accounts, the operator's among them. */
   accountIds(): Promise<readonly AccountId[]>;
 };
@@ -29,19 +33,16 @@ export function createSizingView(parts: Parts): SizingView {
       const accounts = (await accountIds()).filter((id) => accountId === undefined || id === accountId);
       const found = functionsAfter(catalog, accounts.toSorted(), after, countMax + 1);
       const page = found.slice(0, countMax);
-      const keys = keysByFunction(sizing, new Set(page.map(nameOf)));
       const last = page.at(-1);
       return {
         isStopped: rules.isStopped,
-        versions: page.flatMap((description) => versionsOf(parts, description, keys.get(nameOf(description)) ?? [])),
+        versions: page.flatMap((description) => versionsOf(parts, description)),
         ...(found.length > page.length && last !== undefined ? { next: nameOf(last) } : {}),
       };
     },
     find(accountId, functionName) {
       const description = catalog.get(accountId, functionName);
-      if (description === undefined) return undefined;
-      const name = nameOf(description);
-      return versionsOf(parts, description, keysByFunction(sizing, new Set([name])).get(name) ?? []);
+      return description === undefined ? undefined : versionsOf(parts, description);
     },
     async settingsOf(scope) {
       if (!(await exists(scope))) return undefined;
@@ -54,13 +55,8 @@ export function createSizingView(parts: Parts): SizingView {
     },
     isStopped: () => rules.isStopped,
     stop: (isStopped, changedBy) => rules.stop(isStopped, changedBy),
-    effectiveMemoryMiB(accountId, functionName) {
-      const description = catalog.get(accountId, functionName);
-      if (description === undefined) return undefined;
-      const key = sizing.newestOf(accountId, functionName);
-      const story = key === undefined ? undefined : currentStory(sizing, description, key);
-      return story?.effective.memoryMiB ?? description.settings.memoryMiB;
-    },
+    effectiveMemoryMiB: (description) =>
+      storyOf(sizing, description)?.effective.memoryMiB ?? description.settings.memoryMiB,
   };
 }
 
@@ -85,54 +81,36 @@ function functionsAfter(
   return found;
 }
 
-/** The newest key of each version of each function, in the order in which they were used last. */
-function keysByFunction(sizing: Parts["sizing"], functions: ReadonlySet<string>): Map<string, SizingKey[]> {
-  const newest = new Map<string, Map<string, SizingKey>>();
-  for (const key of sizing.keys()) {
-    const { accountId, functionName, version, architecture } = partsOfSizingKey(key);
-    const name = nameOf({ accountId, name: functionName });
-    if (!functions.has(name)) continue;
-    const ofFunction = newest.get(name) ?? new Map<string, SizingKey>();
-    newest.set(name, ofFunction);
-    ofFunction.set(`${version}/${architecture}`, key);
-  }
-  return new Map([...newest].map(([name, keys]) => [name, [...keys.values()]]));
-}
-
-function versionsOf(
-  parts: Parts,
-  description: FunctionDescription,
-  keys: readonly SizingKey[],
-): readonly SizedVersionView[] {
-  const known = keys.flatMap((key) => {
-    const story = currentStory(parts.sizing, description, key);
-    return story === undefined ? [] : [viewOf(parts, description, key, story)];
+/** `$LATEST`, and the published ones of which something is known. */
+function versionsOf(parts: Parts, latest: FunctionDescription): readonly SizedVersionView[] {
+  const { accountId, name } = latest;
+  const published = parts.catalog.listVersions(accountId, name, 0, VERSIONS_SHOWN_MAX) ?? [];
+  return [latest, ...published].flatMap((description) => {
+    const story = storyOf(parts.sizing, description);
+    if (story !== undefined) return [viewOf(parts, description, story)];
+    return description.version === latest.version ? [unknown(parts, description)] : [];
   });
-  return known.length > 0 ? known : [unknown(parts, description)];
 }
 
-/** undefined: the function states another amount than when it ran last, so that everything starts over. */
-function currentStory(
-  sizing: Pick<Sizing, "storyOf">,
-  { settings }: FunctionDescription,
-  key: SizingKey,
-): SizeStory | undefined {
-  const story = sizing.storyOf(key);
-  const isLatest = partsOfSizingKey(key).version === "$LATEST";
-  return isLatest && story?.requested.memoryMiB !== settings.memoryMiB ? undefined : story;
+/** undefined: it never ran, or stated another amount when it did. */
+function storyOf(sizing: Parts["sizing"], description: FunctionDescription): SizeStory | undefined {
+  const story = sizing.storyOf(keyOf(description));
+  return story?.requested.memoryMiB === description.settings.memoryMiB ? story : undefined;
 }
 
-function viewOf(
-  { rules, writer }: Parts,
-  { accountId, name }: FunctionDescription,
-  key: SizingKey,
-  story: SizeStory,
-): SizedVersionView {
+function keyOf({ accountId, name, version, code, settings }: FunctionDescription): SizingKey {
+  const { sha256Hex: codeSha256Hex } = code;
+  return keyOfVersion({ accountId, name, version, codeSha256Hex, architecture: settings.architecture });
+}
+
+function viewOf({ rules, writer }: Parts, description: FunctionDescription, story: SizeStory): SizedVersionView {
+  const { accountId, name, version } = description;
+  const key = keyOf(description);
   return {
     ...story,
     accountId,
     functionName: name,
-    version: partsOfSizingKey(key).version,
+    version,
     key,
     savedMiB: story.requested.memoryMiB - story.reservationMiB,
     settings: rules.settingsOf({ kind: "function", accountId, functionName: name }).settings,
@@ -140,7 +118,7 @@ function viewOf(
   };
 }
 
-function unknown({ rules }: Parts, { accountId, name, settings }: FunctionDescription): SizedVersionView {
+function unknown({ rules }: Parts, { accountId, name, version, settings }: FunctionDescription): SizedVersionView {
   const { memoryMiB } = settings;
   const size = { memoryMiB, cpuMilli: cpuMilliOf(memoryMiB) };
   const scope = { kind: "function", accountId, functionName: name } as const;
@@ -148,7 +126,7 @@ function unknown({ rules }: Parts, { accountId, name, settings }: FunctionDescri
   return {
     accountId,
     functionName: name,
-    version: "$LATEST",
+    version,
     requested: size,
     effective: size,
     learned: size,

@@ -42,6 +42,11 @@ export function excessChance(summary: PeakSummary, limitMiB: number): number {
   return Math.exp(-Math.max(0, limitMiB / summary.maxMiB - 1) / scale) / (comparable + 1);
 }
 
+/** How likely the next execution needs more than all comparable ones before it, of exchangeable ones. */
+export function recordChance(summary: PeakSummary): number {
+  return 1 / (tailOf(summary).comparable + 1);
+}
+
 /** The scale of the excess, and as how many exchangeable executions those before the next one count. */
 function tailOf(summary: PeakSummary): { readonly scale: number; readonly comparable: number } {
   const { executions, maxMiB, trendMiB } = summary;

@@ -1,7 +1,7 @@
 import type { PeakFigures } from "../../model/size-story.ts";
 import { LARGEST_KEPT, LargestPeaks, type LargestPeaksRecord } from "./largest-peaks.ts";
 import { LogSketch, type LogSketchRecord } from "./log-sketch.ts";
-import { excessChance, memoryMarginMiB, type PeakSummary } from "./memory-margin.ts";
+import { excessChance, memoryMarginMiB, type PeakSummary, recordChance } from "./memory-margin.ts";
 
 /** As kept in a snapshot. */
 export type PeakMemoryRecord = {
@@ -84,6 +84,7 @@ export class PeakMemory {
       p99MiB: quantile(0.99),
       maxMiB: this.maxMiB,
       marginMiB: this.marginMiB(),
+      recordChance: recordChance(this.#summary()),
       excessChance: excessChance(this.#summary(), limitMiB),
       histogram: this.#sketch.buckets().map(({ from, to, count }) => ({ fromMiB: from, toMiB: to, count })),
     };

@@ -216,8 +216,6 @@ describe("what is shown", () => {
     runMany(sizing, one, lean(3));
     runMany(sizing, two, lean(3));
     expect(sizing.keys()).toEqual([one.key, two.key]);
-    expect(sizing.newestOf(ACCOUNT, "f")).toBe(two.key);
-    expect(sizing.newestOf(ACCOUNT, "g")).toBeUndefined();
     expect(sizing.takeChanged(1)).toEqual([one.key]);
     expect(sizing.takeChanged(10)).toEqual([two.key]);
     expect(sizing.takeChanged(10)).toEqual([]);
@@ -227,6 +225,9 @@ describe("what is shown", () => {
     expect(sizing.recordOf(one.key)).toBeUndefined();
     sizing.configure({ kind: "account", accountId: ACCOUNT }, { mode: "off" });
     expect(sizing.takeChanged(10)).toEqual([two.key]);
+    sizing.forgetFunction(ACCOUNT, "f", "1");
+    sizing.forgetFunction(ACCOUNT, "g");
+    expect(sizing.keys()).toEqual([two.key]);
     sizing.effectiveOf(versionOf(512, "2"));
     expect(sizing.takeChanged(10)).toEqual([two.key]);
   });

@@ -3,6 +3,7 @@ import type { AccountId } from "../../model/ids.ts";
 import type { SizeStory } from "../../model/size-story.ts";
 import {
   type ContainerSize,
+  partsOfSizingKey,
   resolvedSizing,
   type SizingDecision,
   type SizingKey,
@@ -107,13 +108,16 @@ export class Sizing {
       this.#newest.delete(functionKey(known.of));
   }
 
-  get versions(): number {
-    return this.#known.size;
+  /** @param version of it, `$LATEST` or a number as text; undefined: all. Looks at everything that is known. */
+  forgetFunction(accountId: AccountId, functionName: string, version?: string): void {
+    for (const { of } of [...this.#known.values()]) {
+      if (of.accountId !== accountId || of.functionName !== functionName) continue;
+      if (version === undefined || partsOfSizingKey(of.key).version === version) this.forget(of.key);
+    }
   }
 
-  /** Of the version that was new last; undefined: nothing is known of the function. */
-  newestOf(accountId: AccountId, functionName: string): SizingKey | undefined {
-    return this.#newest.get(functionKey({ accountId, functionName }));
+  get versions(): number {
+    return this.#known.size;
   }
 
   /** Of all that is known, the one used longest ago first. */

@@ -174,11 +174,13 @@ export class VersionSizing {
     const learned = this.#learned();
     const peaks = this.#peaks.figures(learned.memoryMiB);
     const demand = this.#cpu.demand();
+    const question = this.#question();
     return {
       requested: this.requested,
       effective: this.effective,
       learned,
       ...(this.#trial === undefined ? {} : { onTrial: this.#trial.size }),
+      ...(question === undefined ? {} : { byRatioMiB: chooseByRatio(question, learned.memoryMiB).size.memoryMiB }),
       reservationMiB: this.#room.reservedMiB,
       evidence: {
         executions: this.#executions,

@@ -6,13 +6,13 @@ import { afterEach, beforeEach } from "vitest";
 import { executeLean } from "../../control/sizing/execution-fixture.ts";
 import { Sizing } from "../../control/sizing/sizing.ts";
 import { type AccountId, DEFAULT_ACCOUNT_ID } from "../../model/ids.ts";
-import { sizingKeyOf } from "../../model/sizing.ts";
 import { systemClock } from "../../ports/clock.ts";
 import { functionRecord } from "../../ports/contract/store-contract.ts";
 import type { AccessKey } from "../../ports/store.ts";
 import { createAccessKeyRing } from "../../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../../server/catalog/catalog.ts";
 import { SizeWriter } from "../../server/size-writer.ts";
+import { keyOfVersion } from "../../server/sized-version.ts";
 import { SizingRules } from "../../server/sizing-rules.ts";
 import { createFilesCodeStore } from "../../store/files/code-store.ts";
 import { createMemoryStore } from "../../store/memory/memory-store.ts";
@@ -33,7 +33,8 @@ export let sizing: Sizing;
 
 /** Executions of some 90 MiB of a function of 1,024, in which CPU has nothing to do with memory and limits are hard. */
 export function learn(accountId: AccountId, functionName: string, count: number): void {
-  const key = sizingKeyOf(accountId, functionName, "$LATEST@1", "x86_64");
+  const { code } = functionRecord(accountId, functionName, "r");
+  const key = keyOfVersion({ accountId, name: functionName, version: "$LATEST", codeSha256Hex: code.sha256Hex });
   sizing.configure({ kind: "function", accountId, functionName }, { cpu: "apart", limits: "hard" });
   executeLean(sizing, { key, accountId, functionName, memoryMiB: 1024 }, count);
 }
@@ -55,10 +56,17 @@ export function serveSizingRoutes(): void {
       [tenant, "own"],
     ] as const) {
       const record = functionRecord(accountId, name, "r");
-      await store.putFunction({ ...record, settings: { ...record.settings, memoryMiB: 1024 } });
+      await store.functions.put({ ...record, settings: { ...record.settings, memoryMiB: 1024 } });
     }
     const codeStore = await createFilesCodeStore(join(dir, "code"));
-    const catalog = await createCatalog({ store, codeStore, clock: systemClock, region, onDamage() {} });
+    const catalog = await createCatalog({
+      store,
+      codeStore,
+      clock: systemClock,
+      region,
+      random: Math.random,
+      onDamage() {},
+    });
     closeCatalog = () => catalog.close();
     sizing = new Sizing();
     const rules = new SizingRules({

@@ -355,3 +355,15 @@ describe("what is refused when a function is made", () => {
     expect((await call("POST", "/2015-03-31/functions/", JSON.stringify(body))).status).toBe(201);
   });
 });
+
+test("the requested size is stated as on Lambda; a header tells the effective one", async () => {
+  await createSettled({ MemorySize: 512 });
+  for (const path of ["/2015-03-31/functions/f", "/2015-03-31/functions/f/configuration"]) {
+    const answer = await call("GET", path);
+    const body = (await answer.json()) as { MemorySize?: number; Configuration?: { MemorySize: number } };
+    expect([
+      body.MemorySize ?? body.Configuration?.MemorySize,
+      answer.headers.get("x-hearth-effective-memory"),
+    ]).toEqual([512, "256"]);
+  }
+});

@@ -32,6 +32,8 @@ import { Violations } from "./violation.ts";
 const CODE_REQUEST_BYTES_MAX = 70_167_211;
 /** Longest plain name. */
 const PLAIN_NAME_LENGTH_MAX = 64;
+/** Header of an answer about one function: MiB that its next container gets. */
+const EFFECTIVE_MEMORY = "X-Hearth-Effective-Memory";
 const PAGE_FUNCTIONS_MAX = 50;
 const LIST_ITEMS_MAX = 10_000;
 
@@ -39,6 +41,7 @@ export type FunctionRoutesOptions = {
   readonly catalog: FunctionCatalog;
   readonly codeLocation: CodeLocation;
   readonly region: string;
+  effectiveMemoryMiB(description: FunctionDescription): number;
 };
 
 /** Adds the operations that make, show, change and delete functions. */
@@ -72,11 +75,13 @@ class FunctionOperations {
   readonly #catalog: FunctionCatalog;
   readonly #codeLocation: CodeLocation;
   readonly #region: string;
+  readonly #effectiveMemoryMiB: FunctionRoutesOptions["effectiveMemoryMiB"];
 
   constructor(options: FunctionRoutesOptions) {
     this.#catalog = options.catalog;
     this.#codeLocation = options.codeLocation;
     this.#region = options.region;
+    this.#effectiveMemoryMiB = options.effectiveMemoryMiB;
   }
 
   async create(request: RouteRequest): Promise<void> {
@@ -124,6 +129,7 @@ class FunctionOperations {
 
   get(request: RouteRequest): void {
     const description = this.#find(request);
+    this.#tellEffective(request, description);
     const { host } = request.req.headers;
     sendJson(request, 200, {
       Configuration: configurationOf(description, this.#region),
@@ -133,7 +139,14 @@ class FunctionOperations {
   }
 
   getConfiguration(request: RouteRequest): void {
-    sendJson(request, 200, configurationOf(this.#find(request), this.#region));
+    const description = this.#find(request);
+    this.#tellEffective(request, description);
+    sendJson(request, 200, configurationOf(description, this.#region));
+  }
+
+  /** The body states what was requested, as clients expect it. */
+  #tellEffective({ res }: RouteRequest, description: FunctionDescription): void {
+    res.setHeader(EFFECTIVE_MEMORY, String(this.#effectiveMemoryMiB(description)));
   }
 
   list(request: RouteRequest): void {

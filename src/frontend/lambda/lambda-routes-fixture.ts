@@ -13,7 +13,7 @@ import { HearthError } from "../../model/error-code.ts";
 import { type Outcome, UNMEASURED } from "../../model/invocation.ts";
 import { systemClock } from "../../ports/clock.ts";
 import { zipOfEntries } from "../../ports/contract/zip-fixture.ts";
-import type { FunctionCatalog } from "../../ports/function-catalog.ts";
+import type { FunctionCatalog, FunctionDescription } from "../../ports/function-catalog.ts";
 import type { InvokeAnswer, InvokeRequest } from "../../ports/invoker.ts";
 import { createAccessKeyRing } from "../../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../../server/catalog/catalog.ts";
@@ -84,7 +84,10 @@ export function serveLambdaRoutes(
         if (answer?.kind === "rejected") throw new HearthError(answer.code);
       },
     };
-    addLambdaRoutes(server, { catalog, codeStore, invoker, clock: systemClock, region, url, secret: "s" });
+    // As if half of it were enough.
+    const effectiveMemoryMiB = ({ settings }: FunctionDescription) => settings.memoryMiB / 2;
+    const parts = { catalog, codeStore, invoker, effectiveMemoryMiB };
+    addLambdaRoutes(server, { ...parts, clock: systemClock, region, url, secret: "s" });
     client = new LambdaClient({
       endpoint: url,
       region,

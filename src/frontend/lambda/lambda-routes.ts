@@ -1,6 +1,6 @@
 import type { Clock } from "../../ports/clock.ts";
 import type { CodeStore } from "../../ports/code-store.ts";
-import type { FunctionCatalog } from "../../ports/function-catalog.ts";
+import type { FunctionCatalog, FunctionDescription } from "../../ports/function-catalog.ts";
 import type { Invoker } from "../../ports/invoker.ts";
 import type { HttpServer } from "../http-server.ts";
 import { addAccountRoutes } from "./account-settings.ts";
@@ -21,6 +21,8 @@ export type LambdaRoutesOptions = {
   readonly secret: string;
   /** What GetAccountSettings tells every account; undefined: Lambda's default. */
   readonly concurrentExecutionsMax?: number;
+  /** What a new container of that version gets. */
+  effectiveMemoryMiB(description: FunctionDescription): number;
 };
 
 /** Of an AWS account that never asked for more. */
@@ -31,7 +33,7 @@ export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions
   const { catalog, codeStore, clock, region } = options;
   const codeLocation = new CodeLocation(options.secret, options.url, clock);
   addInvokeRoute(server, options);
-  addFunctionRoutes(server, { catalog, codeLocation, region });
+  addFunctionRoutes(server, { catalog, codeLocation, region, effectiveMemoryMiB: options.effectiveMemoryMiB });
   addTagRoutes(server, catalog, region);
   addAccountRoutes(server, catalog, options.concurrentExecutionsMax ?? CONCURRENT_EXECUTIONS_DEFAULT);
   addCodeRoute(server, codeLocation, codeStore);
