@@ -312,3 +312,25 @@ test("an account that gets an instance of its own gets blank containers of all r
   const made = bench.only("CreateContainer", settle(bench, { class: "dedicated", dedicatedInstances: 1 }));
   expect(made.map(({ runtime }) => runtime)).toContain("nodejs22.x");
 });
+
+test("blank containers of a runtime on demand are kept once somebody wants it", () => {
+  const warming = { ...NONE_WARM, fixed: { min: 1, max: 1 } };
+  const bench = new Bench({ blankTarget: { "python3.11": 1 }, blanksOnDemand: ["python3.11"], warming });
+  const before = bench.boot([...bench.commands, ...bench.pass(1000)]);
+  expect(bench.only("CreateContainer", before)).toEqual([]);
+  const wanted = { kind: "RuntimeWanted", accountId: "a" as AccountId, runtime: "python3.11" } as const;
+  const made = bench.only("CreateContainer", bench.feed(wanted));
+  expect(made.map(({ runtime }) => runtime)).toEqual(["python3.11"]);
+  expect(bench.only("CreateContainer", bench.feed(wanted))).toEqual([]);
+});
+
+test("an account that wants a runtime on demand gets a blank container of it where it runs already", () => {
+  const target = { "nodejs24.x": 1, "python3.12": 1 };
+  const bench = new Bench({ blankTarget: target, blanksOnDemand: ["python3.12"], warming: NONE_WARM });
+  bench.boot(bench.arrive("1"));
+  bench.boot(bench.pass(1000));
+  const other = bench.feed({ kind: "RuntimeWanted", accountId: "b" as AccountId, runtime: "python3.12" });
+  expect(bench.only("CreateContainer", other)).toEqual([]);
+  const own = bench.feed({ kind: "RuntimeWanted", accountId: "a" as AccountId, runtime: "python3.12" });
+  expect(bench.only("CreateContainer", own).map(({ runtime }) => runtime)).toEqual(["python3.12"]);
+});

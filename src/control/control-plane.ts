@@ -197,6 +197,8 @@ export class ControlPlane {
       case "WallClockSet":
         this.#turn.setWallClock(event.offsetMs);
         return this.#waits.wallClockSet();
+      case "RuntimeWanted":
+        return this.#pools.runtimeWanted(event);
       case "ShutdownBegan":
         return this.#shutdownBegan();
       case "Tick":
@@ -211,6 +213,7 @@ export class ControlPlane {
   #arrived(invocation: Invocation): void {
     const refusal = this.#isShuttingDown ? "SHUTTING_DOWN" : this.#admission.admit(invocation, this.#waits.length);
     if (refusal !== undefined) return this.#turn.order({ kind: "RejectInvocation", invocation, code: refusal });
+    this.#pools.runtimeWanted(invocation);
     this.#warmth.arrived(invocation);
     this.#waits.arrived(invocation);
   }

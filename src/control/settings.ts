@@ -23,6 +23,8 @@ export type Settings = {
   readonly surplusStepMs: number;
   /** Blank containers that an instance keeps ready, per runtime. A runtime that is absent has none. */
   readonly blankTarget: { readonly [runtime in RuntimeName]?: number };
+  /** Of these no blank container is kept until somebody wants the runtime; then as many as `blankTarget` says. */
+  readonly blanksOnDemand: readonly RuntimeName[];
   /** What a blank container counts for; also the smallest container. */
   readonly blankMemoryMiB: number;
   /**
@@ -99,7 +101,16 @@ export const DEFAULT_SETTINGS: Settings = {
   standbyMax: 4,
   surplusShare: 0.1,
   surplusStepMs: 10_000,
-  blankTarget: { "nodejs22.x": 1, "nodejs24.x": 2, "provided.al2023": 1 },
+  blankTarget: {
+    "nodejs22.x": 1,
+    "nodejs24.x": 2,
+    "python3.11": 1,
+    "python3.12": 1,
+    "python3.13": 1,
+    "python3.14": 1,
+    "provided.al2023": 1,
+  },
+  blanksOnDemand: ["python3.11", "python3.12", "python3.13", "python3.14"],
   blankMemoryMiB: 128,
   pressureShare: 0.9,
   pressureClearShare: 0.8,

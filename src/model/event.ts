@@ -83,6 +83,8 @@ export type Event =
   | { readonly kind: "SizingStopped"; readonly isStopped: boolean }
   /** The function was updated or deleted: containers that hold this key serve nobody any more. */
   | { readonly kind: "FunctionRetired"; readonly functionKey: FunctionKey }
+  /** The account has a function of this runtime, or is about to: its blank containers are worth their memory from now on. */
+  | { readonly kind: "RuntimeWanted"; readonly accountId: AccountId; readonly runtime: RuntimeName }
   /** No new invocations are admitted and nothing new is launched; what runs may finish. */
   | { readonly kind: "ShutdownBegan" }
   /** Time passed. The shell sends it when `ControlPlane.wakeAtMs` is reached. */

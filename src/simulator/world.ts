@@ -3,10 +3,13 @@ import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
 import type { Offer } from "../model/capacity.ts";
 import type { AccountId, OfferId } from "../model/ids.ts";
 import type { Shape } from "../model/instance.ts";
-import { RUNTIMES, type RuntimeName } from "../model/runtime.ts";
+import type { RuntimeName } from "../model/runtime.ts";
 import { type CapacityWorld, drawCapacityWorld } from "./capacity-world.ts";
 import { Random } from "./random.ts";
 import { drawNeed, drawSizingWorld, type NeedTraits, type SizingWorld } from "./sizing-world.ts";
+
+/** Another list would make other worlds of all seeds. */
+const SIMULATED_RUNTIMES = ["nodejs22.x", "nodejs24.x", "provided.al2023"] as const satisfies readonly RuntimeName[];
 
 /** One function of the made-up world: what it asks for, how often it is called, how long it runs. */
 export type FunctionTraits = {
@@ -199,7 +202,7 @@ function drawSettings(random: Random): Settings {
     durationUnknownMs: random.fork("unknown").pick([1000, 60_000]),
     startReserveMs: random.fork("reserve").pick([0, 5000]),
     consolidateAfterMs: random.pick([1000, 60_000, Number.POSITIVE_INFINITY]),
-    blankTarget: Object.fromEntries(RUNTIMES.map((runtime) => [runtime, random.int(0, 2)])),
+    blankTarget: Object.fromEntries(SIMULATED_RUNTIMES.map((runtime) => [runtime, random.int(0, 2)])),
     blankMemoryMiB: random.pick([64, 128]),
     creationsPerInstanceMax: random.int(1, 4),
     refillDelayMs: random.pick([0, 25, 500]),
@@ -240,7 +243,7 @@ function drawFunctions(random: Random, capacityMiB: number): FunctionTraits[] {
     return {
       name: `f${index}`,
       accountId: `a${random.int(1, accounts)}` as AccountId,
-      runtime: random.pick(RUNTIMES),
+      runtime: random.pick(SIMULATED_RUNTIMES),
       memoryMiB,
       resizedMiB: habits.chance(0.5) ? habits.pick(memories) : memoryMiB,
       timeoutMs: random.pick([1000, 3000, 30_000]),

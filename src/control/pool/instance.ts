@@ -121,7 +121,7 @@ export class Instance {
   readonly creatingCount = perRuntime(() => 0);
   /** Last in, first out: the youngest blank has the warmest caches. */
   readonly blanks = perRuntime<Container[]>(() => []);
-  /** Runtimes its account has started here; an active instance keeps blanks of these only. */
+  /** Runtimes its account has started here, or wants; an active instance keeps blanks of these only. */
   readonly usedRuntimes = new Set<RuntimeName>();
   /** Of container starts. */
   readonly creations: Backoff;

@@ -60,6 +60,8 @@ export class Pools {
   };
   /** Instances that may lack blank containers. */
   readonly toRefill = new Set<Instance>();
+  /** Runtimes of `blanksOnDemand` that nobody wanted so far. */
+  readonly #unwanted: Set<RuntimeName>;
   readonly #settings: Settings;
   readonly #turn: Turn;
   readonly #market: Market;
@@ -74,6 +76,7 @@ export class Pools {
     this.#onTaken = onTaken;
     this.#onReady = onReady;
     this.#settings = settings;
+    this.#unwanted = new Set(settings.blanksOnDemand);
     this.#turn = turn;
     this.#market = market;
     this.#admission = admission;
@@ -92,6 +95,23 @@ export class Pools {
 
   refillBegan(): void {
     this.#refillAtMs = undefined;
+  }
+
+  /** Blank containers of a runtime that an instance shall keep. */
+  blankTargetOf(runtime: RuntimeName): number {
+    return this.#unwanted.has(runtime) ? 0 : (this.#settings.blankTarget[runtime] ?? 0);
+  }
+
+  /** Of runtimes without blank containers on demand; of the others nothing needs to be known. On the path of every arrival. */
+  runtimeWanted({ accountId, runtime }: Pick<Invocation, "accountId" | "runtime">): void {
+    if (!this.#settings.blanksOnDemand.includes(runtime)) return;
+    for (const instance of this.inventory.activeOf(accountId)) {
+      if (instance.usedRuntimes.has(runtime)) continue;
+      instance.usedRuntimes.add(runtime);
+      this.#refillSoon(instance);
+    }
+    if (!this.#unwanted.delete(runtime)) return;
+    for (const instance of this.inventory.at("warming")) this.#refillSoon(instance);
   }
 
   // Leases

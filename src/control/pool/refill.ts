@@ -70,12 +70,12 @@ export class Refill {
    * runtime, because nobody knows what will be called; another active one only of the runtimes its account has used on it.
    */
   #missingBlank(instance: Instance): RuntimeName | undefined {
-    const { settings, market } = this.#parts;
+    const { pools, market } = this.#parts;
     const isGeneral =
       instance.accountId === undefined || market.termsOf(instance.accountId).settings.class === "dedicated";
     for (const runtime of RUNTIMES) {
       const held = instance.blanks[runtime].length + instance.creatingCount[runtime];
-      if (held >= (settings.blankTarget[runtime] ?? 0)) continue;
+      if (held >= pools.blankTargetOf(runtime)) continue;
       if (isGeneral || instance.usedRuntimes.has(runtime)) return runtime;
     }
     return undefined;

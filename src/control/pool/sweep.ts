@@ -45,7 +45,7 @@ export class Sweep {
     for (const place of ["warming", "active"] as const) {
       for (const { blanks } of pools.inventory.at(place)) {
         for (const runtime of RUNTIMES) {
-          const surplus = blanks[runtime].length - (settings.blankTarget[runtime] ?? 0);
+          const surplus = blanks[runtime].length - pools.blankTargetOf(runtime);
           if (surplus <= 0) continue;
           // The oldest: the youngest has the warmest caches.
           const old = blanks[runtime].filter(({ sinceMs }) => turn.nowMs - sinceMs >= settings.keepAliveMinMs);
