@@ -31,6 +31,7 @@ const provider = createProcessProvider({
   dataDir: directory,
   ...(await buildBundles(join(directory, "images"))),
   nodeBinaries: findNodeBinaries().paths,
+  pythonHomes: {},
   nodePath: process.execPath,
   log: (_, line) => console.error(line),
 });

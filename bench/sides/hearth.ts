@@ -5,8 +5,9 @@ import { connectionFrom } from "../../src/cli/connection.ts";
 import { at, LambdaClient } from "../../src/cli/lambda-client.ts";
 import { ServerClient } from "../../src/cli/server-client.ts";
 import { signedHeaders } from "../../src/cli/signature.ts";
-import type { RuntimeName } from "../../src/model/runtime.ts";
+import { isPythonRuntime, type RuntimeName } from "../../src/model/runtime.ts";
 import type { PoolsSnapshot } from "../../src/model/snapshot.ts";
+import type { ServerStatus } from "../../src/ports/admin.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 import { NO_HEADERS, type Side } from "./side.ts";
 
@@ -20,7 +21,7 @@ export type FunctionOrder = {
   readonly name: string;
   readonly runtime?: RuntimeName;
   readonly memoryMiB: number;
-  /** Of its one file, `index.mjs`, or `bootstrap` for the custom runtime. */
+  /** Of its one file: `index.mjs`, `index.py`, or `bootstrap` for the custom runtime. */
   readonly code: string | Buffer;
 };
 
@@ -63,7 +64,8 @@ export class HearthServer {
   async deploy({ name, runtime = "nodejs24.x", memoryMiB, code }: FunctionOrder): Promise<void> {
     const isCustom = runtime === "provided.al2023";
     const zip = new ZipFile();
-    zip.addBuffer(Buffer.from(code), isCustom ? "bootstrap" : "index.mjs", { mode: isCustom ? 0o100755 : 0o100644 });
+    const file = isCustom ? "bootstrap" : isPythonRuntime(runtime) ? "index.py" : "index.mjs";
+    zip.addBuffer(Buffer.from(code), file, { mode: isCustom ? 0o100755 : 0o100644 });
     zip.end();
     const archive = await buffer(zip.outputStream as NodeJS.ReadableStream);
     const settings = { Runtime: runtime, Handler: "index.handler", Role: ROLE, MemorySize: memoryMiB };
@@ -81,6 +83,11 @@ export class HearthServer {
 
   pools(): Promise<PoolsSnapshot> {
     return this.#client.json({ method: "GET", path: "/_hearth/pools" });
+  }
+
+  /** Descriptions of the interpreters that the server found, by runtime. */
+  async pythons(): Promise<Readonly<Record<string, string>>> {
+    return (await this.#client.json<ServerStatus>({ method: "GET", path: "/_hearth/status" })).pythons;
   }
 
   /** Waits until `isSo` of the pools. @returns how long it took. */
