@@ -40,7 +40,6 @@ function open(destroy: () => Promise<void>) {
     blankMemoryMiB: () => 128,
     onReady: () => isReady.resolve(),
     onPrewarmed() {},
-    onChunk() {},
     onFinished() {},
     onGone: (_, reason) => gone.push(reason),
   };

@@ -1,4 +1,4 @@
-import type { RuntimeName } from "../model/runtime.ts";
+import { isPythonRuntime, type RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 
 /** Whether the function is loaded for a call that waits for it, or ahead of its calls. */
@@ -17,6 +17,7 @@ export type FunctionPlace = {
   readonly initializationType: InitializationType;
 };
 
+const RUNTIME_DIR = "/var/runtime";
 const NODE_LAYER: Readonly<Partial<Record<RuntimeName, string>>> = { "nodejs22.x": "node22", "nodejs24.x": "node24" };
 
 /**
@@ -41,6 +42,7 @@ function unreserved({ runtime, taskRoot, tmpDir }: FunctionPlace): Record<string
     SHLVL: "0",
     AWS_XRAY_CONTEXT_MISSING: "LOG_ERROR",
     ...(layer === undefined ? {} : { NODE_PATH: nodePath }),
+    ...(isPythonRuntime(runtime) ? { PYTHONPATH: RUNTIME_DIR } : {}),
     // Where a container has no /tmp of its own, programs that ask for a temporary folder get its private one.
     ...(tmpDir === "/tmp" ? {} : { TMPDIR: tmpDir }),
   };
@@ -61,7 +63,7 @@ function reserved(assignment: Assignment, place: FunctionPlace): Record<string, 
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${assignment.functionName}`,
     AWS_LAMBDA_LOG_STREAM_NAME: `${day}/[${assignment.version}]${place.logStreamHex}`,
     LAMBDA_TASK_ROOT: place.taskRoot,
-    LAMBDA_RUNTIME_DIR: "/var/runtime",
+    LAMBDA_RUNTIME_DIR: RUNTIME_DIR,
     ...(place.runtimeApi === undefined ? {} : { AWS_LAMBDA_RUNTIME_API: place.runtimeApi }),
   };
 }

@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { identifyProcess } from "../host/process-identity.ts";
-import type { RuntimeName } from "../model/runtime.ts";
+import { isPythonRuntime, type RuntimeName } from "../model/runtime.ts";
 import type { AgentConfig } from "../protocol/agent-config.ts";
 import type {
   ContainerAssignment,
@@ -34,10 +34,10 @@ export function createProcessBackend(config: AgentConfig): ContainerBackend {
   const { workDir } = config.backend;
   return {
     async create(containerId, runtime) {
-      const nodePath = nodePathOf(config, runtime);
+      const interpreter = interpreterOf(config, runtime);
       const directory = join(workDir, containerId);
       mkdirSync(join(directory, "tmp"), { recursive: true });
-      const child = start(directory, runtime, nodePath, config.runtimesDir);
+      const child = start(directory, runtime, interpreter, config.runtimesDir);
       const handle = new ProcessContainer(child, directory);
       await once(child, "spawn");
       // Synchronous: no moment in which it runs and nobody could find it.
@@ -50,15 +50,15 @@ export function createProcessBackend(config: AgentConfig): ContainerBackend {
   };
 }
 
-function nodePathOf(config: AgentConfig, runtime: RuntimeName): string {
+function interpreterOf(config: AgentConfig, runtime: RuntimeName): string {
   if (runtime === "provided.al2023") return "";
-  const path = config.nodeBinaries[runtime];
-  if (path === undefined) throw new Error(`no Node binary for ${runtime} on this host`);
+  const path = isPythonRuntime(runtime) ? config.pythonHomes[runtime] : config.nodeBinaries[runtime];
+  if (path === undefined) throw new Error(`no interpreter for ${runtime} on this host`);
   return path;
 }
 
-function start(directory: string, runtime: RuntimeName, nodePath: string, runtimesDir: string): ChildProcess {
-  const { command, args, env } = runtimeCommand(runtime, nodePath, runtimesDir);
+function start(directory: string, runtime: RuntimeName, interpreter: string, runtimesDir: string): ChildProcess {
+  const { command, args, env } = runtimeCommand(runtime, interpreter, runtimesDir);
   const tmpDir = join(directory, "tmp");
   return spawn("/bin/sh", [...JOIN_OUTPUTS, command, ...args], {
     cwd: tmpDir,

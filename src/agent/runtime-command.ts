@@ -1,4 +1,4 @@
-import type { RuntimeName } from "../model/runtime.ts";
+import { isPythonRuntime, type RuntimeName } from "../model/runtime.ts";
 
 /** How the first process of a blank container starts. */
 export type RuntimeCommand = {
@@ -8,16 +8,27 @@ export type RuntimeCommand = {
 };
 
 /**
- * @param nodePath the runtime's Node binary, as the container sees it; unused by custom runtimes.
+ * @param interpreter the runtime's Node binary, or the home folder of its Python, as the container sees it; unused by
+ *   custom runtimes.
  * @param runtimesDir folder with the bundled runtimes, as the container sees it.
  */
-export function runtimeCommand(runtime: RuntimeName, nodePath: string, runtimesDir: string): RuntimeCommand {
+export function runtimeCommand(runtime: RuntimeName, interpreter: string, runtimesDir: string): RuntimeCommand {
   if (runtime === "provided.al2023") {
     return { command: "/bin/sh", args: [`${runtimesDir}/custom-runtime.sh`], env: BASE_ENVIRONMENT };
   }
+  if (isPythonRuntime(runtime)) {
+    return {
+      command: `${interpreter}/bin/${runtime}`,
+      args: [...PYTHON_ARGUMENTS, `${runtimesDir}/python-runtime.py`],
+      env: { ...BASE_ENVIRONMENT, LD_LIBRARY_PATH: `${interpreter}/lib` },
+    };
+  }
   const args = [`--max-old-space-size=${HEAP_MIB_MAX}`, `${runtimesDir}/node-runtime.cjs`];
-  return { command: nodePath, args, env: BASE_ENVIRONMENT };
+  return { command: interpreter, args, env: BASE_ENVIRONMENT };
 }
+
+/** A function's folder is not for compiled files; containers have no locale that would say that texts are UTF-8. */
+const PYTHON_ARGUMENTS = ["-B", "-X", "utf8"];
 
 /**
  * V8 fixes its heap's bound when the process starts, before anybody knows the function. Left alone it would take

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { fromBuffer } from "yauzl";
-import { readFunctionSource, zipFolder } from "./function-folder.ts";
+import { readFunctionSource, runtimeOf, zipFolder } from "./function-folder.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -57,6 +57,8 @@ describe("readFunctionSource", () => {
   test.each([
     ["index.mjs", { runtime: "nodejs24.x", handler: "index.handler" }],
     ["index.cjs", { runtime: "nodejs24.x", handler: "index.handler" }],
+    ["lambda_function.py", { isPython: true, handler: "lambda_function.lambda_handler" }],
+    ["index.py", { isPython: true, handler: "index.handler" }],
     ["bootstrap", { runtime: "provided.al2023", handler: "bootstrap" }],
   ])("%s is obvious", async (file, manifest) => {
     write(file);
@@ -78,6 +80,15 @@ describe("readFunctionSource", () => {
       memoryMiB: 256,
       timeoutS: 9,
     });
+  });
+
+  test("Python is the one that function.json states, else the server's newest", async () => {
+    write("lambda_function.py");
+    const { manifest } = await readFunctionSource(folder);
+    expect(runtimeOf(manifest, ["python3.9", "python3.13", "python3.11"])).toBe("python3.13");
+    expect(runtimeOf(manifest, [])).toBeUndefined();
+    write("function.json", '{"runtime":"python3.11"}');
+    expect(runtimeOf((await readFunctionSource(folder)).manifest, ["python3.13"])).toBe("python3.11");
   });
 
   test.each(["{", '{"runtime":"cobol"}', '{"memoryMiB":"much"}'])(

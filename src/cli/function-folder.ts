@@ -13,6 +13,8 @@ const ZIP_BYTES_MAX = 52_428_800;
 /** Before compression ("Lambda quotas"); also keeps a wrong folder (`/`) from being read for minutes. */
 const FOLDER_BYTES_MAX = 262_144_000;
 const FOLDER_FILES_MAX = 50_000;
+/** As the console of AWS names them, and as everybody else does. */
+const PYTHON_HANDLERS = { "lambda_function.py": "lambda_function.lambda_handler", "index.py": "index.handler" };
 /** Never code: version control, and Hearth's own data. */
 const IGNORED = new Set([".git", ".hearth", ".DS_Store"]);
 /** The same files give the same archive, hence the same code hash. */
@@ -22,6 +24,8 @@ const MTIME = new Date("2000-01-01T00:00:00Z");
 export type FunctionManifest = {
   readonly name?: string;
   readonly runtime?: RuntimeName;
+  /** The files tell the language and no version: which Python runs it depends on the server. */
+  readonly isPython?: true;
   readonly handler?: string;
   readonly memoryMiB?: number;
   readonly timeoutS?: number;
@@ -33,6 +37,16 @@ export type FunctionSource = {
   readonly zip: Buffer;
   readonly manifest: FunctionManifest;
 };
+
+/** @param pythons Python runtimes that the server has. @returns undefined when that does not tell one. */
+export function runtimeOf(
+  { runtime, isPython }: FunctionManifest,
+  pythons: readonly string[],
+): RuntimeName | undefined {
+  if (runtime !== undefined || isPython === undefined) return runtime;
+  const newest = pythons.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true })).at(-1);
+  return newest !== undefined && isRuntime(newest) ? newest : undefined;
+}
 
 /** Reads a folder or a zip archive. @throws CliError naming the path and the remedy. */
 export async function readFunctionSource(path: string): Promise<FunctionSource> {
@@ -49,14 +63,20 @@ export async function readManifest(folder: string): Promise<FunctionManifest> {
   const stated = existsSync(join(folder, MANIFEST))
     ? parseManifest(join(folder, MANIFEST), await readFile(join(folder, MANIFEST), "utf8"))
     : {};
-  return { name: nameFrom(basename(resolve(folder))), ...guessed(folder), ...stated };
+  const { isPython, ...guess } = guessed(folder);
+  const isOpen = isPython === true && stated.runtime === undefined;
+  return { name: nameFrom(basename(resolve(folder))), ...guess, ...stated, ...(isOpen ? { isPython } : {}) };
 }
 
-/** What `bootstrap` or `index.*` in a folder say. An unusual layout has to be named. */
-function guessed(folder: string): { runtime?: RuntimeName; handler?: string } {
+/** What `bootstrap`, `index.*` or `lambda_function.py` in a folder say. An unusual layout has to be named. */
+function guessed(folder: string): Pick<FunctionManifest, "runtime" | "isPython" | "handler"> {
   if (existsSync(join(folder, "bootstrap"))) return { runtime: "provided.al2023", handler: "bootstrap" };
   const hasIndex = ["index.mjs", "index.js", "index.cjs"].some((file) => existsSync(join(folder, file)));
-  return hasIndex ? { runtime: "nodejs24.x", handler: "index.handler" } : {};
+  if (hasIndex) return { runtime: "nodejs24.x", handler: "index.handler" };
+  for (const [file, handler] of Object.entries(PYTHON_HANDLERS)) {
+    if (existsSync(join(folder, file))) return { isPython: true, handler };
+  }
+  return {};
 }
 
 function nameFrom(text: string): string {

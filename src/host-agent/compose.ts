@@ -26,6 +26,7 @@ export type Installation = {
   readonly runtimesDir: string;
   /** Those of the configuration go before them. */
   readonly nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>;
+  readonly pythonHomes: Readonly<Partial<Record<RuntimeName, string>>>;
   readonly version: string;
 };
 
@@ -46,13 +47,14 @@ export async function startHostAgent(
   if (await isListenedTo(socketPath)) throw new HearthError("DATA_IN_USE", `a host agent runs on ${dataDir}`);
   const identity = await loadIdentity(dataDir);
   const nodeBinaries = { ...installation.nodeBinaries, ...config.nodeBinaries };
-  const provider = await openProvider(config, { ...installation, nodeBinaries }, log);
+  const pythonHomes = { ...installation.pythonHomes, ...config.pythonHomes };
+  const provider = await openProvider(config, { ...installation, nodeBinaries, pythonHomes }, log);
   const codeDir = join(dataDir, "code");
   return HostAgent.start({
     server: config.server,
     joinToken: config.token,
     identity,
-    host: descriptionOf(config, provider, nodeBinaries, installation.version),
+    host: descriptionOf(config, provider, { ...nodeBinaries, ...pythonHomes }, installation.version),
     provider,
     socketPath,
     codeDir,
@@ -90,10 +92,10 @@ function isListenedTo(socketPath: string): Promise<boolean> {
 
 async function openProvider(
   { provider, dataDir, network, isSingle, memoryMiB, cpuMilli, nodePath = process.execPath }: HostAgentConfig,
-  { agentBundlePath, runtimesDir, nodeBinaries }: Installation,
+  { agentBundlePath, runtimesDir, nodeBinaries, pythonHomes }: Installation,
   log: Log,
 ): Promise<CapacityProvider> {
-  const parts = { dataDir, agentBundlePath, runtimesDir, nodeBinaries, nodePath };
+  const parts = { dataDir, agentBundlePath, runtimesDir, nodeBinaries, pythonHomes, nodePath };
   if (provider !== "process") {
     // A machine that was made for one instance is as large as that: nothing of it is kept back for others.
     const isOrdered = isSingle && memoryMiB !== undefined && cpuMilli !== undefined;
@@ -108,7 +110,7 @@ async function openProvider(
 function descriptionOf(
   config: HostAgentConfig,
   provider: CapacityProvider,
-  nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>,
+  interpreters: Readonly<Partial<Record<RuntimeName, string>>>,
   version: string,
 ): HostDescription {
   const found = provider.offers()[0]?.capacity ?? { memoryMiB: 1024, cpuMilli: 1000 };
@@ -121,7 +123,7 @@ function descriptionOf(
     },
     isolation: provider.isolation,
     provider: provider.kind === "process" ? "process" : "sandbox",
-    runtimes: [...(Object.keys(nodeBinaries) as RuntimeName[]), "provided.al2023"],
+    runtimes: [...(Object.keys(interpreters) as RuntimeName[]), "provided.al2023"],
     version,
   };
 }

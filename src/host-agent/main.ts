@@ -28,6 +28,7 @@ const installation = {
   agentBundlePath: `${bundleDir}/agent.mjs`,
   runtimesDir: bundleDir,
   nodeBinaries: {},
+  pythonHomes: {},
   version: HEARTH_VERSION,
 };
 try {

@@ -9,7 +9,7 @@ import { bundleNodeRuntime } from "../runtimes/node/bundle.ts";
 export type Bundles = {
   /** The agent in one file, to be run by the Node that runs Hearth. */
   readonly agentBundlePath: string;
-  /** Folder with `node-runtime.cjs` and `custom-runtime.sh`. */
+  /** Folder with `node-runtime.cjs`, `python-runtime.py` and `custom-runtime.sh`. */
   readonly runtimesDir: string;
 };
 
@@ -21,8 +21,9 @@ export type HostBundles = Bundles & {
 const SOURCE_DIR = fileURLToPath(new URL("..", import.meta.url));
 const AGENT_FILE = "agent.mjs";
 const NODE_RUNTIME_FILE = "node-runtime.cjs";
+const PYTHON_RUNTIME_FILE = "python-runtime.py";
 const CUSTOM_RUNTIME_FILE = "custom-runtime.sh";
-const FILES = [AGENT_FILE, NODE_RUNTIME_FILE, CUSTOM_RUNTIME_FILE];
+const FILES = [AGENT_FILE, NODE_RUNTIME_FILE, PYTHON_RUNTIME_FILE, CUSTOM_RUNTIME_FILE];
 const HOST_AGENT_FILE = "host-agent.mjs";
 /** Packages of the older kind ask for `require` while they run. */
 const REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
@@ -61,6 +62,7 @@ async function buildInto(
     await Promise.all([
       bundleAgent(join(draft, AGENT_FILE)),
       bundleNodeRuntime(join(draft, NODE_RUNTIME_FILE)),
+      copyFile(join(SOURCE_DIR, "runtimes/python", PYTHON_RUNTIME_FILE), join(draft, PYTHON_RUNTIME_FILE)),
       copyFile(join(SOURCE_DIR, "runtimes/custom", CUSTOM_RUNTIME_FILE), join(draft, CUSTOM_RUNTIME_FILE)),
       bundleMore(draft),
     ]);

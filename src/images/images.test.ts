@@ -19,7 +19,12 @@ test("the same sources give the same folder, made once, also by several at a tim
   expect(readdirSync(imagesDir)).toHaveLength(1);
   const directory = first?.runtimesDir as string;
   expect(dirname(first?.agentBundlePath as string)).toBe(directory);
-  expect(readdirSync(directory).sort()).toEqual(["agent.mjs", "custom-runtime.sh", "node-runtime.cjs"]);
+  expect(readdirSync(directory).sort()).toEqual([
+    "agent.mjs",
+    "custom-runtime.sh",
+    "node-runtime.cjs",
+    "python-runtime.py",
+  ]);
   const { ino } = statSync(directory);
   await buildBundles(imagesDir);
   expect(statSync(directory).ino).toBe(ino);

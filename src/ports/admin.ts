@@ -33,6 +33,8 @@ export type ServerStatus = {
   readonly provider: string;
   /** One sentence: which isolation the instances give, and why this provider was chosen. */
   readonly isolation: string;
+  /** Which interpreter of this machine each Python runtime has: `Python 3.11.2 of /usr/bin/python3.11, boto3 1.26.27`. */
+  readonly pythons: Readonly<Record<string, string>>;
   /** What can be had, on the terms of now. */
   readonly offers: readonly Offer[];
   readonly counts: {

@@ -17,10 +17,12 @@ export const agentConfigSchema = z.object({
   serverSocketPath: z.string(),
   token: z.string(),
   isolation: z.string(),
-  /** Folder with the bundled runtimes: `node-runtime.cjs`, `custom-runtime.sh`. */
+  /** Folder with the bundled runtimes: `node-runtime.cjs`, `python-runtime.py`, `custom-runtime.sh`. */
   runtimesDir: z.string(),
   /** Path of the Node binary of each managed runtime that this host has. */
   nodeBinaries: z.partialRecord(z.enum(RUNTIMES), z.string()),
+  /** Home folder of the interpreter of each Python runtime that this host has; it may appear later. */
+  pythonHomes: z.partialRecord(z.enum(RUNTIMES), z.string()),
   backend: z.discriminatedUnion("kind", [
     z.object({
       kind: z.literal("process"),

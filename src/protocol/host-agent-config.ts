@@ -51,10 +51,12 @@ export const hostAgentConfigSchema = z.strictObject({
   notices: z.enum(["none", "imds"]).default("none"),
   /** Of `imds`: the metadata service's address, for tests. */
   metadataUrl: z.url().optional(),
-  /** Folder with `agent.mjs`, `node-runtime.cjs` and `custom-runtime.sh`; default: the bundle's own. */
+  /** Folder with `agent.mjs`, `node-runtime.cjs`, `python-runtime.py` and `custom-runtime.sh`; default: the bundle's own. */
   bundleDir: z.string().startsWith("/").optional(),
   /** Path of the Node binary of each managed runtime. */
   nodeBinaries: z.partialRecord(z.enum(RUNTIMES), z.string()).default({}),
+  /** Home folder of the interpreter of each Python runtime. */
+  pythonHomes: z.partialRecord(z.enum(RUNTIMES), z.string()).default({}),
   /** The Node that runs the agents; default: the one that runs this process. */
   nodePath: z.string().startsWith("/").optional(),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),

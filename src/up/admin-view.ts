@@ -1,5 +1,6 @@
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { Settings } from "../control/settings.ts";
+import type { PythonHomes } from "../images/python-homes.ts";
 import { type AccountId, DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
 import type { AccessKeys } from "../ports/access-keys.ts";
 import type { AccountSummary, AdminView } from "../ports/admin.ts";
@@ -15,6 +16,7 @@ type Parts = {
   readonly dataDir: string;
   readonly region: string;
   readonly provider: Fleet;
+  readonly pythonHomes: PythonHomes;
   readonly control: ControlPlane;
   readonly settings: Settings;
   readonly catalog: FunctionCatalog;
@@ -28,7 +30,7 @@ const FIRST_ACCOUNT_NUMBER = 100_000_000_000;
 
 /** What the admin API shows and does, out of the server's parts. */
 export function createAdminView(parts: Parts): AdminView {
-  const { url, dataDir, region, provider, control, settings, catalog, accessKeys, store, queue } = parts;
+  const { url, dataDir, region, provider, pythonHomes, control, settings, catalog, accessKeys, store, queue } = parts;
   const startedMs = systemClock.nowMs();
   const accounts = async (): Promise<AccountRecord[]> => {
     const stored = await store.loadAccounts();
@@ -72,6 +74,9 @@ export function createAdminView(parts: Parts): AdminView {
         region,
         provider: provider.kind,
         isolation: provider.isolation,
+        pythons: Object.fromEntries(
+          Object.entries(pythonHomes).map(([runtime, { description }]) => [runtime, description]),
+        ),
         offers: [...provider.offers()],
         counts: {
           accounts: accountCount,

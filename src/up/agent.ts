@@ -6,7 +6,11 @@ import { usageError } from "../cli/cli-error.ts";
 import { type HostAgentEnd, runHostAgent } from "../host-agent/run-host-agent.ts";
 import { buildBundles } from "../images/bundle.ts";
 import { findNodeBinaries } from "../images/node-binaries.ts";
+import { type PythonHomes, planPythonHomes } from "../images/python-homes.ts";
+import { findPythons } from "../images/pythons.ts";
 import { HearthError } from "../model/error-code.ts";
+import type { RuntimeName } from "../model/runtime.ts";
+import type { Log } from "../ports/log.ts";
 import { hostAgentConfigSchema } from "../protocol/host-agent-config.ts";
 import { VERSION } from "./version.ts";
 
@@ -31,7 +35,23 @@ export async function agent(input: unknown): Promise<HostAgentEnd | undefined> {
   const installation = {
     ...(await buildBundles(imagesDir)),
     nodeBinaries: findNodeBinaries().paths,
+    pythonHomes: await makeAll(await planPythonHomes(imagesDir, await findPythons()), log),
     version: VERSION,
   };
   return runHostAgent(config, installation, log);
+}
+
+/** Any server may want any of them here, at any time: unlike on a server's own machine they are made at once. */
+async function makeAll(homes: PythonHomes, log: Log): Promise<Partial<Record<RuntimeName, string>>> {
+  const made: Partial<Record<RuntimeName, string>> = {};
+  for (const [runtime, { directory, description, ensure }] of Object.entries(homes)) {
+    try {
+      await ensure();
+      made[runtime as RuntimeName] = directory;
+      log.info({ runtime }, description);
+    } catch (error) {
+      log.warn({ runtime, error }, "this interpreter cannot be used");
+    }
+  }
+  return made;
 }

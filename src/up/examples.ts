@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connectionFrom } from "../cli/connection.ts";
-import { type FunctionManifest, readFunctionSource } from "../cli/function-folder.ts";
+import { type FunctionManifest, readFunctionSource, runtimeOf } from "../cli/function-folder.ts";
 import { invokeFunction } from "../cli/invocation.ts";
 import { LambdaClient } from "../cli/lambda-client.ts";
 import { ServerClient } from "../cli/server-client.ts";
@@ -42,13 +42,14 @@ export async function runExamples(hearth: Hearth, dataDir: string, terminal: Ter
   for (const folder of (await readdir(EXAMPLES_DIR, { withFileTypes: true })).filter((entry) => entry.isDirectory())) {
     const { zip, manifest } = await readFunctionSource(join(EXAMPLES_DIR, folder.name));
     const name = manifest.name ?? folder.name;
-    const runtime = manifest.runtime ?? "nodejs24.x";
-    if (hearth.missingRuntimes.includes(runtime)) {
-      rows.push([name, runtime, "-", "-", "-", "-", "skipped: npm did not install this runtime here"]);
+    const runtime = runtimeOf(manifest, Object.keys(hearth.pythons));
+    if (runtime === undefined || hearth.missingRuntimes.includes(runtime)) {
+      rows.push([name, runtime ?? "python", "-", "-", "-", "-", "skipped: this machine has no such runtime"]);
       continue;
     }
+    // A blank container of some runtimes is made only when there is a function of it.
+    await deployIfMissing(new LambdaClient(server), name, zip, { ...manifest, runtime });
     await blankOf(server, runtime);
-    await deployIfMissing(new LambdaClient(server), name, zip, manifest);
     rows.push(await tryOut(server, name, runtime, Buffer.from(JSON.stringify(manifest.event ?? {}))));
   }
   print(hearth, terminal, rows);
@@ -111,7 +112,9 @@ function median(values: readonly number[]): number {
 }
 
 function print(hearth: Hearth, terminal: Terminal, rows: readonly Row[]): void {
-  terminal.print(`\nprovider ${hearth.provider.kind}: ${hearth.provider.isolation}\n`);
+  terminal.print(`\nprovider ${hearth.provider.kind}: ${hearth.provider.isolation}`);
+  for (const [runtime, { description }] of Object.entries(hearth.pythons)) terminal.print(`${runtime}: ${description}`);
+  terminal.print("");
   terminal.printTable(["function", "runtime", "cold start", "warm (median)", "used", "limit", "answer"], rows);
   terminal.print(`
 The API is AWS Lambda's, at ${hearth.url}. With the AWS CLI:

@@ -19,6 +19,8 @@ import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
 import { socketPathIn } from "../host/socket-path.ts";
 import { buildBundles } from "../images/bundle.ts";
 import { findNodeBinaries } from "../images/node-binaries.ts";
+import { type PythonHomes, planPythonHomes } from "../images/python-homes.ts";
+import { findPythons, PYTHON_RUNTIMES } from "../images/pythons.ts";
 import { HearthError } from "../model/error-code.ts";
 import { DEFAULT_ACCOUNT_ID, type InstanceId } from "../model/ids.ts";
 import { RUNTIMES } from "../model/runtime.ts";
@@ -26,6 +28,7 @@ import type { AccessKeys } from "../ports/access-keys.ts";
 import { systemClock } from "../ports/clock.ts";
 import type { Invoker } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
+import type { RuntimeSupply } from "../ports/runtime-supply.ts";
 import type { Store } from "../ports/store.ts";
 import type { Fleet } from "../provider/fleet/fleet.ts";
 import { withPrices } from "../provider/fleet/offer-prices.ts";
@@ -45,6 +48,7 @@ import { openBooks } from "./books.ts";
 import { createCapacityView } from "./capacity-view.ts";
 import { createOfferView, loadOfferPrices } from "./offer-view.ts";
 import { type FleetChoice, isRemote, openFleet } from "./open-fleet.ts";
+import { createPythonSupply } from "./python-supply.ts";
 import { openSizes } from "./sizes.ts";
 import { createSizingView } from "./sizing-view.ts";
 
@@ -72,8 +76,10 @@ export type HearthOptions = {
 export type Hearth = {
   readonly url: string;
   readonly provider: Fleet;
-  /** Managed runtimes that cannot run here, because npm did not install their Node. */
+  /** Managed runtimes that cannot run here: npm did not install their Node, or there is no such Python. */
   readonly missingRuntimes: readonly string[];
+  /** The Python interpreters of this machine, by runtime. */
+  readonly pythons: PythonHomes;
   /** Lets running invocations finish for up to `graceMs`, then ends every instance. Called again with 0 it hurries. */
   stop(graceMs: number): Promise<void>;
 };
@@ -131,12 +137,16 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   closers.push(() => logs.close());
   const imagesDir = join(dataDir, "images");
   const nodeBinaries = findNodeBinaries();
-  const settings = settingsFor(options, nodeBinaries.missing);
+  const pythonHomes = await planPythonHomes(imagesDir, await findPythons());
+  const missingPythons = isRemote(options.fleet) ? [] : PYTHON_RUNTIMES.filter((name) => !(name in pythonHomes));
+  const missingRuntimes = [...nodeBinaries.missing, ...missingPythons];
+  const settings = settingsFor(options, missingRuntimes);
   const capacity = await openFleet(options.fleet, {
     dataDir,
     imagesDir,
     ...(await buildBundles(imagesDir)),
     nodeBinaries: nodeBinaries.paths,
+    pythonHomes: Object.fromEntries(Object.entries(pythonHomes).map(([name, { directory }]) => [name, directory])),
     nodePath: process.execPath,
     network,
     orphanMs: settings.orphanMs,
@@ -236,6 +246,11 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   closers.push(() => sizes.writer.close());
   catalog.onRetired((key) => server.retire(key));
+  const runtimes = createPythonSupply({
+    homes: pythonHomes,
+    hasOtherMachines: isRemote(options.fleet),
+    onWanted: (accountId, runtime) => server.feed({ kind: "RuntimeWanted", accountId, runtime }),
+  });
   await server.start();
   await capacity.listen();
   const http = createHttpServer({
@@ -268,8 +283,20 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     secret,
     concurrentExecutionsMax: settings.accountConcurrencyMax,
     effectiveMemoryMiB: (description) => sizingView.effectiveMemoryMiB(description),
+    runtimes,
   });
-  const view = createAdminView({ ...options, url, provider, control, settings, catalog, accessKeys, store, queue });
+  const view = createAdminView({
+    ...options,
+    url,
+    provider,
+    pythonHomes,
+    control,
+    settings,
+    catalog,
+    accessKeys,
+    store,
+    queue,
+  });
   const addRoute: AddRoute = (method, path, handler) =>
     http.addRoute(method, path, handler, path === "/healthz" ? { access: "open" } : {});
   const closeAdminRoutes = addAdminRoutes({ addRoute, view, logs, metrics });
@@ -293,6 +320,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   addOfferRoutes({ addRoute, view: createOfferView(provider, store) });
   addHostRoutes({ addRoute, hosts: capacity.endpoint?.hosts });
   closers.push(closeAdminRoutes); // Those who follow a log would otherwise hold up the end.
+  await prepareKnown(store, runtimes, log);
   await adopt(server, leftOver, settings.adoptionMsMax);
   server.keepPools();
   queue.start();
@@ -302,13 +330,31 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   return {
     url,
     provider,
-    missingRuntimes: nodeBinaries.missing,
+    missingRuntimes,
+    pythons: pythonHomes,
     stop: (graceMs) => {
       if (graceMs === 0) hurry.abort();
       stopping ??= closeAll(closers, graceMs, hurry.signal);
       return stopping;
     },
   };
+}
+
+/** What functions that are there run with, after an upgrade perhaps made anew. */
+async function prepareKnown(store: Store, runtimes: RuntimeSupply, log: Log): Promise<void> {
+  const seen = new Set<string>();
+  const { functions, versions } = await store.functions.load();
+  for (const { accountId, settings } of [...functions, ...versions]) {
+    const { runtime } = settings;
+    if (seen.has(`${accountId} ${runtime}`)) continue;
+    seen.add(`${accountId} ${runtime}`);
+    try {
+      const why = await runtimes.prepare(accountId, runtime);
+      if (why !== undefined) log.error({ accountId, runtime }, why);
+    } catch (error) {
+      log.error({ accountId, runtime, error }, "functions of this runtime cannot run");
+    }
+  }
 }
 
 /** Waits until the instances of an earlier server have joined; ends those that do not. */

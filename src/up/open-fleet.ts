@@ -49,6 +49,7 @@ export type FleetParts = {
   readonly agentBundlePath: string;
   readonly runtimesDir: string;
   readonly nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>;
+  readonly pythonHomes: Readonly<Partial<Record<RuntimeName, string>>>;
   readonly nodePath: string;
   readonly network: boolean;
   readonly orphanMs: number;

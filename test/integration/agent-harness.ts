@@ -55,6 +55,7 @@ export class AgentHarness {
       dataDir: harness.directory,
       ...bundles,
       nodeBinaries: findNodeBinaries().paths,
+      pythonHomes: {},
       nodePath: process.execPath,
     };
     harness.provider =

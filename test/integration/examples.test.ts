@@ -24,7 +24,7 @@ const names = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => e
 
 for (const { name } of names) {
   const { runtime, handler, event } = JSON.parse(readFileSync(join(EXAMPLES, name, "function.json"), "utf8"));
-  // The example with a custom runtime has its test in runtime-custom.test.ts.
+  // Those of custom runtimes and Python have their tests in runtime-custom.test.ts and runtime-python-handlers.test.ts.
   if (!NODE_RUNTIMES.includes(runtime)) continue;
   const binary = nodeBinaryPath(runtime);
   test(`example ${name}`, skipUnless(binary !== undefined, `npm has no ${runtime} for this host`), async () => {

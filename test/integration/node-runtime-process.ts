@@ -61,8 +61,9 @@ export class NodeRuntimeProcess {
   readonly #received: Received[] = [];
   readonly #waiting: ((message: Received) => void)[] = [];
 
-  constructor(binary: string, bundlePath: string, environment: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(binary, [bundlePath], { stdio: ["ignore", "ignore", "pipe", "pipe"], env: { ...environment } });
+  constructor(binary: string, program: string | readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    const args = typeof program === "string" ? [program] : program;
+    this.child = spawn(binary, args, { stdio: ["ignore", "ignore", "pipe", "pipe"], env: { ...environment } });
     this.channel = this.child.stdio[3] as Duplex;
     // An exiting runtime may leave unread bytes behind, which the socket reports as an error.
     this.channel.on("error", () => {});

@@ -1,8 +1,8 @@
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bindMount, bindMountReadOnly, mountFileSystem, shareMount, unmount } from "../../host/mount.ts";
 import type { OciBind } from "../../host/oci/oci-config.ts";
-import type { RuntimeName } from "../../model/runtime.ts";
+import { isPythonRuntime, type PythonRuntime, type RuntimeName } from "../../model/runtime.ts";
 import type { TmpVolumes } from "./tmp-volume.ts";
 
 /** Bundles, runtime state and mount points: some ten KiB per container. */
@@ -12,13 +12,22 @@ export type MountSources = {
   readonly baseImageDir: string;
   readonly runtimesDir: string;
   readonly nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>;
+  /** Folders that may appear later: a home is made when the first function wants it. */
+  readonly pythonHomes: Readonly<Partial<Record<RuntimeName, string>>>;
   readonly nameservers: readonly string[];
 };
 
 /** Where the container finds what the agent mounted for it. */
 const RUNTIME_DIR = "/var/runtime";
 const NODE_PATH = "/var/lang/bin/node";
-export const CONTAINER_PATHS = { task: "/var/task", tmp: "/tmp", runtimes: RUNTIME_DIR, node: NODE_PATH } as const;
+const PYTHON_HOME = "/var/lang";
+export const CONTAINER_PATHS = {
+  task: "/var/task",
+  tmp: "/tmp",
+  runtimes: RUNTIME_DIR,
+  node: NODE_PATH,
+  pythonHome: PYTHON_HOME,
+} as const;
 
 /**
  * The agent's part of the file tree: a memory file system in its own mount namespace, in which
@@ -31,15 +40,18 @@ export const CONTAINER_PATHS = { task: "/var/task", tmp: "/tmp", runtimes: RUNTI
  */
 export class InstanceMounts {
   readonly #root: string;
+  readonly #pythonHomes: MountSources["pythonHomes"];
   readonly #tmpVolumes: TmpVolumes;
 
   /** @throws Error naming what could not be mounted. */
   constructor(root: string, sources: MountSources, tmpVolumes: TmpVolumes) {
     this.#root = root;
+    this.#pythonHomes = sources.pythonHomes;
     this.#tmpVolumes = tmpVolumes;
     mountFileSystem("tmpfs", "hearth", root, `size=${MOUNT_DIR_SIZE_MIB}m,mode=755`);
     shareMount(root);
-    for (const folder of ["base", "runtimes", "node", "staging", "state", "containers"]) mkdirSync(join(root, folder));
+    for (const folder of ["base", "runtimes", "node", "python", "staging", "state", "containers"])
+      mkdirSync(join(root, folder));
     bindMountReadOnly(sources.baseImageDir, this.baseDir);
     bindMountReadOnly(sources.runtimesDir, join(root, "runtimes"));
     for (const [runtime, binary] of Object.entries(sources.nodeBinaries)) this.#bindNode(runtime, binary);
@@ -70,7 +82,7 @@ export class InstanceMounts {
     return directory;
   }
 
-  /** What a container of this runtime sees beside its root. */
+  /** What a container of this runtime sees beside its root. @throws Error when its interpreter is not there. */
   binds(containerId: string, runtime: RuntimeName): OciBind[] {
     const directory = this.containerDir(containerId);
     return [
@@ -78,7 +90,7 @@ export class InstanceMounts {
       { source: join(directory, "tmp"), target: CONTAINER_PATHS.tmp, isPropagated: true },
       { source: join(this.#root, "runtimes"), target: RUNTIME_DIR },
       { source: this.#resolvConf, target: "/etc/resolv.conf" },
-      ...(runtime === "provided.al2023" ? [] : [{ source: join(this.#root, "node", runtime), target: NODE_PATH }]),
+      ...this.#interpreter(runtime),
     ];
   }
 
@@ -108,6 +120,20 @@ export class InstanceMounts {
 
   get #resolvConf(): string {
     return join(this.#root, "resolv.conf");
+  }
+
+  #interpreter(runtime: RuntimeName): OciBind[] {
+    if (isPythonRuntime(runtime)) return [{ source: this.#pythonHome(runtime), target: PYTHON_HOME }];
+    return runtime === "provided.al2023" ? [] : [{ source: join(this.#root, "node", runtime), target: NODE_PATH }];
+  }
+
+  #pythonHome(runtime: PythonRuntime): string {
+    const [source, target] = [this.#pythonHomes[runtime], join(this.#root, "python", runtime)];
+    if (existsSync(target)) return target;
+    if (source === undefined || !existsSync(source)) throw new Error(`no interpreter for ${runtime} on this host`);
+    mkdirSync(target);
+    bindMountReadOnly(source, target);
+    return target;
   }
 
   #bindNode(runtime: string, binary: string): void {

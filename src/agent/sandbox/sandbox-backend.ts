@@ -6,7 +6,7 @@ import { makeFifo, scheduleAsBatch, socketPair } from "../../host/libc.ts";
 import { bringLoopbackUp } from "../../host/loopback.ts";
 import { hostUidOf, ociConfig, UIDS_PER_CONTAINER } from "../../host/oci/oci-config.ts";
 import type { ContainerId } from "../../model/ids.ts";
-import type { RuntimeName } from "../../model/runtime.ts";
+import { isPythonRuntime, type RuntimeName } from "../../model/runtime.ts";
 import { type AgentConfig, CONTAINERS_PER_INSTANCE_MAX } from "../../protocol/agent-config.ts";
 import type { ContainerBackend, ContainerHandle } from "../container-backend.ts";
 import { runtimeCommand } from "../runtime-command.ts";
@@ -61,10 +61,10 @@ class SandboxBackend implements ContainerBackend {
     this.#cpuMilliMax = config.shape.cpuMilli;
     this.#cgroups = cgroups;
     this.#covered = new CoveredHierarchy(cgroups.unusedMount);
-    const { runtimesDir, nodeBinaries } = config;
+    const { runtimesDir, nodeBinaries, pythonHomes } = config;
     const { baseImageDir, nameservers } = backend;
     const tmpVolumes = backend.tmpOnDisk ? diskTmpVolumes(backend.workDir) : memoryTmpVolumes;
-    const sources = { baseImageDir, nameservers, runtimesDir, nodeBinaries };
+    const sources = { baseImageDir, nameservers, runtimesDir, nodeBinaries, pythonHomes };
     this.#mounts = new InstanceMounts(backend.mountDir, sources, tmpVolumes);
     this.#ociRuntime = new OciRuntime(backend.ociRuntimePath, this.#mounts.stateDir);
   }
@@ -125,7 +125,8 @@ class SandboxBackend implements ContainerBackend {
   }
 
   #bundleConfig(containerId: ContainerId, runtime: RuntimeName, cgroupPath: string, uidBase: number): string {
-    const { command, args, env } = runtimeCommand(runtime, CONTAINER_PATHS.node, CONTAINER_PATHS.runtimes);
+    const interpreter = isPythonRuntime(runtime) ? CONTAINER_PATHS.pythonHome : CONTAINER_PATHS.node;
+    const { command, args, env } = runtimeCommand(runtime, interpreter, CONTAINER_PATHS.runtimes);
     return JSON.stringify(
       ociConfig({
         rootDir: this.#mounts.baseDir,

@@ -1,9 +1,11 @@
 import type { Command } from "commander";
 import { isRuntime, RUNTIMES } from "../../model/runtime.ts";
+import type { ServerStatus } from "../../ports/admin.ts";
 import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
 import { usageError } from "../cli-error.ts";
-import { type FunctionManifest, readFunctionSource } from "../function-folder.ts";
+import { type FunctionManifest, readFunctionSource, runtimeOf } from "../function-folder.ts";
 import { type FunctionConfiguration, type FunctionSettings, LambdaClient } from "../lambda-client.ts";
+import type { ServerClient } from "../server-client.ts";
 
 /** Hearth does not use roles; the API wants one of this form. */
 const DEFAULT_ROLE = "arn:aws:iam::000000000000:role/hearth";
@@ -22,7 +24,7 @@ type DeployFlags = ServerFlags & {
 const HELP_AFTER = `
 Creates the function, or updates its code and the settings that are given. In a folder, runtime and
 handler may be left out: a \`bootstrap\` means provided.al2023, an \`index.mjs\`, \`.js\` or \`.cjs\` means
-nodejs24.x and index.handler; a \`function.json\` may state name, runtime, handler, memoryMiB, timeoutS.
+nodejs24.x and index.handler, a \`lambda_function.py\` the newest Python that the server has; a \`function.json\` may state name, runtime, handler, memoryMiB, timeoutS.
 
 Examples:
   $ hearth deploy ./hello
@@ -50,9 +52,11 @@ export function addDeployCommand(program: Command, context: CliContext): void {
       const settings = settingsIn(flags);
       const { zip, manifest } = await readFunctionSource(path);
       const name = flags.name ?? manifest.name ?? "";
-      const lambda = new LambdaClient(serverOf(context, flags));
+      const server = serverOf(context, flags);
+      const lambda = new LambdaClient(server);
       const existing = await lambda.find(name);
-      if (existing === undefined) await lambda.create(name, zip, newFunction(path, manifest, settings));
+      if (existing === undefined)
+        await lambda.create(name, zip, newFunction(path, await withRuntime(manifest, server), settings));
       else await update(lambda, name, zip, { ...stated(manifest), ...settings });
       const deployed = await lambda.settled(name);
       if (flags.json) terminal.printJson(deployed);
@@ -65,6 +69,14 @@ async function update(lambda: LambdaClient, name: string, zip: Buffer, settings:
   if (Object.keys(settings).length === 0) return;
   await lambda.settled(name);
   await lambda.updateSettings(name, settings);
+}
+
+/** Where the files tell Python and no version, the server's newest. */
+async function withRuntime(manifest: FunctionManifest, server: ServerClient): Promise<FunctionManifest> {
+  if (manifest.isPython === undefined) return manifest;
+  const { pythons } = await server.json<ServerStatus>({ method: "GET", path: "/_hearth/status" });
+  const runtime = runtimeOf(manifest, Object.keys(pythons));
+  return runtime === undefined ? manifest : { ...manifest, runtime };
 }
 
 /** @throws CliError when runtime or handler are neither given nor obvious. */

@@ -23,6 +23,7 @@ function linesOf(status: ServerStatus): [string, string][] {
   return [
     ["server", `${status.address}  Hearth ${status.version}, up ${duration(status.uptimeMs)}`],
     ["isolation", `${status.provider}: ${status.isolation}`],
+    ...Object.entries(status.pythons).map(([runtime, is]): [string, string] => [runtime, is]),
     ...offers.map(({ id, capacity, subPool }): [string, string] => [
       "offer",
       `${id}: ${subPool}, ${capacity === undefined ? "no bound" : `${capacity.memoryMiB} MiB, ${capacity.cpuMilli / 1000} vCPU`}`,

@@ -244,7 +244,7 @@ describe("what is refused when a function is made", () => {
       "an unknown runtime",
       { Runtime: "PYTHON3.9" as never },
       "InvalidParameterValueException",
-      "Value PYTHON3.9 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs22.x, nodejs24.x, provided.al2023] or be a valid ARN",
+      "Value PYTHON3.9 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs22.x, nodejs24.x, python3.11, python3.12, python3.13, python3.14, provided.al2023] or be a valid ARN",
     ],
     [
       "an old runtime",

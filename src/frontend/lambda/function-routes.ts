@@ -1,6 +1,8 @@
+import type { RuntimeName } from "../../model/runtime.ts";
 import type { CatalogAnswer } from "../../ports/catalog-answer.ts";
 import { ZIP_BYTES_MAX } from "../../ports/code-store.ts";
 import type { FunctionCatalog, FunctionDescription, FunctionSettings } from "../../ports/function-catalog.ts";
+import type { RuntimeSupply } from "../../ports/runtime-supply.ts";
 import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
 import type { CodeLocation } from "./code-location.ts";
 import { checkDeadlineTag } from "./deadline.ts";
@@ -42,6 +44,8 @@ export type FunctionRoutesOptions = {
   readonly codeLocation: CodeLocation;
   readonly region: string;
   effectiveMemoryMiB(description: FunctionDescription): number;
+  /** undefined: every runtime is there. */
+  readonly runtimes?: RuntimeSupply | undefined;
 };
 
 /** Adds the operations that make, show, change and delete functions. */
@@ -76,12 +80,14 @@ class FunctionOperations {
   readonly #codeLocation: CodeLocation;
   readonly #region: string;
   readonly #effectiveMemoryMiB: FunctionRoutesOptions["effectiveMemoryMiB"];
+  readonly #runtimes: RuntimeSupply | undefined;
 
   constructor(options: FunctionRoutesOptions) {
     this.#catalog = options.catalog;
     this.#codeLocation = options.codeLocation;
     this.#region = options.region;
     this.#effectiveMemoryMiB = options.effectiveMemoryMiB;
+    this.#runtimes = options.runtimes;
   }
 
   async create(request: RouteRequest): Promise<void> {
@@ -116,6 +122,7 @@ class FunctionOperations {
     const architecture = architectureOf(input.Architectures) ?? "x86_64";
     const settings = { ...defaultSettings(target.name), ...given, architecture } as FunctionSettings;
     const zip = zipWithinLimit(zipOf(input.Code));
+    await this.#prepare(request, given.runtime);
     const answer = await this.#catalog.create(
       request.principal.accountId,
       target.name,
@@ -200,10 +207,18 @@ class FunctionOperations {
     requireUnqualified(target);
     this.#require(request, target);
     const { accountId } = request.principal;
-    const answer = await this.#catalog.updateSettings(accountId, target.name, settingsOf(input), {
+    const change = settingsOf(input);
+    if (change.runtime !== undefined) await this.#prepare(request, change.runtime);
+    const answer = await this.#catalog.updateSettings(accountId, target.name, change, {
       revisionId: input.RevisionId,
     });
     sendJson(request, 200, configurationOf(this.#granted(answer, request, target), this.#region));
+  }
+
+  /** Before a function gets this runtime. @throws LambdaError when it cannot have it here. */
+  async #prepare({ principal }: RouteRequest, runtime: RuntimeName): Promise<void> {
+    const refusal = await this.#runtimes?.prepare(principal.accountId, runtime);
+    if (refusal !== undefined) throw invalidParameter(refusal);
   }
 
   async delete(request: RouteRequest): Promise<void> {

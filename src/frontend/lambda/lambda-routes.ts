@@ -2,6 +2,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { CodeStore } from "../../ports/code-store.ts";
 import type { FunctionCatalog, FunctionDescription } from "../../ports/function-catalog.ts";
 import type { Invoker } from "../../ports/invoker.ts";
+import type { RuntimeSupply } from "../../ports/runtime-supply.ts";
 import type { HttpServer } from "../http-server.ts";
 import { addAccountRoutes } from "./account-settings.ts";
 import { addCodeRoute, CodeLocation } from "./code-location.ts";
@@ -23,6 +24,8 @@ export type LambdaRoutesOptions = {
   readonly concurrentExecutionsMax?: number;
   /** What a new container of that version gets. */
   effectiveMemoryMiB(description: FunctionDescription): number;
+  /** undefined: every runtime is there. */
+  readonly runtimes?: RuntimeSupply;
 };
 
 /** Of an AWS account that never asked for more. */
@@ -33,7 +36,8 @@ export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions
   const { catalog, codeStore, clock, region } = options;
   const codeLocation = new CodeLocation(options.secret, options.url, clock);
   addInvokeRoute(server, options);
-  addFunctionRoutes(server, { catalog, codeLocation, region, effectiveMemoryMiB: options.effectiveMemoryMiB });
+  const { effectiveMemoryMiB, runtimes } = options;
+  addFunctionRoutes(server, { catalog, codeLocation, region, effectiveMemoryMiB, runtimes });
   addTagRoutes(server, catalog, region);
   addAccountRoutes(server, catalog, options.concurrentExecutionsMax ?? CONCURRENT_EXECUTIONS_DEFAULT);
   addCodeRoute(server, codeLocation, codeStore);

@@ -30,6 +30,8 @@ export type ProcessProviderOptions = {
   readonly agentBundlePath: string;
   readonly runtimesDir: string;
   readonly nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>;
+  /** Home folders of Python interpreters; none by default. */
+  readonly pythonHomes?: Readonly<Partial<Record<RuntimeName, string>>>;
   /** The Node that runs the agents. */
   readonly nodePath: string;
   /** Receives the lines that agents write about themselves: JSON, or text if an agent fails to start. */
@@ -135,7 +137,7 @@ async function kill(identities: readonly ProcessIdentity[]): Promise<void> {
 
 /** Detached: it outlives a server that is killed, and is adopted by the next one. */
 async function startAgent(
-  { agentBundlePath, runtimesDir, nodeBinaries, nodePath, log }: ProcessProviderOptions,
+  { agentBundlePath, runtimesDir, nodeBinaries, pythonHomes = {}, nodePath, log }: ProcessProviderOptions,
   { instanceId, offerId, subPool, shape, serverSocketPath, token }: LaunchOrder,
   workDir: string,
   onExit: (reason: string) => void,
@@ -150,6 +152,7 @@ async function startAgent(
     isolation: PROCESS_ISOLATION,
     runtimesDir: resolve(runtimesDir),
     nodeBinaries,
+    pythonHomes,
     backend: { kind: "process", workDir },
   };
   const agent = spawn(nodePath, [resolve(agentBundlePath)], {

@@ -11,6 +11,8 @@ export type SandboxOptions = {
   /** Folder with the bundled runtimes. */
   readonly runtimesDir: string;
   readonly nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>;
+  /** Home folders of Python interpreters; none by default. */
+  readonly pythonHomes?: Readonly<Partial<Record<RuntimeName, string>>>;
   /** Whether containers reach anything beyond their instance. */
   readonly network: boolean;
   /** Node that runs the agent; needs node:ffi. */

@@ -233,12 +233,13 @@ class SandboxProvider implements Sandbox {
   }
 
   #configOf(order: LaunchOrder, slot: number): AgentConfig {
-    const { finding, runtimesDir, nodeBinaries, dataId, network } = this.#parts;
+    const { finding, runtimesDir, nodeBinaries, pythonHomes = {}, dataId, network } = this.#parts;
     return {
       ...order,
       isolation: this.isolation,
       runtimesDir,
       nodeBinaries,
+      pythonHomes,
       backend: {
         kind: "sandbox",
         ...finding,
