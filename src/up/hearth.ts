@@ -138,7 +138,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   const imagesDir = join(dataDir, "images");
   const nodeBinaries = findNodeBinaries();
   const pythonHomes = await planPythonHomes(imagesDir, await findPythons());
-  const missingPythons = isRemote(options.fleet) ? [] : PYTHON_RUNTIMES.filter((name) => !(name in pythonHomes));
+  const withoutPython = options.fleet.providers.filter((kind) => kind === "microvm" || kind === "ec2");
+  const missingPythons = PYTHON_RUNTIMES.filter((name) => withoutPython.length > 0 || !(name in pythonHomes));
   const missingRuntimes = [...nodeBinaries.missing, ...missingPythons];
   const settings = settingsFor(options, missingRuntimes);
   const capacity = await openFleet(options.fleet, {
@@ -248,7 +249,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   catalog.onRetired((key) => server.retire(key));
   const runtimes = createPythonSupply({
     homes: pythonHomes,
-    hasOtherMachines: isRemote(options.fleet),
+    without: withoutPython,
     onWanted: (accountId, runtime) => server.feed({ kind: "RuntimeWanted", accountId, runtime }),
   });
   await server.start();

@@ -6,21 +6,24 @@ import type { RuntimeSupply } from "../ports/runtime-supply.ts";
 
 export type PythonSupplyOptions = {
   readonly homes: PythonHomes;
-  /** Whether functions may run on other machines than this one, which have interpreters of their own. */
-  readonly hasOtherMachines: boolean;
+  /** Providers of the fleet whose machines have no Python. */
+  readonly without: readonly string[];
   /** The account has, or is about to have, a function of this runtime, and this machine can run it. */
   onWanted(accountId: AccountId, runtime: PythonRuntime): void;
 };
 
 /** The runtimes that need an interpreter of this machine; Node.js and custom runtimes are always there. */
-export function createPythonSupply({ homes, hasOtherMachines, onWanted }: PythonSupplyOptions): RuntimeSupply {
+export function createPythonSupply({ homes, without, onWanted }: PythonSupplyOptions): RuntimeSupply {
   return {
     async prepare(accountId, runtime) {
       if (!isPythonRuntime(runtime)) return undefined;
+      if (without.length > 0) {
+        return `Runtime ${runtime} cannot run on this server: machines of the provider ${without.join(" and ")} have no Python. Start the server without it.`;
+      }
       const home = homes[runtime];
-      if (home === undefined && !hasOtherMachines) return missing(runtime, homes);
+      if (home === undefined) return missing(runtime, homes);
       try {
-        await home?.ensure();
+        await home.ensure();
       } catch (error) {
         throw new HearthError("STORE_FAILED", `${runtime}: ${(error as Error).message}`, { cause: error });
       }
