@@ -49,6 +49,7 @@ export class Agent {
       blankMemoryMiB: () => this.#blankMemoryMiB,
       onReady: ({ id }, startMs) => this.#link.send({ kind: "containerReady", containerId: id, startMs }),
       onPrewarmed: ({ id }, initUs) => this.#link.send({ kind: "prewarmed", containerId: id, initUs }),
+      onChunk: (order, bytes, contentType) => this.#chunk(order, bytes, contentType),
       onFinished: (order, result, payload) => this.#finished(order, result, payload),
       onGone: ({ id }, reason) => this.#gone(id, reason),
     };
@@ -61,6 +62,9 @@ export class Agent {
           this.#blankMemoryMiB = welcome.blankMemoryMiB;
         },
         onOrder: (order, payload) => this.#obey(order, payload),
+        onLost: () => {
+          for (const container of this.#containers.values()) container.abandonStream();
+        },
         onOrphaned: () => onExitOrdered("no server"),
       },
       log,
@@ -105,6 +109,9 @@ export class Agent {
       case "ack":
         this.#results.acknowledge(order.leaseId);
         break;
+      case "credit":
+        this.#containers.get(order.containerId)?.credit(order.leaseId, order.bytes);
+        break;
       case "createContainer":
         this.#create(order);
         break;
@@ -138,6 +145,10 @@ export class Agent {
   #serve(accountId: string): void {
     this.#accountId ??= accountId;
     if (this.#accountId !== accountId) violated(`instance of account ${this.#accountId} was given to ${accountId}`);
+  }
+
+  #chunk({ containerId, leaseId, invocationId }: RunOrder, bytes: Buffer, contentType: string | undefined): void {
+    this.#link.send({ kind: "chunk", containerId, leaseId, invocationId, contentType }, bytes);
   }
 
   #finished(order: RunOrder, result: RunResult, payload: Buffer): void {

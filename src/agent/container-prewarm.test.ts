@@ -81,6 +81,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     blankMemoryMiB: () => 128,
     onReady: () => story.push("ready"),
     onPrewarmed: (_, initUs) => story.push(initUs >= 0 ? "prewarmed" : `prewarmed in ${initUs} µs`),
+    onChunk() {},
     onFinished: ({ invocationId }, { outcome, initUs }) =>
       story.push(`${invocationId}: ${outcome}, ${initUs === undefined ? "warm" : "with init"}`),
     onGone: (_, reason) => story.push(`gone: ${reason}`),

@@ -1,4 +1,5 @@
 import type { RunOrder, RunResult } from "./run-result.ts";
+import type { StreamedResponse } from "./streamed-response.ts";
 
 /** One execution. `beganMs` is on the monotonic clock; undefined: the function's own time has not begun. */
 export type Run = {
@@ -7,6 +8,8 @@ export type Run = {
   payload: Buffer;
   beganMs: number | undefined;
   initUs: number | undefined;
+  /** undefined: its response is wanted as a whole. */
+  readonly stream: StreamedResponse | undefined;
   /** It is known, and waits for the log that belongs before it. */
   answer: Answer | undefined;
 };

@@ -40,6 +40,7 @@ function open(destroy: () => Promise<void>) {
     blankMemoryMiB: () => 128,
     onReady: () => isReady.resolve(),
     onPrewarmed() {},
+    onChunk() {},
     onFinished() {},
     onGone: (_, reason) => gone.push(reason),
   };

@@ -1,4 +1,4 @@
-import type { ContainerId } from "../model/ids.ts";
+import type { ContainerId, LeaseId } from "../model/ids.ts";
 import type { ContainerReport } from "../model/instance.ts";
 import { type Outcome, UNMEASURED } from "../model/invocation.ts";
 import { RESPONSE_BYTES_MAX } from "../model/response-limit.ts";
@@ -15,6 +15,7 @@ import type { FunctionLog } from "./function-log.ts";
 import { initReport } from "./init-report.ts";
 import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
 import { soon } from "./stream-end.ts";
+import { StreamedResponse } from "./streamed-response.ts";
 
 /** Lambda's limit of the init phase; an init over it is repeated as part of the invocation. */
 export const INIT_MS_MAX = 10_000;
@@ -36,6 +37,7 @@ export type ContainerWorld = {
   blankMemoryMiB(): number;
   onReady(container: Container, startMs: number): void;
   onPrewarmed(container: Container, initUs: number): void;
+  onChunk(order: RunOrder, bytes: Buffer, contentType: string | undefined): void;
   onFinished(order: RunOrder, result: RunResult, payload: Buffer): void;
   onGone(container: Container, reason: string): void;
 };
@@ -89,7 +91,8 @@ export class Container {
 
   /** @throws Error when the container's state does not allow this run: the server broke the protocol. */
   run(order: RunOrder, payload: Buffer): void {
-    const run: Run = { order, payload, beganMs: undefined, initUs: undefined, answer: undefined };
+    const stream = order.stream === true ? new StreamedResponse() : undefined;
+    const run: Run = { order, payload, beganMs: undefined, initUs: undefined, stream, answer: undefined };
     if (this.#isOver()) this.#world.onFinished(order, agentFault(), EMPTY);
     else if (order.assignment === undefined) this.#runWarm(run);
     else this.#take(run, order.assignment);
@@ -101,6 +104,22 @@ export class Container {
     if (this.#isOver()) return;
     this.#take("prewarm", assignment);
     this.#isAnnounced = false;
+  }
+
+  /** So many bytes of what the run of this lease streams were taken; too late for one that has ended. */
+  credit(leaseId: LeaseId, bytes: number): void {
+    const run = runOf(this.#state);
+    if (run?.order.leaseId === leaseId) this.#passCredit(run.order, run.stream?.credit(bytes) ?? 0);
+  }
+
+  /** Nobody is there any more to take what is streamed: the function runs on as if it were taken. */
+  abandonStream(): void {
+    const run = runOf(this.#state);
+    if (run?.stream !== undefined) this.#passCredit(run.order, run.stream.abandon());
+  }
+
+  #passCredit({ invocationId }: RunOrder, bytes: number): void {
+    if (bytes > 0 && this.#state.name === "running") this.#body?.driver.credit(invocationId, bytes);
   }
 
   #runWarm(run: Run): void {
@@ -157,6 +176,7 @@ export class Container {
       onBlank: () => isCurrent() && this.#onBlank(),
       onInitDone: (initUs) => isCurrent() && this.#onInitDone(initUs),
       onInitError: (payload) => isCurrent() && this.#onInitError(payload),
+      onChunk: (requestId, bytes, contentType) => isCurrent() && this.#onChunk(requestId, bytes, contentType),
       onAnswer: (requestId, outcome, payload, isFatal, own) => {
         if (isCurrent()) this.#onAnswer(requestId, outcome, payload, isFatal, own);
       },
@@ -307,7 +327,20 @@ export class Container {
       traceId: order.traceId ?? "",
       clientContext: order.clientContext,
       retries: order.retries,
+      stream: order.stream,
     };
+  }
+
+  #onChunk(requestId: string, bytes: Buffer, contentType: string | undefined): void {
+    const run = this.#state.name === "running" ? this.#state.run : undefined;
+    if (run?.stream === undefined || run.answer !== undefined || requestId !== run.order.invocationId) {
+      this.#onViolation("a piece of a response that nobody asked for");
+      return;
+    }
+    const wrong = run.stream.send(bytes.length);
+    if (wrong !== undefined) this.#onViolation(wrong);
+    else if (run.stream.isAbandoned) this.#passCredit(run.order, run.stream.credit(bytes.length));
+    else this.#world.onChunk(run.order, bytes, contentType);
   }
 
   #onAnswer(requestId: string, outcome: AnswerOutcome, payload: Buffer, isFatal: boolean, own: OwnUsage): void {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo, Socket } from "node:net";
 import { RESPONSE_BYTES_MAX, RESPONSE_TOO_LARGE } from "../model/response-limit.ts";
 import { isPeerOf } from "./peer-uid.ts";
+import { ReceivedStream } from "./received-stream.ts";
 
 /** Clients may send up to 64 KiB of `Lambda-Runtime-Function-XRay-Error-Cause`. */
 const HEADER_BYTES_MAX = 128 * 1024;
@@ -19,6 +20,8 @@ export type OfferedInvocation = {
   readonly clientContext?: string;
   /** Executions of this invocation begun before this one; told in `Hearth-Runtime-Retries` when more than 0. */
   readonly retries: number;
+  /** Whether a streamed response is told by `onChunk`; else it is collected. */
+  readonly stream?: boolean | undefined;
   readonly payload: Buffer;
 };
 
@@ -27,6 +30,8 @@ export type RuntimeApiOptions = {
   readonly hostUid: number | undefined;
   /** Called once, when the bootstrap asks for its first invocation. */
   readonly onReady: () => void;
+  /** The next piece of a streamed response; `onResponse` with an empty body or `onError` ends it. */
+  readonly onChunk: (requestId: string, bytes: Buffer, contentType: string | undefined) => void;
   readonly onResponse: (requestId: string, body: Buffer) => void;
   /** `errorType`: what the runtime said in its header. */
   readonly onError: (requestId: string, body: Buffer, errorType: string | undefined) => void;
@@ -41,6 +46,8 @@ export type RuntimeApi = {
    * @throws Error when one is already offered or running.
    */
   offer(invocation: OfferedInvocation): void;
+  /** So many bytes of the streamed response were taken. */
+  credit(requestId: string, bytes: number): void;
   close(): Promise<void>;
 };
 
@@ -57,6 +64,7 @@ export async function createRuntimeApi(options: RuntimeApiOptions): Promise<Runt
     const { hostUid } = options;
     if (hostUid !== undefined && !isPeerOf(socket, hostUid)) socket.destroy();
   });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => refuseBroken(error, socket));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(0, "127.0.0.1", resolve);
@@ -64,6 +72,7 @@ export async function createRuntimeApi(options: RuntimeApiOptions): Promise<Runt
   return {
     port: (server.address() as AddressInfo).port,
     offer: (invocation) => session.offer(invocation),
+    credit: (requestId, bytes) => session.credit(requestId, bytes),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -86,16 +95,22 @@ export async function createRuntimeApi(options: RuntimeApiOptions): Promise<Runt
 type State =
   | { readonly kind: "starting" | "between" }
   | { readonly kind: "waiting"; readonly response: ServerResponse }
-  | { readonly kind: "running"; readonly requestId: string };
+  | { readonly kind: "running"; readonly requestId: string; readonly stream: boolean };
 
 class RuntimeSession {
   readonly #options: RuntimeApiOptions;
   #state: State = { kind: "starting" };
   #offered: OfferedInvocation | undefined;
   #isReceiving = false;
+  /** The response that is being streamed. */
+  #streamed: ReceivedStream | undefined;
 
   constructor(options: RuntimeApiOptions) {
     this.#options = options;
+  }
+
+  credit(requestId: string, bytes: number): void {
+    if (this.#state.kind === "running" && this.#state.requestId === requestId) this.#streamed?.credit(bytes);
   }
 
   offer(invocation: OfferedInvocation): void {
@@ -142,7 +157,7 @@ class RuntimeSession {
   }
 
   #deliver(response: ServerResponse, invocation: OfferedInvocation): void {
-    this.#state = { kind: "running", requestId: invocation.requestId };
+    this.#state = { kind: "running", requestId: invocation.requestId, stream: invocation.stream === true };
     const { clientContext, retries } = invocation;
     response.writeHead(200, {
       "Content-Type": "application/json",
@@ -158,15 +173,20 @@ class RuntimeSession {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse, requestId: string, isError: boolean): void {
+    const mode = isError ? undefined : request.headers["lambda-runtime-function-response-mode"];
+    if (mode === "streaming") return this.#stream(request, response, requestId);
     this.#readBody(request, response, (body) => {
       const state = this.#state;
       if (state.kind !== "running") {
         refuseTransition(response, state.kind, isError ? "error" : "response");
       } else if (state.requestId !== requestId) {
-        refuse(response, 400, "InvalidRequestID", "Invalid request ID");
+        refuseRequestId(response);
       } else {
         this.#state = { kind: "between" };
-        if (body === undefined) {
+        if (mode !== undefined) {
+          refuse(response, 400, "InvalidFunctionResponseMode", "Invalid function response mode");
+          this.#options.onError(requestId, INVALID_MODE_BODY, INVALID_MODE.errorType);
+        } else if (body === undefined) {
           refuseTooLarge(response);
           this.#options.onError(requestId, TOO_LARGE_BODY, RESPONSE_TOO_LARGE.errorType);
         } else {
@@ -175,6 +195,49 @@ class RuntimeSession {
           else this.#options.onResponse(requestId, body);
         }
       }
+    });
+  }
+
+  /** Whether the response is in order is asked at its beginning: its pieces cannot be taken back. */
+  #stream(request: IncomingMessage, response: ServerResponse, requestId: string): void {
+    const state = this.#state;
+    if (this.#isReceiving || state.kind !== "running" || state.requestId !== requestId) {
+      request.resume();
+      if (this.#isReceiving) refuseTransition(response, "answering", "a second answer");
+      else if (state.kind !== "running") refuseTransition(response, state.kind, "response");
+      else refuseRequestId(response);
+      return;
+    }
+    const { onChunk, onResponse, onError } = this.#options;
+    const ended = () => {
+      this.#state = { kind: "between" };
+      this.#streamed = undefined;
+    };
+    this.#isReceiving = true;
+    request.on("close", () => {
+      this.#isReceiving = false;
+    });
+    this.#streamed = new ReceivedStream(request, state.stream, {
+      onChunk: (bytes, contentType) => onChunk(requestId, bytes, contentType),
+      onEnd: (body) => {
+        ended();
+        accept(response);
+        onResponse(requestId, body);
+      },
+      onError: (body, errorType) => {
+        ended();
+        accept(response);
+        onError(requestId, body, errorType);
+      },
+      onTooLarge: (body, errorType) => {
+        ended();
+        refuseTooLarge(response);
+        onError(requestId, body, errorType);
+      },
+      onTruncated: () => {
+        ended();
+        onError(requestId, TRUNCATED_BODY, TRUNCATED.errorType);
+      },
     });
   }
 
@@ -193,7 +256,8 @@ class RuntimeSession {
 
   /**
    * Takes one body at a time, so that a container cannot make the agent hold many. Calls `onBody`
-   * with undefined when it is too large; what is over the limit is read and dropped.
+   * with undefined when it is too large; what is over the limit is read and dropped. A body that breaks off is forgotten:
+   * the runtime may send it again.
    */
   #readBody(request: IncomingMessage, response: ServerResponse, onBody: (body: Buffer | undefined) => void): void {
     if (this.#isReceiving) {
@@ -217,6 +281,14 @@ class RuntimeSession {
 }
 
 const TOO_LARGE_BODY = Buffer.from(JSON.stringify(RESPONSE_TOO_LARGE));
+/** What Lambda's callers get when a runtime hangs up in the middle of what it streams, or asks for a mode that there is not. */
+const TRUNCATED = { errorType: "Runtime.TruncatedResponse", errorMessage: "HTTP request detected as truncated" };
+const TRUNCATED_BODY = Buffer.from(JSON.stringify(TRUNCATED));
+const INVALID_MODE = {
+  errorType: "Runtime.InvalidResponseModeHeader",
+  errorMessage: "Invalid function response mode",
+};
+const INVALID_MODE_BODY = Buffer.from(JSON.stringify(INVALID_MODE));
 
 function errorTypeOf(request: IncomingMessage): string | undefined {
   const errorType = request.headers["lambda-runtime-function-error-type"];
@@ -241,6 +313,23 @@ function refuseTooLarge(response: ServerResponse): void {
     "RequestEntityTooLarge",
     `Exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`,
   );
+}
+
+function refuseRequestId(response: ServerResponse): void {
+  refuse(response, 400, "InvalidRequestID", "Invalid request ID");
+}
+
+/** Bytes that are no request; a runtime that only stopped sending can still be told so. */
+function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable) return void socket.destroy();
+  const isTruncated = error.code === "HPE_INVALID_EOF_STATE";
+  const body = JSON.stringify(
+    isTruncated
+      ? { errorMessage: TRUNCATED.errorMessage, errorType: "TruncatedHTTPRequest" }
+      : { errorMessage: "Bad request", errorType: "BadRequest" },
+  );
+  const head = `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+  socket.end(`${head}\r\nConnection: close\r\n\r\n${body}`);
 }
 
 function refuseTransition(response: ServerResponse, from: string, operation: string): void {

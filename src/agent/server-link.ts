@@ -30,6 +30,8 @@ export type ServerLinkEvents = {
   onWelcome(welcome: Welcome): void;
   /** @throws Error when the order breaks the protocol; the connection then ends. */
   onOrder(order: Order, payload: Buffer): void;
+  /** The connection ended: what was on its way may not have arrived, and a server that comes has another memory. */
+  onLost(): void;
   /** No server was there for too long. */
   onOrphaned(): void;
 };
@@ -151,6 +153,7 @@ export class ServerLink {
     this.#state = "away";
     this.#startOrphanTimer();
     this.#drained();
+    this.#events.onLost();
     setTimeout(() => this.#dial(), this.#redialMs);
     this.#redialMs = Math.min(this.#redialMs * 2, REDIAL_MS_MAX);
   }

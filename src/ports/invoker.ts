@@ -18,6 +18,27 @@ export type InvokeRequest = {
   readonly logTail: boolean;
   /** When it must be done, by the host's clock; until then it may be held. undefined: it is due at once. */
   readonly deadlineMs?: number | undefined;
+  /** Takes the response piece by piece, while the function writes it. undefined: the answer brings it whole. Not of queued invocations. */
+  readonly sink?: ResponseSink | undefined;
+};
+
+/**
+ * Where a response goes that is not waited for. A function that streams is heard here before its answer comes: `begin`,
+ * then its pieces, then the answer, with an empty payload when all went well, or with the error that broke it off. A
+ * function that does not stream is not heard here: its answer brings the whole response, as ever.
+ */
+export type ResponseSink = {
+  /**
+   * The function has begun to write. At most once, before the first `chunk`.
+   * @param contentType as the function gave it: `application/vnd.awslambda.http-integration-response` where the first
+   *   pieces are `HttpResponseStream`'s: status and headers as JSON, then eight zero bytes.
+   */
+  begin(contentType: string): void;
+  /**
+   * The next piece, never empty, cut anywhere; the sink's own to keep. `taken` is to be called once, when the piece is
+   * out of this process's hands: what was not taken is at most STREAM_WINDOW_BYTES, and the function waits for it.
+   */
+  chunk(bytes: Buffer, taken: () => void): void;
 };
 
 /** What became of a call: an execution that ended, well or not, or a refusal with its code. */
@@ -38,7 +59,7 @@ export type InvokeAnswer =
 export type Invoker = {
   /**
    * Runs a function for a caller that waits. `answer` is called exactly once, never before `invoke` returns.
-   * @returns cancel: to be called when the caller hangs up; afterwards `answer` may still be called.
+   * @returns cancel: to be called when the caller hangs up; afterwards `answer` may still be called, but the sink not.
    */
   invoke(request: InvokeRequest, answer: (answer: InvokeAnswer) => void): () => void;
   /**

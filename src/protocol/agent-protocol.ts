@@ -82,7 +82,11 @@ export const serverMessageSchema = z.discriminatedUnion("kind", [
     assignment: assignmentSchema.optional(),
     /** The agent keeps the result until `ack`, and sends it again to a server that joins later. */
     keepResult: z.boolean(),
+    /** A response that the function streams comes in `chunk`s before `finished`. Absent: it is collected, up to the limit of others. */
+    stream: z.boolean().optional(),
   }),
+  /** So many bytes of the response that the run of this lease streams were taken: the function may write as many more. */
+  z.object({ kind: z.literal("credit"), containerId, leaseId, bytes: figure }),
   /**
    * A blank container loads the function ahead of its first run: answered by `prewarmed`, or by `containerGone` when it
    * cannot. Runs after it carry no assignment; one that comes before the answer waits, and takes its place.
@@ -176,6 +180,11 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     /** `exit status 1`, `signal: killed`. */
     exit: z.string().optional(),
   }),
+  /**
+   * The payload of the frame is the next piece of a response that is streamed; the first carries its content type and may
+   * be empty. Never more than STREAM_WINDOW_BYTES without `credit`.
+   */
+  z.object({ kind: z.literal("chunk"), containerId, leaseId, invocationId, contentType: z.string().optional() }),
   /** The payload of the frame is text the function wrote; `invocationId` is absent between executions. */
   z.object({
     kind: z.literal("log"),
@@ -203,11 +212,12 @@ export function parseServerMessage(header: unknown): ServerMessage {
     typeof message["retries"] === "number" &&
     typeof message["keepResult"] === "boolean" &&
     isTextOrAbsent(message["clientContext"]) &&
-    isTextOrAbsent(message["traceId"]);
+    isTextOrAbsent(message["traceId"]) &&
+    (message["stream"] === undefined || typeof message["stream"] === "boolean");
   return isWarmRun ? (message as ServerMessage) : serverMessageSchema.parse(header);
 }
 
-/** Checks a message of an agent; the end of every invocation by hand, see `parseServerMessage`. @throws Error likewise. */
+/** Checks a message of an agent; the end of every invocation and the pieces of streamed ones by hand, see `parseServerMessage`. @throws Error likewise. */
 export function parseAgentMessage(header: unknown): AgentMessage {
   const message = header as Partial<Record<string, unknown>> | null;
   const isFinished =
@@ -228,7 +238,14 @@ export function parseAgentMessage(header: unknown): AgentMessage {
     isFigureOrAbsent(message["cpuMilli"]) &&
     isFigureOrAbsent(message["rescues"]) &&
     isTextOrAbsent(message["exit"]);
-  return isFinished ? (message as AgentMessage) : agentMessageSchema.parse(header);
+  if (isFinished) return message as AgentMessage;
+  const isChunk =
+    message?.["kind"] === "chunk" &&
+    typeof message["containerId"] === "string" &&
+    typeof message["leaseId"] === "string" &&
+    typeof message["invocationId"] === "string" &&
+    isTextOrAbsent(message["contentType"]);
+  return isChunk ? (message as AgentMessage) : agentMessageSchema.parse(header);
 }
 
 const KNOWN_OUTCOMES: ReadonlySet<unknown> = new Set(OUTCOMES);

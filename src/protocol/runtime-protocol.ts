@@ -24,7 +24,11 @@ export type RuntimeOrder =
       readonly traceId: string;
       readonly clientContext?: string;
       readonly retries: number;
-    };
+      /** A response that the function streams is sent in `chunk`s. Absent: it is collected, and sent as a `result`. */
+      readonly stream?: boolean;
+    }
+  /** So many bytes of what this invocation streams were taken: as many more may be sent. */
+  | { readonly kind: "credit"; readonly requestId: string; readonly bytes: number };
 
 /** What a managed runtime tells its agent. */
 export type RuntimeMessage =
@@ -35,6 +39,8 @@ export type RuntimeMessage =
   | { readonly kind: "initError" }
   /** Payload: the response. */
   | { readonly kind: "result"; readonly requestId: string; readonly cpuUs: number; readonly memoryBytes: number }
+  /** Payload: the next piece of a streamed response; the first names its content type and may be empty. A `result` or an `error` ends it. */
+  | { readonly kind: "chunk"; readonly requestId: string; readonly contentType?: string }
   /** Payload: the error object. `fatal`: the process exits afterwards. */
   | {
       readonly kind: "error";
@@ -76,9 +82,21 @@ export function parseRuntimeMessage(header: unknown): RuntimeMessage {
     case "invalidPayload":
       if (typeof message["requestId"] === "string") return message as RuntimeMessage;
       break;
+    case "chunk":
+      if (typeof message["requestId"] === "string" && isContentType(message["contentType"])) {
+        return message as RuntimeMessage;
+      }
+      break;
   }
   throw new Error("not a message of the runtime protocol");
 }
+
+/** It becomes a header's value; the pieces after the first have none. */
+function isContentType(value: unknown): boolean {
+  return value === undefined || (typeof value === "string" && CONTENT_TYPE.test(value));
+}
+
+const CONTENT_TYPE = /^[\x20-\x7e]{0,1024}$/;
 
 /** Of times and sizes, as agent and server take them from each other. */
 function isFigure(value: unknown): boolean {

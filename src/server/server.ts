@@ -9,7 +9,7 @@ import type { InstanceReport } from "../model/instance.ts";
 import type { InvocationMode, Lease } from "../model/invocation.ts";
 import type { CapacityProvider } from "../ports/capacity-provider.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
+import type { InvokeAnswer, InvokeRequest, ResponseSink } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { LogStore } from "../ports/log-store.ts";
 import type { AgentMessage, ServerMessage } from "../protocol/agent-protocol.ts";
@@ -21,6 +21,7 @@ import { InstanceClaims } from "./instance-claims.ts";
 import type { Metrics } from "./metrics.ts";
 import { reportedUsage } from "./reported-usage.ts";
 import { sizedVersionOf } from "./sized-version.ts";
+import { StreamedAnswer } from "./streamed-answer.ts";
 import { terminateInstance } from "./terminate-instance.ts";
 import { WallClock } from "./wall-clock.ts";
 
@@ -57,6 +58,8 @@ type Pending = {
   readonly arrivedMs: number;
   readonly tail: LogTail | undefined;
   lease: Lease | undefined;
+  /** Once it runs, if the caller takes the response piece by piece. */
+  stream: StreamedAnswer | undefined;
 };
 
 /** What was placed at once took less than this on its way through the core. */
@@ -143,7 +146,7 @@ export class Server {
     const { id, version } = request;
     const tail = request.logTail ? new LogTail() : undefined;
     const arrivedMs = this.#options.clock.monotonicMs();
-    this.#pending.set(id, { request, retries, mode, answer, arrivedMs, tail, lease: undefined });
+    this.#pending.set(id, { request, retries, mode, answer, arrivedMs, tail, lease: undefined, stream: undefined });
     const { accountId, key: functionKey, runtime, memoryMiB } = version;
     this.#versions.set(functionKey, version);
     const deadlineMs = request.deadlineMs === undefined ? undefined : request.deadlineMs - this.#wallClock.offsetMs;
@@ -276,7 +279,8 @@ export class Server {
     const { request, retries, mode, arrivedMs } = pending;
     const waitedMs = this.#options.clock.monotonicMs() - arrivedMs;
     if (waitedMs > WAIT_MS_MIN) this.#options.metrics.observeWait(waitedMs);
-    const { id, version, invokedArn, clientContext, traceId, payload } = request;
+    const { id, version, invokedArn, clientContext, traceId, payload, sink } = request;
+    if (sink !== undefined) pending.stream = this.#streamTo(sink, lease);
     if (lease.start === "cold") this.claims.given(lease.instanceId, version.codeSha256Hex);
     this.#send(
       lease.instanceId,
@@ -291,11 +295,16 @@ export class Server {
         traceId,
         assignment: lease.start === "cold" ? assignmentOf(version, lease.grant, this.#options) : undefined,
         keepResult: mode === "asynchronous",
+        stream: sink === undefined ? undefined : true,
       },
       payload,
     );
     const started = startLine(id, version.version);
     this.#appendLog(pending, retries === 0 ? started : started + retryLine(id, retries));
+  }
+
+  #streamTo(sink: ResponseSink, { id: leaseId, instanceId, containerId }: Lease): StreamedAnswer {
+    return new StreamedAnswer(sink, (bytes) => this.#send(instanceId, { kind: "credit", containerId, leaseId, bytes }));
   }
 
   #prewarm(command: Extract<Command, { kind: "PrewarmContainer" }>): void {
@@ -330,6 +339,7 @@ export class Server {
   }
 
   #cancel(id: InvocationId): void {
+    this.#pending.get(id)?.stream?.abandon();
     if (this.#pending.get(id)?.lease === undefined) this.feed({ kind: "InvocationCancelled", invocationId: id });
   }
 
@@ -417,6 +427,8 @@ export class Server {
     switch (message.kind) {
       case "finished":
         return this.#finished(instanceId, message, payload);
+      case "chunk":
+        return this.#streamed(instanceId, message, payload);
       case "log":
         return this.#logged(instanceId, message, payload);
       case "containerReady":
@@ -444,6 +456,16 @@ export class Server {
       default:
         message satisfies never;
     }
+  }
+
+  #streamed(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "chunk" }>, bytes: Buffer): void {
+    const pending = this.#pending.get(message.invocationId);
+    const isOwn = pending?.lease?.id === message.leaseId && pending.lease.instanceId === instanceId;
+    // Of an attempt whose loss was answered long ago, or another's: nobody waits for it.
+    if (!isOwn || pending.stream === undefined) return;
+    if (pending.stream.receive(bytes, message.contentType)) return;
+    this.#options.log.error({ instanceId }, "an agent sent more of a response than it may: PROTOCOL_VIOLATION");
+    this.endInstance(instanceId, "its agent broke the protocol: more of a response than it may send");
   }
 
   #finished(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "finished" }>, payload: Buffer): void {

@@ -22,6 +22,7 @@ async function open(hostUid?: number) {
   const api = await createRuntimeApi({
     hostUid,
     onReady: () => happenings.push(["ready"]),
+    onChunk: (requestId, bytes, contentType) => happenings.push(["chunk", requestId, bytes.toString(), contentType]),
     onResponse: (requestId, body) => happenings.push(["response", requestId, body.toString()]),
     onError: (requestId, body, errorType) => happenings.push(["error", requestId, body.toString(), errorType]),
     onInitError: (body) => happenings.push(["initError", undefined, body.toString()]),
@@ -202,3 +203,149 @@ describe("the Lambda Runtime API", () => {
     expect(await curl(200_000)).toBe('{"a":"ü"}');
   });
 });
+
+const STREAMING = { "Lambda-Runtime-Function-Response-Mode": "streaming", "Content-Type": "text/csv" };
+
+/** A response that is written piece by piece, as a runtime that streams does it. */
+function streamedPost(url: string, requestId: string, headers: Record<string, string | string[]> = STREAMING) {
+  const outgoing = request(`${url}/invocation/${requestId}/response`, { method: "POST", headers });
+  outgoing.on("error", () => {});
+  const answered = new Promise<{ status: number | undefined; body: { errorType?: string } }>((resolve) => {
+    outgoing.on("response", async (response) => {
+      const chunks = await response.toArray();
+      resolve({ status: response.statusCode, body: JSON.parse(Buffer.concat(chunks).toString()) });
+    });
+  });
+  return { outgoing, answered };
+}
+
+describe("a streamed response", () => {
+  async function running(stream = true) {
+    const opened = await open();
+    opened.api.offer(invocation({ stream }));
+    await (await opened.next()).text();
+    opened.happenings.splice(0);
+    return opened;
+  }
+
+  test("is told piece by piece, with its content type first", async () => {
+    const { happenings, url } = await running();
+    const { outgoing, answered } = streamedPost(url, "id-1");
+    outgoing.write("one");
+    await expect
+      .poll(() => happenings)
+      .toEqual([
+        ["chunk", "id-1", "", "text/csv"],
+        ["chunk", "id-1", "one", undefined],
+      ]);
+    outgoing.end("two");
+    expect(await answered).toEqual({ status: 202, body: { status: "OK" } });
+    expect(happenings.slice(2)).toEqual([
+      ["chunk", "id-1", "two", undefined],
+      ["response", "id-1", ""],
+    ]);
+  });
+
+  test("is collected for a caller who wants it whole", async () => {
+    const { happenings, url } = await running(false);
+    const { outgoing, answered } = streamedPost(url, "id-1");
+    outgoing.write("one");
+    outgoing.end("two");
+    expect((await answered).status).toBe(202);
+    expect(happenings).toEqual([["response", "id-1", "onetwo"]]);
+  });
+
+  test("fails with what its trailers say", async () => {
+    for (const stream of [true, false]) {
+      const { happenings, url } = await running(stream);
+      const { outgoing, answered } = streamedPost(url, "id-1", {
+        ...STREAMING,
+        Trailer: ["Lambda-Runtime-Function-Error-Type", "Lambda-Runtime-Function-Error-Body"],
+      });
+      outgoing.write("one");
+      const body = Buffer.from('{"errorType":"Own","errorMessage":"broke"}').toString("base64");
+      outgoing.addTrailers({ "Lambda-Runtime-Function-Error-Type": "Own", "Lambda-Runtime-Function-Error-Body": body });
+      outgoing.end();
+      expect((await answered).status).toBe(202);
+      expect(happenings.at(-1)).toEqual(["error", "id-1", '{"errorType":"Own","errorMessage":"broke"}', "Own"]);
+    }
+  });
+
+  test("is cut off by a runtime that hangs up", async () => {
+    const { happenings, url } = await running();
+    const { outgoing } = streamedPost(url, "id-1");
+    outgoing.write("one");
+    await expect.poll(() => happenings.length).toBe(2);
+    outgoing.destroy();
+    await expect
+      .poll(() => happenings.at(-1))
+      .toMatchObject(["error", "id-1", expect.any(String), "Runtime.TruncatedResponse"]);
+  });
+
+  test("that only stops in the middle is told so", async () => {
+    const { api, happenings } = await running();
+    const socket = connect({ port: api.port, host: "127.0.0.1", allowHalfOpen: true });
+    const head =
+      "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
+    socket.end(`${head}Lambda-Runtime-Function-Response-Mode: streaming\r\n\r\n3\r\none\r\n`);
+    const answer = Buffer.concat(await socket.toArray()).toString();
+    expect(answer).toMatch(/^HTTP\/1\.1 400 .*"errorType":"TruncatedHTTPRequest"/s);
+    await expect.poll(() => happenings.at(-1)?.[3]).toBe("Runtime.TruncatedResponse");
+  });
+
+  test("in a mode that there is not is refused, and fails the invocation", async () => {
+    const { happenings, post } = await running();
+    const answer = await post("invocation/id-1/response", "x", {
+      "Lambda-Runtime-Function-Response-Mode": "trickling",
+    });
+    expect([answer.status, answer.body.errorType]).toEqual([400, "InvalidFunctionResponseMode"]);
+    expect(happenings.at(-1)).toMatchObject(["error", "id-1", expect.any(String), "Runtime.InvalidResponseModeHeader"]);
+  });
+
+  test("is read as fast as it is taken", async () => {
+    const { api, happenings, url } = await running();
+    const { outgoing, answered } = streamedPost(url, "id-1");
+    const taken = () => happenings.reduce((bytes, [, , body = ""]) => bytes + body.length, 0);
+    let sentBytes = 0;
+    const send = () => {
+      while (sentBytes < 8 * 1024 * 1024 && outgoing.write(Buffer.alloc(64 * 1024, "x"))) sentBytes += 64 * 1024;
+      if (sentBytes >= 8 * 1024 * 1024) outgoing.end();
+    };
+    outgoing.on("drain", () => {
+      sentBytes += 64 * 1024;
+      send();
+    });
+    send();
+    await expect.poll(taken).toBeGreaterThan(192 * 1024);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const withoutCredit = taken();
+    expect(withoutCredit).toBeLessThanOrEqual(256 * 1024);
+    let credited = 0;
+    const credit = setInterval(() => {
+      api.credit("id-1", taken() - credited);
+      credited = taken();
+    }, 1);
+    expect((await answered).status).toBe(202);
+    clearInterval(credit);
+    expect(taken()).toBeGreaterThanOrEqual(8 * 1024 * 1024);
+  });
+
+  test("is refused out of order, and only one is taken at a time", async () => {
+    const { happenings, url, post } = await running();
+    expect((await streamedAnswer(url, "other")).body.errorType).toBe("InvalidRequestID");
+    const { outgoing, answered } = streamedPost(url, "id-1");
+    outgoing.write("one");
+    await expect.poll(() => happenings.length).toBe(2);
+    expect((await post("invocation/id-1/response", "two")).body.errorType).toBe("InvalidStateTransition");
+    expect((await streamedAnswer(url, "id-1")).body.errorType).toBe("InvalidStateTransition");
+    outgoing.end();
+    expect((await answered).status).toBe(202);
+    expect((await streamedAnswer(url, "id-1")).body.errorType).toBe("InvalidStateTransition");
+  });
+});
+
+function streamedAnswer(url: string, requestId: string) {
+  const { outgoing, answered } = streamedPost(url, requestId);
+  outgoing.end("late");
+  return answered;
+}

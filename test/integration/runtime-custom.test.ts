@@ -55,6 +55,7 @@ async function openApi(): Promise<{ api: RuntimeApi; answer: () => Promise<reado
   const api = await createRuntimeApi({
     hostUid: undefined,
     onReady: () => {},
+    onChunk: () => {},
     onResponse: (_id, body) => answers.push(["response", body.toString()]),
     onError: (_id, body) => answers.push(["error", body.toString()]),
     onInitError: (body) => answers.push(["initError", body.toString()]),

@@ -44,17 +44,22 @@ export class CustomDriver implements RuntimeDriver {
     this.#api?.offer({ ...rest, ...(clientContext === undefined ? {} : { clientContext }), payload: event });
   }
 
+  credit(requestId: string, bytes: number): void {
+    this.#api?.credit(requestId, bytes);
+  }
+
   close(): void {
     this.#isClosed = true;
     void this.#api?.close();
   }
 
   async #listen(isWaiting: Promise<void>): Promise<void> {
-    const { onAnswer, onInitDone, onInitError, onBlank, onViolation } = this.#events;
+    const { onAnswer, onChunk, onInitDone, onInitError, onBlank, onViolation } = this.#events;
     try {
       const api = await createRuntimeApi({
         hostUid: this.#handle.hostUid,
         onReady: () => this.#isClosed || onInitDone(undefined),
+        onChunk: (requestId, bytes, contentType) => this.#isClosed || onChunk(requestId, bytes, contentType),
         onResponse: (requestId, body) => this.#isClosed || onAnswer(requestId, "ok", body, false, undefined),
         onError: (requestId, body) => this.#isClosed || onAnswer(requestId, "functionError", body, false, undefined),
         onInitError: (body) => this.#isClosed || onInitError(body),

@@ -31,8 +31,12 @@ export class ManagedDriver implements RuntimeDriver {
   }
 
   invoke(order: InvokeOrder, payload: Buffer): void {
-    // An undefined client context leaves no trace in the JSON.
+    // What is undefined leaves no trace in the JSON.
     this.#send({ kind: "invoke", ...order } as RuntimeOrder, payload);
+  }
+
+  credit(requestId: string, bytes: number): void {
+    this.#send({ kind: "credit", requestId, bytes }, EMPTY);
   }
 
   close(): void {
@@ -79,6 +83,9 @@ export class ManagedDriver implements RuntimeDriver {
         break;
       case "result":
         this.#events.onAnswer(message.requestId, "ok", payload, false, message);
+        break;
+      case "chunk":
+        this.#events.onChunk(message.requestId, payload, message.contentType);
         break;
       case "error":
         this.#events.onAnswer(message.requestId, "functionError", payload, message.fatal, message);

@@ -8,6 +8,8 @@ export type RuntimeDriver = {
   readonly hasOutputBehindAnswers: boolean;
   init(order: InitOrder): void;
   invoke(order: InvokeOrder, payload: Buffer): void;
+  /** So many bytes of the response that the invocation streams were taken. */
+  credit(requestId: string, bytes: number): void;
   /** Stops listening to the container; no event comes any more. */
   close(): void;
 };
@@ -26,6 +28,8 @@ export type InvokeOrder = {
   readonly traceId: string;
   readonly clientContext: string | undefined;
   readonly retries: number;
+  /** Whether what the function streams is told by `onChunk`; else it is collected. */
+  readonly stream: boolean | undefined;
 };
 
 /** How the runtime may end an invocation that it lives on to tell of. */
@@ -40,6 +44,8 @@ export type RuntimeEvents = {
   /** @param initUs what the runtime says; undefined: it does not. */
   onInitDone(initUs: number | undefined): void;
   onInitError(payload: Buffer): void;
+  /** A piece of a response that is streamed, in order, before its `onAnswer`; the first comes with its content type. */
+  onChunk(requestId: string, bytes: Buffer, contentType: string | undefined): void;
   /** @param isFatal the runtime's process ends now. */
   onAnswer(requestId: string, outcome: AnswerOutcome, payload: Buffer, isFatal: boolean, own: OwnUsage): void;
   onLog(text: Buffer): void;

@@ -15,23 +15,10 @@ export function sendInvokeAnswer(response: ServerResponse, request: InvokeReques
     case "functionError":
     case "initError":
       return send(response, request, payload, answer.logTail, true);
-    case "timeout": {
-      const seconds = (request.version.timeoutMs / 1000).toFixed(2);
-      const body = errorBody(
-        "Sandbox.Timedout",
-        `RequestId: ${request.id} Error: Task timed out after ${seconds} seconds`,
-      );
-      return send(response, request, body, answer.logTail, true);
-    }
+    case "timeout":
     case "exit":
-    case "outOfMemory": {
-      const type = outcome === "exit" ? "Runtime.ExitError" : "Runtime.OutOfMemory";
-      const how =
-        answer.exit === undefined
-          ? "Runtime exited without providing a reason"
-          : `Runtime exited with error: ${answer.exit}`;
-      return send(response, request, errorBody(type, `RequestId: ${request.id} Error: ${how}`), answer.logTail, true);
-    }
+    case "outOfMemory":
+      return send(response, request, bodyOf(endOf(request, outcome, answer.exit)), answer.logTail, true);
     case "responseTooLarge":
       return send(response, request, TOO_LARGE_BODY, answer.logTail, true);
     case "invalidPayload":
@@ -70,11 +57,32 @@ function send(
   else response.end(body);
 }
 
-function errorBody(errorType: string, errorMessage: string): Buffer {
-  return Buffer.from(JSON.stringify({ errorType, errorMessage }));
+/** What Lambda's callers get when the function did not end by itself. */
+export type ErrorObject = { readonly errorType: string; readonly errorMessage: string };
+
+/** @param exit as in the answer. */
+export function endOf(
+  { id, version }: InvokeRequest,
+  outcome: "timeout" | "exit" | "outOfMemory",
+  exit: string | undefined,
+): ErrorObject {
+  if (outcome === "timeout") {
+    const seconds = (version.timeoutMs / 1000).toFixed(2);
+    return {
+      errorType: "Sandbox.Timedout",
+      errorMessage: `RequestId: ${id} Error: Task timed out after ${seconds} seconds`,
+    };
+  }
+  const errorType = outcome === "exit" ? "Runtime.ExitError" : "Runtime.OutOfMemory";
+  const how = exit === undefined ? "Runtime exited without providing a reason" : `Runtime exited with error: ${exit}`;
+  return { errorType, errorMessage: `RequestId: ${id} Error: ${how}` };
 }
 
-const TOO_LARGE_BODY = Buffer.from(JSON.stringify(RESPONSE_TOO_LARGE));
+function bodyOf(error: ErrorObject): Buffer {
+  return Buffer.from(JSON.stringify(error));
+}
+
+const TOO_LARGE_BODY = bodyOf(RESPONSE_TOO_LARGE);
 
 /** Lambda's sentence, with this parser's reason at its end. */
 export function invalidPayloadMessage(payload: Buffer): string {

@@ -11,6 +11,7 @@ import { type FunctionTarget, functionMissing, NAMESPACED_NAME_LENGTH_MAX, targe
 import { arnOf } from "./granted.ts";
 import { invalidPayloadMessage, sendInvokeAnswer } from "./invoke-answer.ts";
 import { invalidParameter, invalidRequestContent, LambdaError, tooLarge } from "./lambda-error.ts";
+import { StreamedInvokeAnswer } from "./streamed-invoke-answer.ts";
 import { Violations } from "./violation.ts";
 
 /** Lambda's limits of the payload of a call that waits (6 MB), and of one that is queued (1 MB). */
@@ -34,12 +35,21 @@ export function addInvokeRoute(server: HttpServer, options: InvokeRouteOptions):
   server.addRoute("POST", "/2015-03-31/functions/:FunctionName/invocations", (request) => operation.run(request), {
     bodyLimit: payloadLimit,
   });
+  server.addRoute(
+    "POST",
+    "/2021-11-15/functions/:FunctionName/response-streaming-invocations",
+    (request) => operation.stream(request),
+    { bodyLimit: () => streamedLimit },
+  );
 }
 
-const synchronousLimit = {
-  bytesMax: PAYLOAD_BYTES_MAX,
-  error: () => tooLarge(`Request must be smaller than ${PAYLOAD_BYTES_MAX} bytes for the InvokeFunction operation`),
-};
+const synchronousLimit = limitOf("InvokeFunction");
+const streamedLimit = limitOf("InvokeWithResponseStream");
+
+function limitOf(operation: string): ReturnType<BodyLimit> {
+  const message = `Request must be smaller than ${PAYLOAD_BYTES_MAX} bytes for the ${operation} operation`;
+  return { bytesMax: PAYLOAD_BYTES_MAX, error: () => tooLarge(message) };
+}
 
 const payloadLimit: BodyLimit = (request) => (typeOf(request) === "Event" ? eventLimit(request) : synchronousLimit);
 
@@ -67,15 +77,37 @@ class InvokeOperation {
   }
 
   run(request: RouteRequest): void | Promise<void> {
-    const { headers } = request.req;
     const type = typeOf(request.req);
-    const logType = headers["x-amz-log-type"] as string | undefined;
-    if (type !== "RequestResponse" || logType !== undefined) checkTypes(type, logType);
+    const logType = request.req.headers["x-amz-log-type"] as string | undefined;
+    if (type !== "RequestResponse" || logType !== undefined) checkTypes(type, logType, TYPES);
+    const invocation = this.#invocationOf(request, logType);
+    if (type === "Event") return this.#enqueue(request, invocation);
+    if (type === "DryRun") return sendAccepted(request, 204);
+    this.#invoke(request, invocation);
+  }
+
+  /** InvokeWithResponseStream. */
+  stream(request: RouteRequest): void {
+    const { req, res } = request;
+    const type = typeOf(req);
+    const logType = req.headers["x-amz-log-type"] as string | undefined;
+    checkTypes(type, logType, STREAMED_TYPES);
+    const invocation = this.#invocationOf(request, logType);
+    if (type === "DryRun") return sendAccepted(request, 204);
+    const answer = new StreamedInvokeAnswer(res, invocation);
+    const cancel = this.#invoker.invoke({ ...invocation, sink: answer }, (ended) => answer.end(ended));
+    res.on("close", () => {
+      if (!res.writableFinished) cancel();
+    });
+  }
+
+  #invocationOf(request: RouteRequest, logType: string | undefined): InvokeRequest {
+    const { headers } = request.req;
     const target = this.#target(request);
     const version = this.#resolve(request, target);
     const deadline = headers["x-hearth-deadline"];
     const isShifted = deadline !== undefined || version.deadlineAfterMs !== undefined;
-    const invocation: InvokeRequest = {
+    return {
       id: request.requestId as InvocationId,
       version,
       payload: request.body,
@@ -85,9 +117,6 @@ class InvokeOperation {
       logTail: logType === "Tail",
       deadlineMs: isShifted ? deadlineOf(deadline, version.deadlineAfterMs, this.#clock.nowMs()) : undefined,
     };
-    if (type === "Event") return this.#enqueue(request, invocation);
-    if (type === "DryRun") return sendAccepted(request, 204);
-    this.#invoke(request, invocation);
   }
 
   #invoke({ res }: RouteRequest, invocation: InvokeRequest): void {
@@ -122,9 +151,12 @@ class InvokeOperation {
   }
 }
 
-function checkTypes(type: string, logType: string | undefined): void {
+const TYPES = ["Event", "RequestResponse", "DryRun"];
+const STREAMED_TYPES = ["RequestResponse", "DryRun"];
+
+function checkTypes(type: string, logType: string | undefined, types: readonly string[]): void {
   const violations = new Violations();
-  violations.oneOf(type, "invocationType", ["Event", "RequestResponse", "DryRun"]);
+  violations.oneOf(type, "invocationType", types);
   violations.oneOf(logType, "logType", ["None", "Tail"]);
   violations.check();
 }

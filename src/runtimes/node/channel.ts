@@ -14,7 +14,7 @@ const { wait } = Atomics;
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
 /** The part of the channel that answers and log lines go to. */
-export type Outlet = Pick<Channel, "send" | "ref" | "unref">;
+export type Outlet = Pick<Channel, "send" | "sendBytes" | "ref" | "unref">;
 
 /**
  * The runtime's end of the socket to the agent (file descriptor 3).
@@ -82,6 +82,18 @@ export class Channel {
     output.writeUInt32LE(4 + headerBytes + payloadBytes, 0);
     output.writeUInt32LE(headerBytes, 4);
     this.#write(output, 8 + headerBytes + payloadBytes);
+  }
+
+  /** Like `send`, for a payload that is no text. */
+  sendBytes(header: string, payload: Buffer): void {
+    const headerBytes = Buffer.byteLength(header);
+    const bytes = 8 + headerBytes + payload.length;
+    const frame = bytes <= OUTPUT_BYTES ? this.#output : Buffer.allocUnsafeSlow(bytes);
+    frame.writeUInt32LE(bytes - 4, 0);
+    frame.writeUInt32LE(headerBytes, 4);
+    frame.write(header, 8);
+    payload.copy(frame, 8 + headerBytes);
+    this.#write(frame, bytes);
   }
 
   #writeLarge(header: string, payload: string): void {

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { streamingOf } from "./awslambda.ts";
 import { RuntimeError } from "./function-error.ts";
 import type { Callback, InvocationContext } from "./invocation-context.ts";
 
@@ -30,7 +31,7 @@ export async function loadHandler(taskRoot: string, name: string): Promise<Handl
     throw new RuntimeError("Runtime.HandlerNotFound", `${name} is undefined or not exported`);
   }
   if (typeof handler !== "function") throw new RuntimeError("Runtime.HandlerNotFound", `${name} is not a function`);
-  if (!allowsCallbacks && handler.length > 2) {
+  if (!allowsCallbacks && handler.length > 2 && streamingOf(handler) === undefined) {
     throw new RuntimeError(
       "Runtime.CallbackHandlerDeprecated",
       "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.",

@@ -1,9 +1,12 @@
 import { RESPONSE_BYTES_MAX } from "../../model/response-limit.ts";
+import { type Streaming, streamingOf } from "./awslambda.ts";
 import type { Outlet } from "./channel.ts";
 import { describeError, describeErrorForLog, RuntimeError } from "./function-error.ts";
 import { allowsCallbacks, type Handler } from "./handler.ts";
 import { type Callback, ContextMaker, type InvocationContext, type InvokeOrder } from "./invocation-context.ts";
 import type { LogOutput } from "./log-output.ts";
+import { ChunkOutlet, CollectingOutlet, type ResponseOutlet } from "./response-outlet.ts";
+import { ResponseStream } from "./response-stream.ts";
 import { traceIdVariable } from "./trace-id.ts";
 import type { UsageMeter } from "./usage-meter.ts";
 
@@ -22,7 +25,10 @@ export class Invoker {
   readonly #log: LogOutput;
   readonly #usage: UsageMeter;
   readonly #handler: Handler;
+  readonly #streaming: Streaming | undefined;
   readonly #contexts: ContextMaker;
+  /** Of the running invocation, if its handler streams. */
+  #outlet: ResponseOutlet | undefined;
   #running: InvokeOrder | undefined;
   #whenEmpty: (() => void) | undefined;
 
@@ -37,6 +43,7 @@ export class Invoker {
     this.#log = log;
     this.#usage = usage;
     this.#handler = handler;
+    this.#streaming = streamingOf(handler);
     this.#contexts = new ContextMaker(environment);
   }
 
@@ -56,6 +63,11 @@ export class Invoker {
     } catch (error) {
       this.#fail(order, error);
     }
+  }
+
+  /** So many bytes of what this invocation streams were taken. */
+  credit(requestId: string, bytes: number): void {
+    if (this.#running?.requestId === requestId) this.#outlet?.credit(bytes);
   }
 
   /** Node's event loop is empty. */
@@ -78,6 +90,10 @@ export class Invoker {
 
   #call(order: InvokeOrder, event: unknown): void {
     const context = this.#contexts.make(order);
+    if (this.#streaming !== undefined) {
+      this.#callStreaming(order, event, context, this.#streaming);
+      return;
+    }
     if (allowsCallbacks) {
       this.#callWithCallback(order, event, context);
       return;
@@ -112,13 +128,49 @@ export class Invoker {
     if (isThenable(returned)) this.#await(order, returned);
   }
 
+  #callStreaming(order: InvokeOrder, event: unknown, context: InvocationContext, { highWaterMark }: Streaming): void {
+    const tooLarge = () => {
+      if (this.#running === order) this.#answer(order, '"responseTooLarge"', "", "");
+      stream.destroy(new Error("The response is larger than a function may stream."));
+    };
+    const outlet = order.stream
+      ? new ChunkOutlet(this.#channel, order.requestId, tooLarge)
+      : new CollectingOutlet(tooLarge);
+    const stream = new ResponseStream(outlet, highWaterMark);
+    // Whoever writes is told; as with AWS's stream, nobody has to listen.
+    stream.on("error", () => {});
+    this.#outlet = outlet;
+    const returned = (this.#handler as unknown as StreamingHandler)(event, stream, context);
+    if (!isThenable(returned)) throw new Error("Streaming does not support non-async handlers.");
+    this.#whenEmpty = () => this.#failUnexpectedly(order);
+    returned.then(
+      (result) => this.#finishStream(order, stream, outlet, result),
+      (error) => this.#fail(order, error),
+    );
+  }
+
+  /** The handler is done; its stream may not be. */
+  #finishStream(order: InvokeOrder, stream: ResponseStream, outlet: ResponseOutlet, result: unknown): void {
+    if (this.#running !== order) return;
+    if (result !== undefined) this.#log.log("WARN", ["Streaming handlers ignore return values."]);
+    const unfinished = () => this.#fail(order, new Error("Response stream is not finished."));
+    const finished = () => {
+      if (this.#running === order) this.#answer(order, '"result"', "", outlet.rest);
+    };
+    this.#whenEmpty = unfinished;
+    if (stream.writableFinished) finished();
+    else if (stream.destroyed) unfinished();
+    else stream.once("finish", finished).once("close", unfinished);
+  }
+
+  #failUnexpectedly(order: InvokeOrder): void {
+    const message = "Lambda runtime client detected an unexpected Node.js exit code.";
+    this.#fail(order, new RuntimeError("Runtime.NodejsExit", message));
+  }
+
   #await(order: InvokeOrder, promise: PromiseLike<unknown>): void {
     if (this.#running !== order) return;
-    this.#whenEmpty = () =>
-      this.#fail(
-        order,
-        new RuntimeError("Runtime.NodejsExit", "Lambda runtime client detected an unexpected Node.js exit code."),
-      );
+    this.#whenEmpty = () => this.#failUnexpectedly(order);
     promise.then(
       (result) => this.#succeed(order, result),
       (error) => this.#fail(order, error),
@@ -150,18 +202,21 @@ export class Invoker {
     else this.#answer(order, '"error"', `,"fatal":${fatal}`, text);
   }
 
-  #answer(order: InvokeOrder, kind: string, members: string, payload: string): void {
+  #answer(order: InvokeOrder, kind: string, members: string, payload: string | Buffer): void {
     this.#running = undefined;
     this.#whenEmpty = undefined;
+    this.#outlet?.close();
+    this.#outlet = undefined;
     this.#log.endLine();
     const { cpuUs, memoryBytes } = this.#usage.read();
-    this.#channel.send(
-      `{"kind":${kind},"requestId":${JSON.stringify(order.requestId)},"cpuUs":${cpuUs},"memoryBytes":${memoryBytes}${members}}`,
-      payload,
-    );
+    const header = `{"kind":${kind},"requestId":${JSON.stringify(order.requestId)},"cpuUs":${cpuUs},"memoryBytes":${memoryBytes}${members}}`;
+    if (typeof payload === "string") this.#channel.send(header, payload);
+    else this.#channel.sendBytes(header, payload);
     this.#channel.ref();
   }
 }
+
+type StreamingHandler = (event: unknown, stream: ResponseStream, context: InvocationContext) => unknown;
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";

@@ -8,6 +8,7 @@
 import { writeSync } from "node:fs";
 import { RESPONSE_TOO_LARGE } from "../../model/response-limit.ts";
 import type { RuntimeOrder } from "../../protocol/runtime-protocol.ts";
+import { installAwsLambda } from "./awslambda.ts";
 import { Channel } from "./channel.ts";
 import { replaceEnvironment } from "./environment.ts";
 import { describeError, describeErrorForLog, RuntimeError } from "./function-error.ts";
@@ -46,6 +47,7 @@ const log = new LogOutput(channel);
 function obey(header: unknown, payload: Buffer): void {
   const order = header as RuntimeOrder | null;
   if (order?.kind === "invoke" && state.kind === "ready") state.invoker.invoke(order, payload);
+  else if (order?.kind === "credit" && state.kind === "ready") state.invoker.credit(order.requestId, order.bytes);
   else if (order?.kind === "init" && state.kind === "blank") void initialize(order);
   else throw new Error(`order ${JSON.stringify(order?.kind)} while ${state.kind}`);
 }
@@ -105,5 +107,6 @@ process.on("exit", () => log.endLine());
 
 void warmUp().then(() => {
   log.install();
+  installAwsLambda();
   channel.send('{"kind":"blank"}', "");
 });

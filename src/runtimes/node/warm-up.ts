@@ -25,7 +25,7 @@ const PARTS_OF_NODE = ["crypto", "https", "zlib", "fs/promises", "stream/promise
 /** Lambda's time zone; see `replaceEnvironment` for why it is set early. */
 const LAMBDA_TIME_ZONE = ":UTC";
 
-const nowhere: Outlet = { send() {}, ref() {}, unref() {} };
+const nowhere: Outlet = { send() {}, sendBytes() {}, ref() {}, unref() {} };
 
 /**
  * Does early what would otherwise be done for the first time while a caller waits for a cold
