@@ -128,7 +128,14 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
   const codeStore = await createFilesCodeStore(dir);
   const region = "us-east-1";
   const options = { clock: systemClock, region };
-  const catalog = await createCatalog({ ...options, store, codeStore, random: Math.random, onDamage: fail });
+  const catalog = await createCatalog({
+    ...options,
+    store,
+    codeStore,
+    random: Math.random,
+    accountConcurrencyMax: 1000,
+    onDamage: fail,
+  });
   const settings = {
     runtime: "nodejs24.x" as const,
     handler: "index.handler",
@@ -171,7 +178,20 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
     enqueue: async () => {},
   };
   const effectiveMemoryMiB = () => 0; // Not on the path of an invocation.
-  addLambdaRoutes(server, { ...options, catalog, codeStore, invoker, url: "", secret: "s", effectiveMemoryMiB });
+  const unused = () => {
+    throw new Error("this is not measured");
+  };
+  addLambdaRoutes(server, {
+    ...options,
+    catalog,
+    codeStore,
+    invoker,
+    url: "",
+    provisionedState: unused,
+    objects: { read: unused },
+    secret: "s",
+    effectiveMemoryMiB,
+  });
   const close = async () => {
     catalog.close();
     await server.close(0);

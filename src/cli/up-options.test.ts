@@ -30,6 +30,7 @@ describe("upOptionsFrom", () => {
       examples: true,
       network: true,
       logLevel: "info",
+      allowDeprecatedRuntimes: false,
     });
   });
 
@@ -43,11 +44,16 @@ describe("upOptionsFrom", () => {
     });
     expect(upOptionsFrom({ network: false }, env)).toMatchObject({ port: 1, network: false });
     expect(upOptionsFrom({}, { HEARTH_PORT: "" }).port).toBe(9600);
+    expect(upOptionsFrom({}, { AWS_ENDPOINT_URL_S3: "http://s3:9000" }).s3Endpoint).toBe("http://s3:9000");
+    expect(
+      upOptionsFrom({ allowDeprecatedRuntimes: true }, { HEARTH_S3_ENDPOINT: "http://s3", AWS_ENDPOINT_URL_S3: "x" }),
+    ).toMatchObject({ allowDeprecatedRuntimes: true, s3Endpoint: "http://s3" });
     expect(upOptionsFrom({ fixedPrice: "0.0125" }, {}).fixedUsdPerGiBHour).toBe(0.0125);
   });
 
   test.each([
     [{ port: "70000" }, {}, /^--port 70000/],
+    [{ s3Endpoint: "s3:9000" }, {}, /^--s3-endpoint s3:9000 is no address/],
     [{ port: "8o" }, {}, /^--port/],
     [{}, { HEARTH_PORT: "-1" }, /^HEARTH_PORT -1/],
     [{ host: "bad host" }, {}, /^--host/],

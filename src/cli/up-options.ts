@@ -48,6 +48,10 @@ export type UpOptions = {
   readonly asyncRetryDelaysMs: readonly number[] | undefined;
   /** Blank containers of each runtime on an instance; undefined: the server's own choice. */
   readonly blanks: number | undefined;
+  /** Of a store that speaks S3's protocol, for function code in buckets; undefined: AWS's own. */
+  readonly s3Endpoint: string | undefined;
+  /** Whether functions may be of runtimes that AWS makes no new ones of. */
+  readonly allowDeprecatedRuntimes: boolean;
   /** What a GiB-hour of fixed capacity costs where no fixed offer has a price, for comparisons; undefined: nobody knows. */
   readonly fixedUsdPerGiBHour: number | undefined;
 };
@@ -71,6 +75,8 @@ export type UpFlags = {
   readonly asyncRetrySeconds?: string;
   readonly blanks?: string;
   readonly fixedPrice?: string;
+  readonly s3Endpoint?: string;
+  readonly allowDeprecatedRuntimes?: boolean;
 };
 
 /**
@@ -93,6 +99,11 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
       given(flags.asyncRetrySeconds, "--async-retry-seconds", "HEARTH_ASYNC_RETRY_SECONDS", "default"),
     ),
     blanks: countIn(given(flags.blanks, "--blanks", "HEARTH_BLANKS", "default")),
+    s3Endpoint: endpointIn(
+      given(flags.s3Endpoint, "--s3-endpoint", "HEARTH_S3_ENDPOINT", env["AWS_ENDPOINT_URL_S3"] ?? ""),
+    ),
+    allowDeprecatedRuntimes:
+      flags.allowDeprecatedRuntimes === true || isSwitchedOn("HEARTH_ALLOW_DEPRECATED_RUNTIMES", env),
     fixedUsdPerGiBHour: priceIn(given(flags.fixedPrice, "--fixed-price", "HEARTH_FIXED_PRICE", "unknown")),
   };
 }
@@ -174,6 +185,12 @@ function countIn({ text, from }: Given): number | undefined {
   const count = Number(text);
   if (/^\d+$/.test(text) && count <= BLANKS_MAX) return count;
   throw usageError(`${from} ${text} is no number of containers`, `give a number from 0 to ${BLANKS_MAX}`);
+}
+
+function endpointIn({ text, from }: Given): string | undefined {
+  if (text === "") return undefined;
+  if (/^https?:\/\/[^\s/]/.test(text) && URL.canParse(text)) return text;
+  throw usageError(`${from} ${text} is no address of a server`, "give one such as http://127.0.0.1:9000");
 }
 
 function priceIn({ text, from }: Given): number | undefined {

@@ -14,7 +14,17 @@ export type CatalogRefusal =
   | "aliasExists"
   | "aliasMissing"
   /** A version that an alias is to lead to is not there; the detail is its number. */
-  | "versionMissing";
+  | "versionMissing"
+  /** Less would be reserved than is provisioned; the detail is the latter's sum. */
+  | "reservedBelowProvisioned"
+  /** Too little of the account's concurrency would be left to the functions without a share of their own. */
+  | "unreservedBelowMin"
+  | "provisionedAboveReserved"
+  /** The detail is what the account has left. */
+  | "provisionedAboveUnreserved"
+  | "provisionedBelowMin"
+  | "aliasOfProvisioned"
+  | "versionOfProvisionedAlias";
 
 /** What became of a change. */
 export type CatalogAnswer<T> =

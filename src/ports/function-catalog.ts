@@ -1,13 +1,14 @@
+import type { FunctionRuntime } from "../model/function-runtime.ts";
 import type { FunctionVersion, LogLevel, SystemLogLevel } from "../model/function-version.ts";
 import type { AccountId, FunctionKey } from "../model/ids.ts";
-import type { RuntimeName } from "../model/runtime.ts";
 import type { AliasCatalog } from "./alias-catalog.ts";
 import type { CatalogAnswer, UpdateCondition } from "./catalog-answer.ts";
 import type { StoredCode } from "./code-store.ts";
+import type { ConcurrencyCatalog, ProvisionedRecord } from "./concurrency-catalog.ts";
 
 /** What its owner decides about a function; code and tags apart. */
 export type FunctionSettings = {
-  readonly runtime: RuntimeName;
+  readonly runtime: FunctionRuntime;
   readonly handler: string;
   readonly role: string;
   readonly description: string;
@@ -27,6 +28,12 @@ export type FunctionSettings = {
   /** With format `JSON` only; undefined: INFO. */
   readonly applicationLogLevel?: LogLevel | undefined;
   readonly systemLogLevel?: SystemLogLevel | undefined;
+  /** Where events go that the function could not process; undefined: nowhere. */
+  readonly deadLetterArn?: string | undefined;
+  /** Echoed only: what is stored is not encrypted with a key of its own. */
+  readonly kmsKeyArn?: string | undefined;
+  /** Whether a network was ever named, even none: it is echoed then. There are no networks to choose from. */
+  readonly isVpcEchoed?: boolean | undefined;
 };
 
 /** One version of a function as it is stored: `$LATEST`, which changes, or a published one, which never does. */
@@ -55,7 +62,25 @@ export type FunctionRecord = VersionRecord & {
   readonly tags: Readonly<Record<string, string>>;
   /** The highest number that was ever given to a version; 0: none was published. No number is given twice. */
   readonly lastVersion: number;
+  /** undefined: nothing is reserved. */
+  readonly reservedConcurrency?: number | undefined;
+  /** By version or alias. */
+  readonly provisioned?: Readonly<Record<string, ProvisionedRecord>> | undefined;
+  /** Whether the function may call itself over and over; kept and told, loops are not looked for. undefined: `Terminate`. */
+  readonly recursiveLoop?: "Allow" | "Terminate" | undefined;
+  /** By version; kept and told: a runtime is updated when Hearth is. Absent: `Auto`. */
+  readonly runtimeUpdates?: Readonly<Record<string, RuntimeUpdate>> | undefined;
 };
+
+/** When a function's runtime is updated. */
+export type RuntimeUpdate = {
+  readonly on: "Auto" | "Manual" | "FunctionUpdate";
+  /** With `Manual` only. */
+  readonly runtimeVersionArn?: string | undefined;
+};
+
+/** What belongs to a function and has no effect on what runs it. */
+export type FunctionOptions = Pick<FunctionRecord, "recursiveLoop" | "runtimeUpdates">;
 
 /** A version of a function as callers see it now. */
 export type FunctionDescription = VersionRecord & {
@@ -108,6 +133,7 @@ export const CODE_STORAGE_BYTES_MAX = 80_530_636_800;
  */
 export type FunctionCatalog = {
   readonly aliases: AliasCatalog;
+  readonly concurrency: ConcurrencyCatalog;
   /** @param publish whether its first version is published, which is then the answer. */
   create(
     accountId: AccountId,
@@ -123,6 +149,11 @@ export type FunctionCatalog = {
   kindOf(accountId: AccountId, name: string, qualifier: string): QualifierKind | undefined;
   /** Sorted by name, those after `afterName`, at most `count`. */
   list(accountId: AccountId, afterName: string, count: number): FunctionDescription[];
+  /**
+   * All versions of all functions, sorted by name, then as `listVersions` has them; those after a version of a function,
+   * at most `count`. @param afterVersion its number; 0: `$LATEST`.
+   */
+  listAll(accountId: AccountId, afterName: string, afterVersion: number, count: number): FunctionDescription[];
   /**
    * `$LATEST`, then the published versions from the oldest on; those after the number `afterVersion`, at most `count`.
    * @param afterVersion undefined: from `$LATEST` on; 0: after that. @returns undefined: no such function.
@@ -150,6 +181,9 @@ export type FunctionCatalog = {
   delete(accountId: AccountId, name: string): Promise<CatalogAnswer<FunctionDescription>>;
   /** @param version a number as text. Succeeds when there is none; refused with `aliased`, or `missing` for the function. */
   deleteVersion(accountId: AccountId, name: string, version: string): Promise<CatalogAnswer<void>>;
+  /** undefined: no such function. */
+  optionsOf(accountId: AccountId, name: string): FunctionOptions | undefined;
+  setOptions(accountId: AccountId, name: string, options: Partial<FunctionOptions>): Promise<CatalogAnswer<void>>;
   setTags(
     accountId: AccountId,
     name: string,

@@ -19,10 +19,10 @@ export type FunctionStore = {
   putVersion(version: PublishedRecord, record: FunctionRecord): Promise<void>;
   /** With its versions and aliases. Idempotent. */
   delete(accountId: AccountId, name: string): Promise<void>;
-  /** Idempotent. */
-  deleteVersion(accountId: AccountId, name: string, version: string): Promise<void>;
+  /** Idempotent; puts the function as well, both or neither. */
+  deleteVersion(version: string, record: FunctionRecord): Promise<void>;
   /** Inserts or replaces, by account, function and alias. */
   putAlias(alias: AliasRecord): Promise<void>;
-  /** Idempotent. */
-  deleteAlias(accountId: AccountId, name: string, alias: string): Promise<void>;
+  /** Idempotent; puts the function as well, both or neither. */
+  deleteAlias(alias: string, record: FunctionRecord): Promise<void>;
 };

@@ -22,10 +22,12 @@ import { findNodeBinaries } from "../images/node-binaries.ts";
 import { type PythonHomes, planPythonHomes } from "../images/python-homes.ts";
 import { findPythons, PYTHON_RUNTIMES } from "../images/pythons.ts";
 import { HearthError } from "../model/error-code.ts";
+import { containerRuntimeOf } from "../model/function-runtime.ts";
 import { DEFAULT_ACCOUNT_ID, type InstanceId } from "../model/ids.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 import type { AccessKeys } from "../ports/access-keys.ts";
 import { systemClock } from "../ports/clock.ts";
+import type { ProvisionedState } from "../ports/concurrency-catalog.ts";
 import type { Invoker } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { RuntimeSupply } from "../ports/runtime-supply.ts";
@@ -41,6 +43,7 @@ import { Metrics } from "../server/metrics.ts";
 import { Server } from "../server/server.ts";
 import { createFilesCodeStore } from "../store/files/code-store.ts";
 import { openFilesLogStore } from "../store/files/log-store.ts";
+import { createS3ObjectSource } from "../store/s3/object-source.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import { AsyncQueue } from "../triggers/async-queue.ts";
 import { createAdminView } from "./admin-view.ts";
@@ -68,6 +71,10 @@ export type HearthOptions = {
   /** Changes to the defaults of the control core. */
   readonly settings?: Partial<Settings>;
   readonly retrySettings?: Partial<RetrySettings>;
+  /** `http://HOST:PORT` of a store that speaks S3's protocol, for code in buckets; undefined: AWS's own. */
+  readonly s3Endpoint?: string | undefined;
+  /** Whether functions may be of runtimes that AWS makes no new ones of; undefined: they may not. */
+  readonly allowDeprecatedRuntimes?: boolean;
   /** What fixed capacity costs where no fixed offer has a price, for comparisons; undefined: nobody knows. */
   readonly fixedUsdPerGiBHour?: number | undefined;
 };
@@ -128,13 +135,6 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   await writeRootKey(dataDir, accessKeys);
   const codeStore = await createFilesCodeStore(join(dataDir, "code"));
   const onDamage = (what: string, error: unknown) => log.error({ error }, what);
-  const catalog = await createCatalog({ store, codeStore, clock: systemClock, region, random: Math.random, onDamage });
-  closers.push(() => catalog.close());
-  const logs = await openFilesLogStore({
-    dir: join(dataDir, "logs"),
-    onLost: (why) => log.error({}, `log lines of functions are being lost: ${why}`),
-  });
-  closers.push(() => logs.close());
   const imagesDir = join(dataDir, "images");
   const nodeBinaries = findNodeBinaries();
   const pythonHomes = await planPythonHomes(imagesDir, await findPythons());
@@ -142,6 +142,21 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   const missingPythons = PYTHON_RUNTIMES.filter((name) => withoutPython.length > 0 || !(name in pythonHomes));
   const missingRuntimes = [...nodeBinaries.missing, ...missingPythons];
   const settings = settingsFor(options, missingRuntimes);
+  const catalog = await createCatalog({
+    store,
+    codeStore,
+    clock: systemClock,
+    region,
+    accountConcurrencyMax: settings.accountConcurrencyMax,
+    random: Math.random,
+    onDamage,
+  });
+  closers.push(() => catalog.close());
+  const logs = await openFilesLogStore({
+    dir: join(dataDir, "logs"),
+    onLost: (why) => log.error({}, `log lines of functions are being lost: ${why}`),
+  });
+  closers.push(() => logs.close());
   const capacity = await openFleet(options.fleet, {
     dataDir,
     imagesDir,
@@ -284,6 +299,9 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     secret,
     concurrentExecutionsMax: settings.accountConcurrencyMax,
     effectiveMemoryMiB: (description) => sizingView.effectiveMemoryMiB(description),
+    objects: createS3ObjectSource({ region, endpoint: options.s3Endpoint }),
+    provisionedState: notProvisioned,
+    allowDeprecatedRuntimes: options.allowDeprecatedRuntimes ?? false,
     runtimes,
   });
   const view = createAdminView({
@@ -350,12 +368,18 @@ async function prepareKnown(store: Store, runtimes: RuntimeSupply, log: Log): Pr
     if (seen.has(`${accountId} ${runtime}`)) continue;
     seen.add(`${accountId} ${runtime}`);
     try {
-      const why = await runtimes.prepare(accountId, runtime);
+      const why = await runtimes.prepare(accountId, containerRuntimeOf(runtime));
       if (why !== undefined) log.error({ accountId, runtime }, why);
     } catch (error) {
       log.error({ accountId, runtime, error }, "functions of this runtime cannot run");
     }
   }
+}
+
+/** Nothing holds containers ready for what is provisioned. */
+function notProvisioned(): ProvisionedState {
+  const reason = "This server records provisioned concurrency and does not hold containers ready for it.";
+  return { allocated: 0, available: 0, status: "FAILED", reason };
 }
 
 /** Waits until the instances of an earlier server have joined; ends those that do not. */

@@ -54,7 +54,7 @@ describe("AWS CLI", skipUnless(AWS !== undefined, "needs the AWS CLI (Debian: aw
     rmSync(folder, { recursive: true });
   });
 
-  test("does the whole tour", async () => {
+  test("does the whole tour", { timeout: 240_000 }, async () => {
     writeFileSync(
       zip,
       archiveOf({ "index.js": 'exports.handler = async (e) => { console.log("hi"); return { got: e }; };' }),
@@ -87,6 +87,35 @@ describe("AWS CLI", skipUnless(AWS !== undefined, "needs the AWS CLI (Debian: aw
     expect((await aws("list-tags", "--resource", arn)).Tags).toEqual({ stage: "test" });
     expect((await aws("list-functions", "--max-items", "1")).Functions).toHaveLength(1);
     expect((await aws("get-account-settings")).AccountUsage.FunctionCount).toBe(1);
+
+    const named = ["--function-name", "cli"];
+    expect(await aws("publish-version", ...named, "--description", "one")).toMatchObject({ Version: "1" });
+    await aws("wait", "published-version-active", ...named, "--qualifier", "1");
+    await aws("update-function-configuration", ...named, "--environment", "Variables={COLOUR=red}");
+    await aws("wait", "function-updated-v2", ...named);
+    expect(await aws("publish-version", ...named)).toMatchObject({ Version: "2" });
+    const alias = [...named, "--name", "live"];
+    await aws("create-alias", ...alias, "--function-version", "1");
+    await expect(aws("create-alias", ...alias, "--function-version", "1")).rejects.toThrow(/ResourceConflictException/);
+    expect(await invoke("--qualifier", "live")).toMatchObject({ ExecutedVersion: "1", result: '"green"' });
+    await aws(
+      "update-alias",
+      ...alias,
+      "--function-version",
+      "2",
+      "--routing-config",
+      "AdditionalVersionWeights={1=0}",
+    );
+    expect(await invoke("--qualifier", "live")).toMatchObject({ ExecutedVersion: "2", result: '"red"' });
+    expect((await aws("list-versions-by-function", ...named)).Versions).toHaveLength(3);
+    expect((await aws("list-aliases", ...named, "--function-version", "2")).Aliases).toHaveLength(1);
+    await aws("put-function-concurrency", ...named, "--reserved-concurrent-executions", "7");
+    expect((await aws("get-function-concurrency", ...named)).ReservedConcurrentExecutions).toBe(7);
+    const provisioned = [...named, "--qualifier", "live"];
+    await aws("put-provisioned-concurrency-config", ...provisioned, "--provisioned-concurrent-executions", "1");
+    await aws("delete-provisioned-concurrency-config", ...provisioned);
+    await aws("delete-function-concurrency", ...named);
+    await aws("delete-alias", ...alias);
 
     await aws("delete-function", "--function-name", arn);
     await expect(aws("get-function", "--function-name", "cli")).rejects.toThrow(

@@ -14,7 +14,7 @@ const HELP_AFTER = `
 Each option is also an environment variable: HEARTH_HOST, HEARTH_PORT, HEARTH_DATA, HEARTH_PROVIDER,
 HEARTH_SANDBOX_MEMORY, HEARTH_HARVEST_NOTICE, HEARTH_MICROVM_MEMORY, HEARTH_EC2, HEARTH_AGENT_HOST, HEARTH_AGENT_PORT,
 HEARTH_AGENT_ADVERTISE, HEARTH_LOG_LEVEL, HEARTH_BLANKS, HEARTH_ASYNC_RETRY_SECONDS, HEARTH_FIXED_PRICE,
-HEARTH_NO_EXAMPLES=1, HEARTH_NO_NETWORK=1. The command line decides.
+HEARTH_S3_ENDPOINT, HEARTH_ALLOW_DEPRECATED_RUNTIMES=1, HEARTH_NO_EXAMPLES=1, HEARTH_NO_NETWORK=1. The command line decides.
 
 When it serves it prints one line, \`ready http://HOST:PORT\`, on standard output. SIGTERM or Ctrl-C
 ends it: running invocations finish, and nothing of it stays behind.
@@ -52,6 +52,11 @@ export function addUpCommand(program: Command, context: CliContext): void {
     .option("--no-examples", "do not deploy and invoke the functions of examples/")
     .option("--no-network", "containers reach no network")
     .option("--fixed-price <USD>", "what a GiB-hour of fixed capacity costs where no offer says so, for `hearth costs`")
+    .option(
+      "--s3-endpoint <URL>",
+      "a store that speaks S3's protocol, for function code in buckets (default: AWS's own)",
+    )
+    .option("--allow-deprecated-runtimes", "functions may be of runtimes that AWS makes no new ones of")
     .option("--log-level <LEVEL>", `${LOG_LEVELS.join(", ")} (default info)`)
     .addHelpText("after", HELP_AFTER)
     .action(async (flags: UpFlags) => {

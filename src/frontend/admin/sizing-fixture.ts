@@ -65,6 +65,7 @@ export function serveSizingRoutes(): void {
       clock: systemClock,
       region,
       random: Math.random,
+      accountConcurrencyMax: 1000,
       onDamage() {},
     });
     closeCatalog = () => catalog.close();

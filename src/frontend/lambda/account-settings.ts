@@ -6,14 +6,15 @@ import { sendJson } from "./send.ts";
 /** Adds GetAccountSettings. @param concurrentExecutionsMax of each account. */
 export function addAccountRoutes(server: HttpServer, catalog: FunctionCatalog, concurrentExecutionsMax: number): void {
   server.addRoute("GET", "/2016-08-19/account-settings", (request) => {
-    const { functionCount, codeSizeBytes } = catalog.usage(request.principal.accountId);
+    const { accountId } = request.principal;
+    const { functionCount, codeSizeBytes } = catalog.usage(accountId);
     sendJson(request, 200, {
       AccountLimit: {
         TotalCodeSize: CODE_STORAGE_BYTES_MAX,
         CodeSizeUnzipped: UNZIPPED_BYTES_MAX,
         CodeSizeZipped: ZIP_BYTES_MAX,
         ConcurrentExecutions: concurrentExecutionsMax,
-        UnreservedConcurrentExecutions: concurrentExecutionsMax,
+        UnreservedConcurrentExecutions: concurrentExecutionsMax - catalog.concurrency.reservedSum(accountId),
       },
       AccountUsage: { TotalCodeSize: codeSizeBytes, FunctionCount: functionCount },
     });

@@ -1,23 +1,26 @@
 import { createHash } from "node:crypto";
-import type { FunctionDescription } from "../../ports/function-catalog.ts";
+import type { FunctionDescription, FunctionSettings } from "../../ports/function-catalog.ts";
 
 type Configuration = Record<string, unknown>;
 
-/** A function's configuration as the API shows it in single answers. */
-export function configurationOf(description: FunctionDescription, region: string): Configuration {
+/**
+ * A version's configuration as the API shows it in single answers.
+ * @param qualifier that its ARN is shown with; undefined: none.
+ */
+export function configurationOf(description: FunctionDescription, region: string, qualifier?: string): Configuration {
   return {
-    ...listedConfigurationOf(description),
+    ...listedConfigurationOf(description, qualifier),
     ...statesOf(description),
     RuntimeVersionConfig: runtimeVersionOf(description, region),
   };
 }
 
-/** As ListFunctions shows it: without states. */
-export function listedConfigurationOf(description: FunctionDescription): Configuration {
-  const { settings, code } = description;
+/** As lists show it: without states. */
+export function listedConfigurationOf(description: FunctionDescription, qualifier?: string): Configuration {
+  const { settings, code, arn } = description;
   return {
     FunctionName: description.name,
-    FunctionArn: description.arn,
+    FunctionArn: qualifier === undefined ? arn : `${arn}:${qualifier}`,
     Runtime: settings.runtime,
     Role: settings.role,
     Handler: settings.handler,
@@ -25,7 +28,7 @@ export function listedConfigurationOf(description: FunctionDescription): Configu
     Description: settings.description,
     Timeout: settings.timeoutMs / 1000,
     MemorySize: settings.memoryMiB,
-    LastModified: new Date(description.lastModifiedMs).toISOString().replace("Z", "+0000"),
+    LastModified: lambdaTimeOf(description.lastModifiedMs),
     CodeSha256: Buffer.from(code.sha256Hex, "hex").toString("base64"),
     Version: description.version,
     ...(settings.environment === undefined ? {} : { Environment: { Variables: settings.environment } }),
@@ -35,8 +38,29 @@ export function listedConfigurationOf(description: FunctionDescription): Configu
     Architectures: [settings.architecture],
     EphemeralStorage: { Size: settings.ephemeralStorageMiB },
     SnapStart: { ApplyOn: settings.snapStart, OptimizationStatus: "Off" },
-    LoggingConfig: { LogFormat: "Text", LogGroup: settings.logGroup },
+    LoggingConfig: loggingOf(settings),
+    ...(settings.deadLetterArn === undefined ? {} : { DeadLetterConfig: { TargetArn: settings.deadLetterArn } }),
+    ...(settings.kmsKeyArn === undefined ? {} : { KMSKeyArn: settings.kmsKeyArn }),
+    ...(settings.isVpcEchoed === true ? { VpcConfig: NO_VPC } : {}),
   };
+}
+
+const NO_VPC = { SubnetIds: [], SecurityGroupIds: [], VpcId: "", Ipv6AllowedForDualStack: false };
+
+/** Levels are shown with the format JSON only. */
+function loggingOf({ logFormat, applicationLogLevel, systemLogLevel, logGroup }: FunctionSettings): Configuration {
+  if (logFormat !== "JSON") return { LogFormat: "Text", LogGroup: logGroup };
+  return {
+    LogFormat: logFormat,
+    ApplicationLogLevel: applicationLogLevel ?? "INFO",
+    SystemLogLevel: systemLogLevel ?? "INFO",
+    LogGroup: logGroup,
+  };
+}
+
+/** As Lambda writes times. */
+export function lambdaTimeOf(ms: number): string {
+  return new Date(ms).toISOString().replace("Z", "+0000");
 }
 
 function statesOf({ state, lastUpdateStatus }: FunctionDescription): Configuration {

@@ -1,11 +1,12 @@
 import { z } from "zod";
-import { isRuntime, RUNTIMES } from "../../model/runtime.ts";
+import type { LogLevel, SystemLogLevel } from "../../model/function-version.ts";
 import type { FunctionSettings } from "../../ports/function-catalog.ts";
+import type { ObjectPlace } from "../../ports/object-source.ts";
 import { invalidParameter, serialization } from "./lambda-error.ts";
-import type { Violations } from "./violation.ts";
+import { type RuntimePolicy, runtimeOf } from "./runtimes.ts";
 
 /** Members with null count as absent, as in AWS's own parser. */
-const optional = <T extends z.ZodType>(schema: T) =>
+export const optional = <T extends z.ZodType>(schema: T) =>
   z
     .nullable(schema)
     .optional()
@@ -24,7 +25,14 @@ const settingsMembers = {
   EphemeralStorage: optional(z.object({ Size: z.int() })),
   TracingConfig: optional(z.object({ Mode: optional(z.string()) })),
   SnapStart: optional(z.object({ ApplyOn: optional(z.string()) })),
-  LoggingConfig: optional(z.object({ LogFormat: optional(z.string()), LogGroup: optional(z.string()) })),
+  LoggingConfig: optional(
+    z.object({
+      LogFormat: optional(z.string()),
+      ApplicationLogLevel: optional(z.string()),
+      SystemLogLevel: optional(z.string()),
+      LogGroup: optional(z.string()),
+    }),
+  ),
   VpcConfig: optional(
     z.object({ SubnetIds: optional(z.array(z.string())), SecurityGroupIds: optional(z.array(z.string())) }),
   ),
@@ -39,6 +47,7 @@ const codeMembers = {
   ZipFile: optional(z.string()),
   S3Bucket: optional(z.string()),
   S3Key: optional(z.string()),
+  S3ObjectVersion: optional(z.string()),
   ImageUri: optional(z.string()),
 };
 
@@ -79,10 +88,6 @@ export function parseInput<T extends z.ZodType>(schema: T, body: Buffer): z.outp
   throw serialization(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`);
 }
 
-export const ARCHITECTURES = ["x86_64", "arm64"] as const;
-const ROLE_PATTERN = "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+";
-const ENVIRONMENT_NAME_PATTERN = "[a-zA-Z]([a-zA-Z0-9_])+";
-const LOG_GROUP_PATTERN = "[\\.\\-_/#A-Za-z0-9]+";
 const ENVIRONMENT_BYTES_MAX = 4096;
 
 /**
@@ -110,46 +115,22 @@ const RESERVED_ENVIRONMENT = new Set([
   "LAMBDA_RUNTIME_DIR",
 ]);
 
-/** Creation of these is refused by AWS as deprecated; others that Hearth lacks get the list of those it has. */
-const DEPRECATED_RUNTIME =
-  /^(nodejs(4\.3|6\.10|8\.10|1[0-8]\.x)?|python(2\.7|3\.[6-8])|ruby2\.[57]|java8|go1\.x|dotnetcore\d\.\d|dotnet6|provided)$/;
-
-/** Adds what a front door refuses by itself. */
-export function validateSettings(input: SettingsInput, violations: Violations): void {
-  violations.matches(input.Role, "role", ROLE_PATTERN);
-  violations.length(input.Handler, "handler", 0, 128);
-  violations.matches(input.Handler, "handler", "[^\\s]+");
-  violations.length(input.Description, "description", 0, 256);
-  violations.range(input.Timeout, "timeout", 1, 900);
-  violations.range(input.MemorySize, "memorySize", 128, 10_240);
-  violations.range(input.EphemeralStorage?.Size, "ephemeralStorage.size", 512, 10_240);
-  violations.oneOf(input.TracingConfig?.Mode, "tracingConfig.mode", ["Active", "PassThrough"]);
-  violations.oneOf(input.SnapStart?.ApplyOn, "snapStart.applyOn", ["PublishedVersions", "None"]);
-  violations.oneOf(input.LoggingConfig?.LogFormat, "loggingConfig.logFormat", ["JSON", "Text"]);
-  violations.length(input.LoggingConfig?.LogGroup, "loggingConfig.logGroup", 1, 512);
-  violations.matches(input.LoggingConfig?.LogGroup, "loggingConfig.logGroup", LOG_GROUP_PATTERN);
-  const variables = input.Environment?.Variables ?? {};
-  if (Object.keys(variables).some((name) => !new RegExp(`^${ENVIRONMENT_NAME_PATTERN}$`).test(name))) {
-    const constraint = `Map keys must satisfy constraint: [Member must satisfy regular expression pattern: ${ENVIRONMENT_NAME_PATTERN}]`;
-    violations.add(variables, "environment.variables", constraint);
-  }
-}
-
-export function validateArchitectures(architectures: readonly string[] | undefined, violations: Violations): void {
-  violations.length(architectures, "architectures", 1, 1);
-  if (architectures?.some((name) => !(ARCHITECTURES as readonly string[]).includes(name)) !== true) return;
-  const constraint = `Member must satisfy constraint: [Member must satisfy enum value set: [${ARCHITECTURES.join(", ")}], Member must not be null]`;
-  violations.add(architectures, "architectures", constraint);
-}
-
-/** The settings that a valid input states; absent ones are left out. @throws LambdaError. */
-export function settingsOf(input: SettingsInput): Partial<FunctionSettings> {
+/**
+ * The settings that a valid input states; absent ones are left out.
+ * @param before what the function has, if it is there. @throws LambdaError.
+ */
+export function settingsOf(
+  input: SettingsInput,
+  policy: RuntimePolicy,
+  before?: FunctionSettings,
+): Partial<FunctionSettings> {
   refuseUnsupported(input);
+  checkVpc(input);
   const { Variables: variables } = input.Environment ?? {};
   if (input.Handler?.includes("\0")) throw invalidParameter("The handler contains a NUL character.");
   if (variables !== undefined) checkEnvironment(variables);
-  return defined({
-    runtime: input.Runtime === undefined ? undefined : runtimeOf(input.Runtime),
+  const settings = defined({
+    runtime: input.Runtime === undefined ? undefined : runtimeOf(input.Runtime, policy),
     handler: input.Handler,
     role: input.Role,
     description: input.Description,
@@ -160,25 +141,63 @@ export function settingsOf(input: SettingsInput): Partial<FunctionSettings> {
     tracingMode: input.TracingConfig?.Mode as FunctionSettings["tracingMode"] | undefined,
     snapStart: input.SnapStart?.ApplyOn as FunctionSettings["snapStart"] | undefined,
     logGroup: input.LoggingConfig?.LogGroup,
+    isVpcEchoed: input.VpcConfig === undefined ? undefined : true,
   });
+  return {
+    ...settings,
+    ...logSettingsOf(input.LoggingConfig, before),
+    // An empty ARN takes it away.
+    ...(input.DeadLetterConfig === undefined ? {} : { deadLetterArn: deadLetterOf(input.DeadLetterConfig.TargetArn) }),
+    ...(input.KMSKeyArn === undefined ? {} : { kmsKeyArn: input.KMSKeyArn || undefined }),
+  };
+}
+
+/** Levels go with the format JSON, and away with it. @throws LambdaError. */
+function logSettingsOf(input: SettingsInput["LoggingConfig"], before: FunctionSettings | undefined): LogSettings {
+  if (input === undefined) return {};
+  const { LogFormat: logFormat = before?.logFormat ?? "Text", ApplicationLogLevel, SystemLogLevel } = input;
+  if (logFormat === "Text") {
+    if (ApplicationLogLevel === undefined && SystemLogLevel === undefined) {
+      return { logFormat, applicationLogLevel: undefined, systemLogLevel: undefined };
+    }
+    throw invalidParameter("ApplicationLogLevel and SystemLogLevel are supported with LogFormat JSON only.");
+  }
+  return {
+    logFormat: "JSON",
+    applicationLogLevel: (ApplicationLogLevel as LogLevel | undefined) ?? before?.applicationLogLevel ?? "INFO",
+    systemLogLevel: (SystemLogLevel as SystemLogLevel | undefined) ?? before?.systemLogLevel ?? "INFO",
+  };
+}
+
+type LogSettings = Pick<FunctionSettings, "logFormat" | "applicationLogLevel" | "systemLogLevel">;
+
+/** @throws LambdaError for what is no queue and no topic. */
+function deadLetterOf(arn: string | undefined): string | undefined {
+  if (arn === undefined || arn === "") return undefined;
+  if (/^arn:aws[a-zA-Z-]*:(sqs|sns):[a-z0-9-]+:\d{12}:[^:\s]+$/.test(arn)) return arn;
+  throw invalidParameter(`The provided dead letter target ${arn} is neither an SQS queue nor an SNS topic.`);
+}
+
+/** There are no networks of AWS's here, so none that is named exists. An empty list names none. @throws LambdaError. */
+function checkVpc({ VpcConfig: vpc }: SettingsInput): void {
+  const subnet = vpc?.SubnetIds?.[0];
+  const group = vpc?.SecurityGroupIds?.[0];
+  if (subnet !== undefined) {
+    throw invalidParameter(
+      `Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. EC2 Error Message: The subnet ID '${subnet}' does not exist`,
+    );
+  }
+  if (group !== undefined) {
+    throw invalidParameter(
+      `Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. EC2 Error Message: The security group '${group}' does not exist`,
+    );
+  }
 }
 
 type Definable<T> = { readonly [K in keyof T]: T[K] | undefined };
 
 function defined(settings: Definable<Partial<FunctionSettings>>): Partial<FunctionSettings> {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-}
-
-function runtimeOf(name: string): FunctionSettings["runtime"] {
-  if (isRuntime(name)) return name;
-  if (DEPRECATED_RUNTIME.test(name)) {
-    throw invalidParameter(
-      `The runtime parameter of ${name} is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.`,
-    );
-  }
-  throw invalidParameter(
-    `Value ${name} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [${RUNTIMES.join(", ")}] or be a valid ARN`,
-  );
 }
 
 function checkEnvironment(variables: Readonly<Record<string, string>>): void {
@@ -207,28 +226,23 @@ function checkEnvironment(variables: Readonly<Record<string, string>>): void {
 function refuseUnsupported(input: SettingsInput): void {
   if ((input.Layers?.length ?? 0) > 0) throw invalidParameter("Layer version ARN does not exist.");
   const unsupported = {
-    VpcConfig: input.VpcConfig?.SubnetIds?.length,
-    DeadLetterConfig: input.DeadLetterConfig?.TargetArn,
-    KMSKeyArn: input.KMSKeyArn,
     FileSystemConfigs: input.FileSystemConfigs?.length,
     ImageConfig: Object.keys(input.ImageConfig ?? {}).length,
-    "LoggingConfig.LogFormat JSON": input.LoggingConfig?.LogFormat === "JSON",
   };
   for (const [name, value] of Object.entries(unsupported)) {
     if (value) throw invalidParameter(`${name} is not supported by this server.`);
   }
 }
 
-/** The archive of a request. @throws LambdaError when the code is said to be elsewhere, or nowhere. */
-export function zipOf(input: CodeInput | undefined): Buffer {
-  if (input?.ImageUri !== undefined) {
-    throw invalidParameter("Please don't provide ImageUri when updating a function with packageType Zip.");
-  }
-  if (input?.S3Bucket !== undefined || input?.S3Key !== undefined) {
-    throw invalidParameter(
-      "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist",
-    );
-  }
-  if (input?.ZipFile === undefined) throw invalidParameter("Please provide a source for function code.");
-  return Buffer.from(input.ZipFile, "base64");
+/** Where the archive of a function is. */
+export type CodePlace =
+  | { readonly kind: "inline"; readonly zip: Buffer }
+  | { readonly kind: "object"; readonly place: ObjectPlace };
+
+/** Where the archive of a request is. @throws LambdaError when it is nowhere. */
+export function codePlaceOf(input: CodeInput | undefined): CodePlace {
+  const { ZipFile: zip, S3Bucket: bucket, S3Key: key, S3ObjectVersion: version } = input ?? {};
+  if (zip !== undefined) return { kind: "inline", zip: Buffer.from(zip, "base64") };
+  if (bucket !== undefined && key !== undefined) return { kind: "object", place: { bucket, key, version } };
+  throw invalidParameter("Please provide a source for function code.");
 }

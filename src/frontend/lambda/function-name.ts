@@ -14,6 +14,9 @@ export type FunctionName = {
 /** Lambda's own pattern, as its validation errors show it. */
 const PATTERN =
   "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?";
+/** The same, of what may be read or invoked besides: names with dots. */
+const NAMESPACED_PATTERN =
+  "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?";
 const QUALIFIER_PATTERN = "\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+";
 
 const FULL =
@@ -55,7 +58,9 @@ export function targetOf(
   const violations = new Violations();
   violations.length(text, "functionName", 1, lengthMax);
   const parsed = parseFunctionName(text);
-  if (parsed === undefined) violations.pattern(text, "functionName", PATTERN);
+  if (parsed === undefined) {
+    violations.pattern(text, "functionName", lengthMax > NAME_LENGTH_MAX ? NAMESPACED_PATTERN : PATTERN);
+  }
   if (qualifier !== null) {
     violations.length(qualifier, "qualifier", 1, QUALIFIER_LENGTH_MAX);
     if (!QUALIFIER.test(qualifier)) violations.pattern(qualifier, "qualifier", QUALIFIER_PATTERN);

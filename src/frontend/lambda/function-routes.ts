@@ -1,34 +1,32 @@
-import type { RuntimeName } from "../../model/runtime.ts";
+import { containerRuntimeOf, type FunctionRuntime } from "../../model/function-runtime.ts";
 import type { CatalogAnswer } from "../../ports/catalog-answer.ts";
+import type { Clock } from "../../ports/clock.ts";
 import { ZIP_BYTES_MAX } from "../../ports/code-store.ts";
 import type { FunctionCatalog, FunctionDescription, FunctionSettings } from "../../ports/function-catalog.ts";
+import { ObjectRefusal, type ObjectSource } from "../../ports/object-source.ts";
 import type { RuntimeSupply } from "../../ports/runtime-supply.ts";
 import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
 import type { CodeLocation } from "./code-location.ts";
+import { codeSigningMissing } from "./code-signing-routes.ts";
+import { checkInput } from "./constraints.ts";
 import { checkDeadlineTag } from "./deadline.ts";
 import { configurationOf, listedConfigurationOf } from "./function-configuration.ts";
 import {
+  type CodePlace,
+  codePlaceOf,
   createInput,
   parseInput,
   settingsOf,
   updateCodeInput,
   updateSettingsInput,
-  validateArchitectures,
-  validateSettings,
-  zipOf,
 } from "./function-input.ts";
-import {
-  type FunctionTarget,
-  functionMissing,
-  NAME_LENGTH_MAX,
-  NAMESPACED_NAME_LENGTH_MAX,
-  requireUnqualified,
-  targetOf,
-} from "./function-name.ts";
-import { arnOf, grantedOf } from "./granted.ts";
-import { invalidParameter, LambdaError, tooLarge } from "./lambda-error.ts";
+import { type FunctionTarget, requireUnqualified } from "./function-name.ts";
+import { FunctionRequests } from "./function-request.ts";
+import { grantedOf } from "./granted.ts";
+import { invalidParameter, tooLarge } from "./lambda-error.ts";
+import { pageOf, pageQueryOf } from "./list-page.ts";
+import type { RuntimePolicy } from "./runtimes.ts";
 import { sendEmpty, sendJson } from "./send.ts";
-import { Violations } from "./violation.ts";
 
 /** Lambda's limit of a request with code in it. */
 const CODE_REQUEST_BYTES_MAX = 70_167_211;
@@ -36,16 +34,18 @@ const CODE_REQUEST_BYTES_MAX = 70_167_211;
 const PLAIN_NAME_LENGTH_MAX = 64;
 /** Header of an answer about one function: MiB that its next container gets. */
 const EFFECTIVE_MEMORY = "X-Hearth-Effective-Memory";
-const PAGE_FUNCTIONS_MAX = 50;
-const LIST_ITEMS_MAX = 10_000;
 
 export type FunctionRoutesOptions = {
   readonly catalog: FunctionCatalog;
   readonly codeLocation: CodeLocation;
+  /** Where code comes from that is said to be in a bucket. */
+  readonly objects: ObjectSource;
+  readonly clock: Clock;
   readonly region: string;
   effectiveMemoryMiB(description: FunctionDescription): number;
   /** undefined: every runtime is there. */
   readonly runtimes?: RuntimeSupply | undefined;
+  readonly allowDeprecatedRuntimes: boolean;
 };
 
 /** Adds the operations that make, show, change and delete functions. */
@@ -76,190 +76,169 @@ function codeLimit(operation: string): BodyLimit {
 }
 
 class FunctionOperations {
+  readonly #options: FunctionRoutesOptions;
   readonly #catalog: FunctionCatalog;
-  readonly #codeLocation: CodeLocation;
-  readonly #region: string;
-  readonly #effectiveMemoryMiB: FunctionRoutesOptions["effectiveMemoryMiB"];
-  readonly #runtimes: RuntimeSupply | undefined;
+  readonly #functions: FunctionRequests;
 
   constructor(options: FunctionRoutesOptions) {
+    this.#options = options;
     this.#catalog = options.catalog;
-    this.#codeLocation = options.codeLocation;
-    this.#region = options.region;
-    this.#effectiveMemoryMiB = options.effectiveMemoryMiB;
-    this.#runtimes = options.runtimes;
+    this.#functions = new FunctionRequests(options.catalog, options.region);
   }
 
   async create(request: RouteRequest): Promise<void> {
     const input = parseInput(createInput, request.body);
-    const violations = new Violations();
-    violations.required(input.FunctionName, "functionName");
-    violations.required(input.Role, "role");
-    violations.required(input.Code, "code");
-    violations.oneOf(input.PackageType, "packageType", ["Image", "Zip"]);
-    validateSettings(input, violations);
-    validateArchitectures(input.Architectures, violations);
-    violations.check();
-    const target = this.#target(request, NAME_LENGTH_MAX, input.FunctionName);
+    // The runtime, layers and a name have answers of their own.
+    const checkedByName = input.FunctionName === undefined ? [] : ["FunctionName"];
+    checkInput("CreateFunction", input, ["Runtime", "Layers", ...checkedByName]);
+    const target = this.#functions.target(request, input.FunctionName ?? "");
     requireUnqualified(target);
     checkPlainLength(target.name);
     if (input.PackageType === "Image") throw invalidParameter("PackageType Image is not supported by this server.");
-    if (input.CodeSigningConfigArn !== undefined) {
-      throw new LambdaError(
-        "CodeSigningConfigNotFoundException",
-        404,
-        "The code signing configuration cannot be found.",
-        { Type: "User" },
-      );
-    }
-    const given = settingsOf(input);
+    if (input.CodeSigningConfigArn !== undefined) throw codeSigningMissing(input.CodeSigningConfigArn);
+    const given = settingsOf(input, this.#runtimePolicy());
     if (given.runtime === undefined || given.handler === undefined) {
       throw invalidParameter(
         "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
       );
     }
-    checkDeadlineTag(input.Tags ?? {});
+    const { Tags: tags = {} } = input;
+    checkDeadlineTag(tags);
     const architecture = architectureOf(input.Architectures) ?? "x86_64";
     const settings = { ...defaultSettings(target.name), ...given, architecture } as FunctionSettings;
-    const zip = zipWithinLimit(zipOf(input.Code));
+    const zip = await this.#zipOf(codePlaceOf(input.Code));
     await this.#prepare(request, given.runtime);
-    const answer = await this.#catalog.create(
-      request.principal.accountId,
-      target.name,
-      settings,
-      zip,
-      input.Tags ?? {},
-      input.Publish === true,
-    );
-    sendJson(request, 201, configurationOf(this.#granted(answer, request, target), this.#region));
+    const { accountId } = request.principal;
+    const publish = input.Publish === true;
+    const answer = await this.#catalog.create(accountId, target.name, settings, zip, tags, publish);
+    sendJson(request, 201, this.#granted(answer, request, target.name));
   }
 
   get(request: RouteRequest): void {
-    const description = this.#find(request);
+    const { target, description } = this.#find(request);
     this.#tellEffective(request, description);
     const { host } = request.req.headers;
+    const { accountId } = request.principal;
+    const reserved = this.#catalog.concurrency.reserved(accountId, target.name);
     sendJson(request, 200, {
-      Configuration: configurationOf(description, this.#region),
-      Code: { RepositoryType: "S3", Location: this.#codeLocation.url(description.code.sha256Hex, host) },
+      Configuration: configurationOf(description, this.#options.region, target.qualifier),
+      Code: { RepositoryType: "S3", Location: this.#options.codeLocation.url(description.code.sha256Hex, host) },
       ...(Object.keys(description.tags).length === 0 ? {} : { Tags: description.tags }),
+      ...(reserved === undefined ? {} : { Concurrency: { ReservedConcurrentExecutions: reserved } }),
     });
   }
 
   getConfiguration(request: RouteRequest): void {
-    const description = this.#find(request);
+    const { target, description } = this.#find(request);
     this.#tellEffective(request, description);
-    sendJson(request, 200, configurationOf(description, this.#region));
+    sendJson(request, 200, configurationOf(description, this.#options.region, target.qualifier));
   }
 
   /** The body states what was requested, as clients expect it. */
   #tellEffective({ res }: RouteRequest, description: FunctionDescription): void {
-    res.setHeader(EFFECTIVE_MEMORY, String(this.#effectiveMemoryMiB(description)));
+    res.setHeader(EFFECTIVE_MEMORY, String(this.#options.effectiveMemoryMiB(description)));
   }
 
   list(request: RouteRequest): void {
-    const { query, principal } = request;
-    const maxItems = query.get("MaxItems") ?? undefined;
-    const count = maxItems === undefined ? PAGE_FUNCTIONS_MAX : Number(maxItems);
-    const violations = new Violations();
-    if (Number.isInteger(count)) violations.range(count, "maxItems", 1, LIST_ITEMS_MAX);
-    else violations.add(maxItems, "maxItems", "Member must be an integer");
-    violations.oneOf(query.get("FunctionVersion") ?? undefined, "functionVersion", ["ALL"]);
-    violations.check();
-    const pageCount = Math.min(count, PAGE_FUNCTIONS_MAX);
-    // One more than the page tells whether there is another.
-    const found = this.#catalog.list(principal.accountId, afterNameOf(query.get("Marker")), pageCount + 1);
-    const page = found.slice(0, pageCount);
-    const last = page.at(-1);
-    sendJson(request, 200, {
-      Functions: page.map(listedConfigurationOf),
-      ...(found.length > pageCount && last !== undefined ? { NextMarker: markerOf(last.name) } : {}),
-    });
+    const page = pageQueryOf(request, "ListFunctions", ["FunctionVersion", "MasterRegion"]);
+    const { accountId } = request.principal;
+    if (request.query.has("FunctionVersion")) {
+      const [name = "", version] = page.after?.split(":") ?? [];
+      const found = this.#catalog.listAll(accountId, name, Number(version) || 0, page.count + 1);
+      const { members, next } = pageOf(found, page, ({ name: of, version: number }) => `${of}:${number}`);
+      const functions = members.map((each) => listedConfigurationOf(each, each.version));
+      return sendJson(request, 200, { Functions: functions, ...next });
+    }
+    const found = this.#catalog.list(accountId, page.after ?? "", page.count + 1);
+    const { members, next } = pageOf(found, page, ({ name }) => name);
+    sendJson(request, 200, { Functions: members.map((each) => listedConfigurationOf(each)), ...next });
   }
 
   async updateCode(request: RouteRequest): Promise<void> {
     const input = parseInput(updateCodeInput, request.body);
-    const violations = new Violations();
-    validateArchitectures(input.Architectures, violations);
-    violations.check();
-    const target = this.#target(request, NAME_LENGTH_MAX);
-    requireUnqualified(target);
-    this.#require(request, target);
-    const answer = await this.#catalog.updateCode(
-      request.principal.accountId,
-      target.name,
-      zipWithinLimit(zipOf(input)),
-      {
-        revisionId: input.RevisionId,
-        dryRun: input.DryRun === true,
-        architecture: architectureOf(input.Architectures),
-        publish: input.Publish === true,
-      },
-    );
-    sendJson(request, 200, configurationOf(this.#granted(answer, request, target), this.#region));
+    checkInput("UpdateFunctionCode", input, ["FunctionName"]);
+    const { name } = this.#functions.unqualified(request);
+    if (input.ImageUri !== undefined) {
+      throw invalidParameter("Please don't provide ImageUri when updating a function with packageType Zip.");
+    }
+    const zip = await this.#zipOf(codePlaceOf(input));
+    const publish = input.Publish === true;
+    const answer = await this.#catalog.updateCode(request.principal.accountId, name, zip, {
+      revisionId: input.RevisionId,
+      dryRun: input.DryRun === true,
+      architecture: architectureOf(input.Architectures),
+      publish,
+    });
+    sendJson(request, 200, this.#granted(answer, request, name, publish && input.DryRun !== true));
   }
 
   async updateConfiguration(request: RouteRequest): Promise<void> {
     const input = parseInput(updateSettingsInput, request.body);
-    const violations = new Violations();
-    validateSettings(input, violations);
-    violations.check();
-    const target = this.#target(request, NAME_LENGTH_MAX);
-    requireUnqualified(target);
-    this.#require(request, target);
+    checkInput("UpdateFunctionConfiguration", input, ["FunctionName", "Runtime", "Layers"]);
+    const { name } = this.#functions.unqualified(request);
     const { accountId } = request.principal;
-    const change = settingsOf(input);
+    const before = this.#catalog.get(accountId, name)?.settings;
+    const change = settingsOf(input, this.#runtimePolicy(), before);
     if (change.runtime !== undefined) await this.#prepare(request, change.runtime);
-    const answer = await this.#catalog.updateSettings(accountId, target.name, change, {
-      revisionId: input.RevisionId,
-    });
-    sendJson(request, 200, configurationOf(this.#granted(answer, request, target), this.#region));
+    const answer = await this.#catalog.updateSettings(accountId, name, change, { revisionId: input.RevisionId });
+    sendJson(request, 200, this.#granted(answer, request, name));
   }
 
   /** Before a function gets this runtime. @throws LambdaError when it cannot have it here. */
-  async #prepare({ principal }: RouteRequest, runtime: RuntimeName): Promise<void> {
-    const refusal = await this.#runtimes?.prepare(principal.accountId, runtime);
+  async #prepare({ principal }: RouteRequest, runtime: FunctionRuntime): Promise<void> {
+    const refusal = await this.#options.runtimes?.prepare(principal.accountId, containerRuntimeOf(runtime));
     if (refusal !== undefined) throw invalidParameter(refusal);
   }
 
   async delete(request: RouteRequest): Promise<void> {
-    const target = this.#target(request, NAME_LENGTH_MAX);
-    this.#require(request, { name: target.name, qualifier: undefined });
-    if (target.qualifier === "$LATEST") {
+    const { name, qualifier } = this.#functions.target(request);
+    if (qualifier === "$LATEST") {
       throw invalidParameter("$LATEST version cannot be deleted without deleting the function.");
     }
-    // No version was ever published, and deleting one that is not there succeeds.
-    if (target.qualifier !== undefined) return sendEmpty(request, 204);
-    this.#granted(await this.#catalog.delete(request.principal.accountId, target.name), request, target);
+    this.#functions.require(request, { name, qualifier: undefined });
+    const { accountId } = request.principal;
+    const subject = { arn: this.#functions.arn(request, name), name };
+    // Deleting a version that is not there succeeds.
+    if (qualifier === undefined) grantedOf(await this.#catalog.delete(accountId, name), subject);
+    else grantedOf(await this.#catalog.deleteVersion(accountId, name, qualifier), subject);
     sendEmpty(request, 204);
   }
 
-  #target(request: RouteRequest, lengthMax: number, name = request.params["FunctionName"] ?? ""): FunctionTarget {
-    const owner = { accountId: request.principal.accountId, region: this.#region };
-    return targetOf(name, request.query.get("Qualifier"), owner, lengthMax);
-  }
-
-  #find(request: RouteRequest): FunctionDescription {
-    const target = this.#target(request, NAMESPACED_NAME_LENGTH_MAX);
-    const description = this.#require(request, target);
-    if (target.qualifier === undefined) return description;
-    if (target.qualifier !== "$LATEST") throw functionMissing(description.arn, target.qualifier);
-    return { ...description, arn: `${description.arn}:$LATEST` };
-  }
-
   /** @throws LambdaError ResourceNotFoundException. */
-  #require(request: RouteRequest, target: FunctionTarget): FunctionDescription {
-    const { accountId } = request.principal;
-    const description = this.#catalog.get(accountId, target.name);
-    if (description === undefined) throw functionMissing(arnOf(this.#region, accountId, target.name), target.qualifier);
-    return description;
+  #find(request: RouteRequest): { readonly target: FunctionTarget; readonly description: FunctionDescription } {
+    const target = this.#functions.readable(request);
+    return { target, description: this.#functions.require(request, target) };
   }
 
+  async #zipOf(code: CodePlace): Promise<Buffer> {
+    if (code.kind === "inline") {
+      if (code.zip.length <= ZIP_BYTES_MAX) return code.zip;
+      throw tooLarge(`Zipped size must be smaller than ${ZIP_BYTES_MAX} bytes`);
+    }
+    try {
+      return await this.#options.objects.read(code.place, ZIP_BYTES_MAX);
+    } catch (error) {
+      if (!(error instanceof ObjectRefusal)) throw error;
+      throw invalidParameter(
+        `Error occurred while GetObject. S3 Error Code: ${error.code}. S3 Error Message: ${error.message}`,
+      );
+    }
+  }
+
+  #runtimePolicy(): RuntimePolicy {
+    const { allowDeprecatedRuntimes, clock } = this.#options;
+    return { allowDeprecated: allowDeprecatedRuntimes, nowMs: clock.nowMs() };
+  }
+
+  /** What a change made. @param isQualified whether its ARN is shown with its version. */
   #granted(
     answer: CatalogAnswer<FunctionDescription>,
     request: RouteRequest,
-    target: FunctionTarget,
-  ): FunctionDescription {
-    return grantedOf(answer, { arn: arnOf(this.#region, request.principal.accountId, target.name), name: target.name });
+    name: string,
+    isQualified = false,
+  ): Record<string, unknown> {
+    const description = grantedOf(answer, { arn: this.#functions.arn(request, name), name });
+    return configurationOf(description, this.#options.region, isQualified ? description.version : undefined);
   }
 }
 
@@ -281,24 +260,10 @@ function architectureOf(architectures: readonly string[] | undefined): FunctionS
   return architectures?.[0] as FunctionSettings["architecture"] | undefined;
 }
 
-function zipWithinLimit(zip: Buffer): Buffer {
-  if (zip.length > ZIP_BYTES_MAX) throw tooLarge(`Zipped size must be smaller than ${ZIP_BYTES_MAX} bytes`);
-  return zip;
-}
-
 /** Unlike other lengths, AWS reports this one as an invalid parameter. */
 function checkPlainLength(name: string): void {
   if (name.length <= PLAIN_NAME_LENGTH_MAX) return;
   throw invalidParameter(
     `1 validation error detected: Value '${name}' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to ${PLAIN_NAME_LENGTH_MAX}`,
   );
-}
-
-/** A marker is the last name of its page: it stays good while functions come and go. */
-function markerOf(name: string): string {
-  return Buffer.from(name).toString("base64url");
-}
-
-function afterNameOf(marker: string | null): string {
-  return marker === null ? "" : Buffer.from(marker, "base64url").toString();
 }

@@ -1,5 +1,6 @@
 import type { AccountId } from "../../model/ids.ts";
 import type { CatalogAnswer } from "../../ports/catalog-answer.ts";
+import { UNRESERVED_CONCURRENCY_MIN } from "../../ports/concurrency-catalog.ts";
 import { functionMissing } from "./function-name.ts";
 import { conflict, invalidParameter, LambdaError, notFound, preconditionFailed } from "./lambda-error.ts";
 
@@ -11,6 +12,8 @@ export type ChangeSubject = {
   readonly alias?: string;
   /** Base64, as the caller named it. */
   readonly codeSha256?: string | undefined;
+  /** Of executions at a time, as the caller asked for them. */
+  readonly count?: number;
 };
 
 /** @throws LambdaError for what the catalogue refused. */
@@ -43,9 +46,39 @@ export function grantedOf<T>(answer: CatalogAnswer<T>, subject: ChangeSubject): 
       throw notFound(`Alias not found: ${arn}:${alias}`);
     case "versionMissing":
       throw functionMissing(arn, detail);
+    case "reservedBelowProvisioned":
+      // Two spaces, as AWS has them.
+      throw withoutType(
+        ` ReservedConcurrentExecutions  ${subject.count} should not be lower than function's total provisioned concurrency [${detail}].`,
+      );
+    case "unreservedBelowMin":
+      throw withoutType(belowMin("ReservedConcurrentExecutions"));
+    case "provisionedBelowMin":
+      throw withoutType(belowMin("ConcurrentExecutions"));
+    case "provisionedAboveUnreserved":
+      throw withoutType(
+        `Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [${detail}].`,
+      );
+    case "provisionedAboveReserved":
+      throw invalidParameter(
+        "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function",
+      );
+    case "aliasOfProvisioned":
+      throw conflict("Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version");
+    case "versionOfProvisionedAlias":
+      throw conflict("Version is pointed by a Provisioned Concurrency alias");
     default:
       throw why satisfies never;
   }
+}
+
+/** AWS's answers about concurrency carry no member but their message. */
+function withoutType(message: string): LambdaError {
+  return new LambdaError("InvalidParameterValueException", 400, message);
+}
+
+function belowMin(what: string): string {
+  return `Specified ${what} for function decreases account's UnreservedConcurrentExecution below its minimum value of [${UNRESERVED_CONCURRENCY_MIN}].`;
 }
 
 export function arnOf(region: string, accountId: AccountId, name: string): string {

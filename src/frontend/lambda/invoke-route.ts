@@ -41,6 +41,9 @@ export function addInvokeRoute(server: HttpServer, options: InvokeRouteOptions):
     (request) => operation.stream(request),
     { bodyLimit: () => streamedLimit },
   );
+  // InvokeAsync, the older form of a call that is queued.
+  const legacy = "/2014-11-13/functions/:FunctionName/invoke-async";
+  server.addRoute("POST", legacy, (request) => operation.run(request, "Event"), { bodyLimit: eventLimit });
 }
 
 const synchronousLimit = limitOf("InvokeFunction");
@@ -76,8 +79,7 @@ class InvokeOperation {
     this.#region = options.region;
   }
 
-  run(request: RouteRequest): void | Promise<void> {
-    const type = typeOf(request.req);
+  run(request: RouteRequest, type = typeOf(request.req)): void | Promise<void> {
     const logType = request.req.headers["x-amz-log-type"] as string | undefined;
     if (type !== "RequestResponse" || logType !== undefined) checkTypes(type, logType, TYPES);
     const invocation = this.#invocationOf(request, logType);

@@ -15,6 +15,7 @@ import { systemClock } from "../../ports/clock.ts";
 import { zipOfEntries } from "../../ports/contract/zip-fixture.ts";
 import type { FunctionCatalog, FunctionDescription } from "../../ports/function-catalog.ts";
 import type { InvokeAnswer, InvokeRequest } from "../../ports/invoker.ts";
+import { ObjectRefusal, type ObjectSource } from "../../ports/object-source.ts";
 import { createAccessKeyRing } from "../../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../../server/catalog/catalog.ts";
 import { createFilesCodeStore } from "../../store/files/code-store.ts";
@@ -27,6 +28,18 @@ export const role = "arn:aws:iam::000000000000:role/r";
 export const arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
 export const zip = zipOfEntries([{ name: "index.mjs", data: "export const handler = async (event) => event" }]);
 export const otherZip = zipOfEntries([{ name: "index.mjs", data: "export const handler = async () => 2" }]);
+
+/** Objects by bucket and key. */
+export const buckets = new Map<string, Map<string, Buffer>>();
+const objects: ObjectSource = {
+  async read({ bucket, key }) {
+    const found = buckets.get(bucket);
+    if (found === undefined) throw new ObjectRefusal("NoSuchBucket", "The specified bucket does not exist");
+    const object = found.get(key);
+    if (object === undefined) throw new ObjectRefusal("NoSuchKey", "The specified key does not exist.");
+    return object;
+  },
+};
 
 let dir: string;
 let server: HttpServer;
@@ -62,6 +75,7 @@ export function serveLambdaRoutes(
       clock: systemClock,
       region,
       random: Math.random,
+      accountConcurrencyMax: 1000,
       onDamage: () => {},
     });
     const accessKeys = await createAccessKeyRing(store);
@@ -86,8 +100,19 @@ export function serveLambdaRoutes(
     };
     // As if half of it were enough.
     const effectiveMemoryMiB = ({ settings }: FunctionDescription) => settings.memoryMiB / 2;
-    const parts = { catalog, codeStore, invoker, effectiveMemoryMiB };
-    addLambdaRoutes(server, { ...parts, clock: systemClock, region, url, secret: "s" });
+    const provisionedState = () => ({ allocated: 0, available: 0, status: "IN_PROGRESS" as const });
+    const routes = {
+      catalog,
+      codeStore,
+      objects,
+      invoker,
+      effectiveMemoryMiB,
+      clock: systemClock,
+      region,
+      url,
+      secret: "s",
+    };
+    addLambdaRoutes(server, { ...routes, provisionedState, allowDeprecatedRuntimes: false });
     client = new LambdaClient({
       endpoint: url,
       region,

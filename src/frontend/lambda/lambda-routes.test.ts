@@ -6,7 +6,9 @@ serveLambdaRoutes();
 test("an operation that Hearth lacks is unknown", async () => {
   for (const [method, path] of [
     ["GET", "/"],
-    ["GET", "/2015-03-31/functions/f/aliases"],
+    ["POST", "/2020-04-22/code-signing-configs"],
+    ["GET", "/2025-11-30/capacity-providers"],
+    ["GET", "/2025-12-01/functions/f/durable-executions"],
     ["PATCH", "/2015-03-31/functions/f"],
     ["GET", "/2018-10-31/layers"],
     ["GET", "/%ff"],

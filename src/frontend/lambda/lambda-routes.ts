@@ -1,19 +1,29 @@
+import type { AccountId } from "../../model/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { CodeStore } from "../../ports/code-store.ts";
+import type { ProvisionedDescription, ProvisionedState } from "../../ports/concurrency-catalog.ts";
 import type { FunctionCatalog, FunctionDescription } from "../../ports/function-catalog.ts";
 import type { Invoker } from "../../ports/invoker.ts";
+import type { ObjectSource } from "../../ports/object-source.ts";
 import type { RuntimeSupply } from "../../ports/runtime-supply.ts";
 import type { HttpServer } from "../http-server.ts";
 import { addAccountRoutes } from "./account-settings.ts";
+import { addAliasRoutes } from "./alias-routes.ts";
 import { addCodeRoute, CodeLocation } from "./code-location.ts";
+import { addCodeSigningRoutes } from "./code-signing-routes.ts";
+import { addConcurrencyRoutes } from "./concurrency-routes.ts";
 import { addFunctionRoutes } from "./function-routes.ts";
 import { addInvokeRoute } from "./invoke-route.ts";
+import { addOptionRoutes } from "./option-routes.ts";
 import { addTagRoutes } from "./tag-routes.ts";
+import { addVersionRoutes } from "./version-routes.ts";
 
 export type LambdaRoutesOptions = {
   readonly catalog: FunctionCatalog;
   readonly codeStore: CodeStore;
   readonly invoker: Invoker;
+  /** Where code comes from that is said to be in a bucket. */
+  readonly objects: ObjectSource;
   readonly clock: Clock;
   readonly region: string;
   /** This server's own, for callers that do not say how they named it. */
@@ -26,6 +36,10 @@ export type LambdaRoutesOptions = {
   effectiveMemoryMiB(description: FunctionDescription): number;
   /** undefined: every runtime is there. */
   readonly runtimes?: RuntimeSupply;
+  /** How far what is provisioned is held ready. */
+  provisionedState(accountId: AccountId, name: string, config: ProvisionedDescription): ProvisionedState;
+  /** Whether functions may be of runtimes that AWS makes no new ones of; undefined: they may not. */
+  readonly allowDeprecatedRuntimes?: boolean;
 };
 
 /** Of an AWS account that never asked for more. */
@@ -33,11 +47,15 @@ const CONCURRENT_EXECUTIONS_DEFAULT = 1000;
 
 /** Adds AWS Lambda's API (rest-json, 2015-03-31) to a server. */
 export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions): void {
-  const { catalog, codeStore, clock, region } = options;
+  const { catalog, codeStore, clock, region, allowDeprecatedRuntimes = false } = options;
   const codeLocation = new CodeLocation(options.secret, options.url, clock);
   addInvokeRoute(server, options);
-  const { effectiveMemoryMiB, runtimes } = options;
-  addFunctionRoutes(server, { catalog, codeLocation, region, effectiveMemoryMiB, runtimes });
+  addFunctionRoutes(server, { ...options, codeLocation, allowDeprecatedRuntimes });
+  addVersionRoutes(server, catalog, region);
+  addAliasRoutes(server, catalog, region);
+  addConcurrencyRoutes(server, options);
+  addOptionRoutes(server, catalog, region);
+  addCodeSigningRoutes(server, catalog, region);
   addTagRoutes(server, catalog, region);
   addAccountRoutes(server, catalog, options.concurrentExecutionsMax ?? CONCURRENT_EXECUTIONS_DEFAULT);
   addCodeRoute(server, codeLocation, codeStore);

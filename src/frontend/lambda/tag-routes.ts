@@ -1,15 +1,18 @@
 import { type FunctionCatalog, TAGS_MAX } from "../../ports/function-catalog.ts";
 import type { HttpServer, RouteRequest } from "../http-server.ts";
+import { checkInput } from "./constraints.ts";
 import { checkDeadlineTag } from "./deadline.ts";
 import { parseInput, tagInput } from "./function-input.ts";
 import { functionMissing, NAMESPACED_NAME_LENGTH_MAX, targetOf } from "./function-name.ts";
 import { arnOf, grantedOf } from "./granted.ts";
-import { invalidParameter } from "./lambda-error.ts";
+import { invalidParameter, notFound } from "./lambda-error.ts";
 import { sendEmpty, sendJson } from "./send.ts";
-import { Violations } from "./violation.ts";
 
-const FUNCTION_ARN_PATTERN =
-  "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12})";
+/** Resources of which there are none here. */
+const MISSING: Readonly<Record<string, string>> = {
+  "event-source-mapping": "Event source mapping",
+  "capacity-provider": "Capacity provider",
+};
 
 /** Adds the operations on a function's tags; they name the function by its ARN. */
 export function addTagRoutes(server: HttpServer, catalog: FunctionCatalog, region: string): void {
@@ -17,9 +20,9 @@ export function addTagRoutes(server: HttpServer, catalog: FunctionCatalog, regio
 
   const functionOf = ({ params, principal }: RouteRequest): { name: string; arn: string } => {
     const text = params["ARN"] ?? "";
-    const violations = new Violations();
-    violations.matches(text, "resource", FUNCTION_ARN_PATTERN);
-    violations.check();
+    checkInput("ListTags", { Resource: text });
+    const kind = Object.keys(MISSING).find((each) => text.includes(`:${each}:`));
+    if (kind !== undefined) throw notFound(`${MISSING[kind]} not found: ${text}`);
     if (!text.includes(":function:")) throw functionMissing(text, undefined);
     const { name, qualifier } = targetOf(
       text,
@@ -42,9 +45,7 @@ export function addTagRoutes(server: HttpServer, catalog: FunctionCatalog, regio
 
   server.addRoute("POST", path, async (request) => {
     const { Tags: tags } = parseInput(tagInput, request.body);
-    const violations = new Violations();
-    violations.required(tags, "tags");
-    violations.check();
+    checkInput("TagResource", { Tags: tags }, ["Resource"]);
     const { name, arn } = functionOf(request);
     if (Object.keys(tags ?? {}).length > TAGS_MAX) throw invalidParameter("Number of tags exceeds resource tag limit.");
     checkDeadlineTag(tags ?? {});
@@ -54,9 +55,7 @@ export function addTagRoutes(server: HttpServer, catalog: FunctionCatalog, regio
 
   server.addRoute("DELETE", path, async (request) => {
     const keys = request.query.getAll("tagKeys");
-    const violations = new Violations();
-    violations.required(keys.length === 0 ? null : keys, "tagKeys");
-    violations.check();
+    checkInput("UntagResource", { TagKeys: keys.length === 0 ? null : keys }, ["Resource"]);
     const { name, arn } = functionOf(request);
     grantedOf(await catalog.removeTags(request.principal.accountId, name, keys), { arn, name });
     sendEmpty(request, 204);

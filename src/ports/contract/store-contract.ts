@@ -56,16 +56,16 @@ export function describeStore(
       for (let number = 1; number <= 11; number++) {
         await store.functions.putVersion(publishedRecord(owner, number), { ...owner, lastVersion: number });
       }
-      await store.functions.deleteVersion(accountA, "f", "10");
-      await store.functions.deleteVersion(accountA, "f", "99");
+      await store.functions.deleteVersion("10", { ...owner, lastVersion: 11 });
+      await store.functions.deleteVersion("99", { ...owner, lastVersion: 11 });
       const other = functionRecord(accountB, "f", "1");
       await store.functions.putVersion(publishedRecord(other, 1), { ...other, lastVersion: 1 });
       await store.functions.putAlias(aliasRecord(accountA, "live", "1"));
       await store.functions.putAlias(aliasRecord(accountA, "live", "2"));
       await store.functions.putAlias(aliasRecord(accountB, "live", "1"));
       await store.functions.putAlias(aliasRecord(accountA, "gone", "1"));
-      await store.functions.deleteAlias(accountA, "f", "gone");
-      await store.functions.deleteAlias(accountA, "f", "never was");
+      await store.functions.deleteAlias("gone", owner);
+      await store.functions.deleteAlias("never was", owner);
       await store.functions.put({ ...owner, lastVersion: 11, tags: {} });
       await afterRestart();
       const { functions, versions, aliases } = await store.functions.load();

@@ -8,6 +8,7 @@ import { functionArn } from "./function-arn.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import type { FunctionTable } from "./function-table.ts";
 import type { FunctionTurns } from "./function-turns.ts";
+import { withoutProvisioned } from "./provisioned.ts";
 import { refused } from "./refused.ts";
 
 export type AliasesOptions = {
@@ -16,6 +17,8 @@ export type AliasesOptions = {
   readonly store: FunctionStore;
   readonly region: string;
   readonly onDeleted: (deletion: Deletion) => void;
+  /** An alias is new, or was changed. */
+  readonly onMoved: (record: AliasRecord) => void;
 };
 
 /** Names for versions. An alias has no containers of its own: a call of it runs a version, under that version's key. */
@@ -63,7 +66,9 @@ export class Aliases implements AliasCatalog {
   delete(accountId: AccountId, name: string, alias: string): Promise<CatalogAnswer<void>> {
     return this.#change(accountId, name, async (entry): Promise<CatalogAnswer<void>> => {
       if (!entry.aliases.has(alias)) return { kind: "done", value: undefined };
-      await this.#options.store.deleteAlias(accountId, name, alias);
+      const record = withoutProvisioned(entry.latest.record, alias);
+      await this.#options.store.deleteAlias(alias, record);
+      entry.latest = { ...entry.latest, record };
       entry.aliases.delete(alias);
       this.#options.onDeleted({ accountId, name, qualifier: alias });
       return { kind: "done", value: undefined };
@@ -104,6 +109,7 @@ export class Aliases implements AliasCatalog {
     if (missing !== undefined) return refused("versionMissing", missing);
     await this.#options.store.putAlias(record);
     entry.aliases.set(record.alias, record);
+    this.#options.onMoved(record);
     return { kind: "done", value: this.#describe(record) };
   }
 

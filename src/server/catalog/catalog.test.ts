@@ -33,7 +33,15 @@ let chance: number;
 const open = async () => {
   const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
   const onDamage = (what: string) => damage.push(what);
-  return createCatalog({ store, codeStore, clock, region: "us-east-1", random: () => chance, onDamage });
+  return createCatalog({
+    store,
+    codeStore,
+    clock,
+    region: "us-east-1",
+    random: () => chance,
+    accountConcurrencyMax: 1000,
+    onDamage,
+  });
 };
 
 beforeEach(async () => {

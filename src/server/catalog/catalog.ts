@@ -12,6 +12,7 @@ import {
   type Deletion,
   type FunctionCatalog,
   type FunctionDescription,
+  type FunctionOptions,
   type FunctionRecord,
   type FunctionSettings,
   type PublishedRecord,
@@ -23,6 +24,7 @@ import {
 import type { Store } from "../../ports/store.ts";
 import { Aliases, leadsTo } from "./aliases.ts";
 import { createCodeSweep } from "./code-sweep.ts";
+import { Concurrency } from "./concurrency.ts";
 import {
   describe,
   type EntryState,
@@ -36,6 +38,7 @@ import {
 } from "./function-entry.ts";
 import { FunctionTable } from "./function-table.ts";
 import { FunctionTurns } from "./function-turns.ts";
+import { withoutProvisioned } from "./provisioned.ts";
 import { refused } from "./refused.ts";
 import { sourceHash } from "./source-hash.ts";
 
@@ -52,6 +55,8 @@ export type CatalogOptions = {
   readonly codeStore: CodeStore;
   readonly clock: Clock;
   readonly region: string;
+  /** Executions at a time of each account: what functions reserve is a part of it. */
+  readonly accountConcurrencyMax: number;
   /** From 0 up to, but not including, 1: which version a call of an alias with weights runs. */
   readonly random: () => number;
   /** Told of code on disk that is damaged or could not be checked, and of code that could not be removed. */
@@ -69,6 +74,7 @@ type Described = CatalogAnswer<FunctionDescription>;
 
 class Catalog implements FunctionCatalog {
   readonly aliases: Aliases;
+  readonly concurrency: Concurrency;
   readonly #options: CatalogOptions;
   readonly #table = new FunctionTable();
   readonly #turns = new FunctionTurns();
@@ -84,6 +90,13 @@ class Catalog implements FunctionCatalog {
       store: options.store.functions,
       region: options.region,
       onDeleted: (deletion) => this.#deleted(deletion),
+      onMoved: ({ accountId, name }) => this.concurrency.changed(accountId, name),
+    });
+    this.concurrency = new Concurrency({
+      table: this.#table,
+      accountConcurrencyMax: options.accountConcurrencyMax,
+      nowMs: () => this.#nowMs(),
+      amend: (accountId, name, change) => this.#amend(accountId, name, change),
     });
     this.#sweep = createCodeSweep(options.codeStore, () => this.#table.usedCode(), options.onDamage);
   }
@@ -161,6 +174,15 @@ class Catalog implements FunctionCatalog {
       .sort((a, b) => (a.latest.record.name < b.latest.record.name ? -1 : 1))
       .slice(0, count)
       .map((entry) => this.#describe(entry, entry.latest));
+  }
+
+  listAll(accountId: AccountId, afterName: string, afterVersion: number, count: number): FunctionDescription[] {
+    const rest = this.listVersions(accountId, afterName, afterVersion, count) ?? [];
+    for (const { name } of this.list(accountId, afterName, Number.POSITIVE_INFINITY)) {
+      if (rest.length >= count) break;
+      rest.push(...(this.listVersions(accountId, name, undefined, count - rest.length) ?? []));
+    }
+    return rest;
   }
 
   listVersions(
@@ -243,13 +265,28 @@ class Catalog implements FunctionCatalog {
       if (found === undefined) return done(undefined);
       const aliases = [...entry.aliases.values()].filter((alias) => leadsTo(alias, version));
       if (aliases.length > 0) return refused("aliased", aliases.map(({ alias }) => alias).join(", "));
-      await this.#options.store.functions.deleteVersion(accountId, name, version);
+      const owner = withoutProvisioned(entry.latest.record, version);
+      await this.#options.store.functions.deleteVersion(version, owner);
+      entry.latest = { ...entry.latest, record: owner };
       entry.versions.delete(version);
       this.#retire(found.version.key);
       this.#deleted({ accountId, name, qualifier: version });
       this.#sweep.now();
       return done(undefined);
     });
+  }
+
+  optionsOf(accountId: AccountId, name: string): FunctionOptions | undefined {
+    return this.#find(accountId, name)?.latest.record;
+  }
+
+  async setOptions(
+    accountId: AccountId,
+    name: string,
+    options: Partial<FunctionOptions>,
+  ): Promise<CatalogAnswer<void>> {
+    const answer = await this.#amend(accountId, name, ({ latest: { record } }) => ({ ...record, ...options }));
+    return answer.kind === "done" ? done(undefined) : answer;
   }
 
   setTags(accountId: AccountId, name: string, tags: Readonly<Record<string, string>>): Promise<Described> {
@@ -316,21 +353,34 @@ class Catalog implements FunctionCatalog {
     });
   }
 
-  #retag(
+  async #retag(
     accountId: AccountId,
     name: string,
     change: (tags: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
   ): Promise<Described> {
+    const answer = await this.#amend(accountId, name, ({ latest: { record } }) => {
+      const tags = change(record.tags);
+      return Object.keys(tags).length > TAGS_MAX ? refused("tooManyTags") : { ...record, tags };
+    });
+    return answer.kind === "done" ? done(this.#describe(answer.value, answer.value.latest)) : answer;
+  }
+
+  /** Changes what belongs to a function as a whole: its code, its settings and its revision stay. */
+  #amend(
+    accountId: AccountId,
+    name: string,
+    change: (entry: FunctionEntry) => FunctionRecord | CatalogAnswer<never>,
+  ): Promise<CatalogAnswer<FunctionEntry>> {
     return this.#turns.take(accountId, name, async () => {
       const entry = this.#find(accountId, name);
       if (entry === undefined) return refused("missing");
-      const tags = change(entry.latest.record.tags);
-      if (Object.keys(tags).length > TAGS_MAX) return refused("tooManyTags");
-      const record = { ...entry.latest.record, tags };
+      const record = change(entry);
+      if ("kind" in record) return record;
       await this.#options.store.functions.put(record);
+      this.#show(record, entry.latest);
       // Tags say how long calls may be held, so every version is told of them.
-      for (const version of entry.versions.values()) this.#showVersion(version.record, version, tags);
-      return done(this.#describe(entry, this.#show(record, entry.latest)));
+      for (const version of entry.versions.values()) this.#showVersion(version.record, version);
+      return done(entry);
     });
   }
 
@@ -374,14 +424,9 @@ class Catalog implements FunctionCatalog {
     return latest;
   }
 
-  /** @param tags of its function, if they are not those that are shown. */
-  #showVersion(
-    record: PublishedRecord,
-    state: EntryState,
-    tags?: FunctionRecord["tags"],
-  ): VersionEntry<PublishedRecord> {
+  #showVersion(record: PublishedRecord, state: EntryState): VersionEntry<PublishedRecord> {
     const owner = this.#find(record.accountId, record.name) as FunctionEntry;
-    const shown = versionEntryOf(record, tags ?? owner.latest.record.tags, this.#options.region, state);
+    const shown = versionEntryOf(record, owner.latest.record.tags, this.#options.region, state);
     owner.versions.set(record.version, shown);
     return shown;
   }
@@ -416,6 +461,7 @@ class Catalog implements FunctionCatalog {
 
   #deleted(deletion: Deletion): void {
     for (const listener of this.#deletedListeners) listener(deletion);
+    this.concurrency.changed(deletion.accountId, deletion.name);
   }
 }
 

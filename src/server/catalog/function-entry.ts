@@ -1,4 +1,5 @@
 import { deadlineAfterMsOf } from "../../model/deadline.ts";
+import { containerRuntimeOf } from "../../model/function-runtime.ts";
 import type { FunctionVersion } from "../../model/function-version.ts";
 import type { FunctionKey } from "../../model/ids.ts";
 import type { AliasRecord } from "../../ports/alias-catalog.ts";
@@ -91,7 +92,7 @@ function functionVersionOf(record: VersionRecord, tags: FunctionRecord["tags"], 
     name,
     version,
     arn: functionArn(region, accountId, name),
-    runtime: settings.runtime,
+    runtime: containerRuntimeOf(settings.runtime),
     handler: settings.handler,
     codeSha256Hex: record.code.sha256Hex,
     architecture: record.settings.architecture,

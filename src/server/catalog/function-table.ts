@@ -23,6 +23,11 @@ export class FunctionTable {
     return [...(this.#accounts.get(accountId)?.values() ?? [])];
   }
 
+  /** In no order. */
+  all(): FunctionEntry[] {
+    return [...this.#accounts.values()].flatMap((functions) => [...functions.values()]);
+  }
+
   usage(accountId: AccountId): { readonly functionCount: number; readonly codeSizeBytes: number } {
     const entries = this.ofAccount(accountId);
     let codeSizeBytes = 0;
@@ -32,24 +37,16 @@ export class FunctionTable {
 
   /** This code is sound again. */
   mend(sha256Hex: string): void {
-    for (const functions of this.#accounts.values()) {
-      for (const entry of functions.values()) {
-        for (const { record, isDamaged } of versionsOf(entry)) {
-          if (isDamaged && record.code.sha256Hex === sha256Hex) markSound(entry, record.version);
-        }
+    for (const entry of this.all()) {
+      for (const { record, isDamaged } of versionsOf(entry)) {
+        if (isDamaged && record.code.sha256Hex === sha256Hex) markSound(entry, record.version);
       }
     }
   }
 
   /** Hashes of the code that any version has. */
   usedCode(): Set<string> {
-    const used = new Set<string>();
-    for (const functions of this.#accounts.values()) {
-      for (const entry of functions.values()) {
-        for (const { record } of versionsOf(entry)) used.add(record.code.sha256Hex);
-      }
-    }
-    return used;
+    return new Set(this.all().flatMap((entry) => versionsOf(entry).map(({ record }) => record.code.sha256Hex)));
   }
 }
 

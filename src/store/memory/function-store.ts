@@ -32,9 +32,15 @@ export function createMemoryFunctionStore(): FunctionStore {
       find(record.accountId, record.name)?.versions.set(version.version, structuredClone(version));
     },
     delete: async (accountId, name) => void functions.delete(`${accountId}/${name}`),
-    deleteVersion: async (accountId, name, version) => void find(accountId, name)?.versions.delete(version),
+    deleteVersion: async (version, record) => {
+      put(record);
+      find(record.accountId, record.name)?.versions.delete(version);
+    },
     putAlias: async (record) =>
       void find(record.accountId, record.name)?.aliases.set(record.alias, structuredClone(record)),
-    deleteAlias: async (accountId, name, alias) => void find(accountId, name)?.aliases.delete(alias),
+    deleteAlias: async (alias, record) => {
+      put(record);
+      find(record.accountId, record.name)?.aliases.delete(alias);
+    },
   };
 }

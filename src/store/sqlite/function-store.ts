@@ -28,14 +28,16 @@ export function functionStoreOf(worker: SqliteWorker): FunctionStore {
     delete: async (accountId, name) => {
       await worker.run("deleteFunction", accountId, name);
     },
-    deleteVersion: async (accountId, name, version) => {
-      await worker.run("deleteVersion", accountId, name, Number(version));
+    deleteVersion: async (version, record) => {
+      const parameters = [record.accountId, record.name, Number(version)];
+      await worker.runAll([putFunction(record), { name: "deleteVersion", parameters }]);
     },
     putAlias: async (record) => {
       await worker.run("putAlias", record.accountId, record.name, record.alias, JSON.stringify(record));
     },
-    deleteAlias: async (accountId, name, alias) => {
-      await worker.run("deleteAlias", accountId, name, alias);
+    deleteAlias: async (alias, record) => {
+      const parameters = [record.accountId, record.name, alias];
+      await worker.runAll([putFunction(record), { name: "deleteAlias", parameters }]);
     },
   };
 }
