@@ -1,51 +1,9 @@
-import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { findProgram } from "../../src/host/command.ts";
-import { HearthProcess } from "./server-fixture/hearth-process.ts";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const guide = readFileSync(join(root, "docs/capacity.md"), "utf8");
-const scripts = [...guide.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, script = ""]) => script);
-/** Clients that not every machine has; what they would have done is left out then. */
-const OPTIONAL_PROGRAMS = ["aws", "jq"];
+import { runGuide } from "./server-fixture/guide.ts";
 
 test("every example of the guide works, one after the other on a fresh server", { timeout: 180_000 }, async () => {
-  expect(scripts.length).toBeGreaterThan(8);
-  await using hearth = await HearthProcess.start({ provider: "process" });
-  const missing: string[] = [];
-  for (const name of OPTIONAL_PROGRAMS) if ((await findProgram(name)) === undefined) missing.push(name);
-  const env = {
-    ...process.env,
-    HEARTH_SERVER: hearth.url,
-    HEARTH_DATA: hearth.dataDir,
-    AWS_DEFAULT_REGION: "us-east-1",
-    AWS_ACCESS_KEY_ID: "local",
-    AWS_SECRET_ACCESS_KEY: "local",
-    AWS_EC2_METADATA_DISABLED: "true",
-  };
-  const preamble = [
-    "set -euo pipefail",
-    `hearth() { "${process.execPath}" "${join(root, "bin/hearth.mjs")}" "$@"; }`,
-    // Older ones do not know AWS_ENDPOINT_URL.
-    `aws() { command aws --endpoint-url "${hearth.url}" "$@"; }`,
-  ].join("\n");
-  const outputs: string[] = [];
-  for (const script of scripts) {
-    const lines = script.split("\n").filter((line) => !missing.some((name) => new RegExp(`\\b${name}\\b`).test(line)));
-    const runnable = lines.some((line) => line.includes("REQUEST_ID="))
-      ? lines
-      : lines.filter((line) => !line.includes("$REQUEST_ID"));
-    const { stdout } = await promisify(execFile)("bash", ["-c", `${preamble}\n${runnable.join("\n")}`], {
-      cwd: root,
-      env,
-    });
-    outputs.push(stdout);
-  }
-  const said = outputs.join("\n");
+  const { scripts, said, missing } = await runGuide("docs/capacity.md");
+  expect(scripts).toBeGreaterThan(8);
   expect(said).toContain("created account 100000000001");
   expect(said).toMatch(/on shortage +fails after 30s/);
   expect(said).toContain("(instances)");
