@@ -10,6 +10,7 @@ import { FunctionLog } from "./function-log.ts";
 import { KeptResults } from "./kept-results.ts";
 import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
 import { ServerLink } from "./server-link.ts";
+import { SpareEndpoint } from "./spare-endpoint.ts";
 
 /** Before a server has said its own. */
 const FREEZE_AFTER_MS_INITIAL = 1000;
@@ -31,6 +32,7 @@ export class Agent {
   readonly #onExitOrdered: (reason: string) => void;
   readonly #containers = new Map<ContainerId, Container>();
   readonly #results = new KeptResults();
+  readonly #spareEndpoint: SpareEndpoint;
   readonly #world: ContainerWorld;
   readonly #link: ServerLink;
   #accountId: string | undefined;
@@ -41,7 +43,9 @@ export class Agent {
     this.#config = config;
     this.#backend = backend;
     this.#onExitOrdered = onExitOrdered;
+    this.#spareEndpoint = new SpareEndpoint(log);
     this.#world = {
+      spareEndpoint: this.#spareEndpoint,
       backend,
       log,
       initMsMax: INIT_MS_MAX,
@@ -75,6 +79,7 @@ export class Agent {
   async close(reason: string): Promise<void> {
     await Promise.all([...this.#containers.values()].map((container) => container.destroy(reason)));
     await this.#link.close();
+    await this.#spareEndpoint.close();
     await this.#backend.close();
   }
 

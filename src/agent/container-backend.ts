@@ -25,6 +25,14 @@ export type ContainerUsage = {
   readonly memoryPeakBytes: number | undefined;
 };
 
+/** The external extensions of one container, once their processes are started. */
+export type ExtensionProcesses = {
+  /** What they write to standard output and error, together. */
+  readonly output: Readable;
+  /** Lines of `STATUS NAME`, one when a process has ended; a signal's status is 128 and its number. */
+  readonly ends: Readable;
+};
+
 /** One container of an instance. The methods that lie on the invocation path are synchronous. */
 export type ContainerHandle = {
   /** File descriptor 3 of the container's first process. Ends when the container's processes are gone. */
@@ -33,10 +41,12 @@ export type ContainerHandle = {
   readonly channelFd: number | undefined;
   /** Standard output and error of the container, together. */
   readonly output: Readable;
-  /** Resolves once, when the first process has ended. Rejects when it does not end although it was killed. */
+  /** Resolves once, when the runtime's process has ended. Rejects when it does not end although it was killed. */
   readonly exited: Promise<ContainerExit>;
   /** Where the container sees the code after `assign`: `/var/task`, or the folder itself without isolation. */
   readonly taskRoot: string;
+  /** What the container sees as /opt once it is assigned, as the agent sees it. */
+  readonly optDir: string;
   /** Where the container may write, its private temporary folder, as it sees it. */
   readonly tmpDir: string;
   /** Host uid of the container's processes; tells whose connection to the Runtime API it is. undefined: not its own. */
@@ -46,6 +56,13 @@ export type ContainerHandle = {
   assign(assignment: ContainerAssignment): void;
   /** Holds the container to its share of CPU from now on; while it initialised it could use the whole instance's. */
   limitCpu(): void;
+  /**
+   * Starts programs of /opt/extensions beside the runtime; what ends the runtime does not end them. Once, after `assign`.
+   * @throws Error when none could be started.
+   */
+  startExtensions(names: readonly string[], environment: Readonly<Record<string, string>>): Promise<ExtensionProcesses>;
+  /** To the runtime's process alone; nothing happens when it has ended. */
+  signalRuntime(signal: "SIGTERM" | "SIGKILL"): void;
   /** Takes all CPU from the container until `thaw`. */
   freeze(): void;
   thaw(): void;

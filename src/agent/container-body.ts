@@ -2,9 +2,11 @@ import { randomBytes } from "node:crypto";
 import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 import type { ContainerExit, ContainerHandle } from "./container-backend.ts";
+import type { ContainerEndpoint, RequestHandler } from "./container-endpoint.ts";
 import { CustomDriver } from "./drivers/custom-driver.ts";
 import { ManagedDriver } from "./drivers/managed-driver.ts";
 import type { RuntimeDriver, RuntimeEvents } from "./drivers/runtime-driver.ts";
+import type { ExtensionHost } from "./extensions/extension-host.ts";
 import { functionEnvironment, type InitializationType } from "./function-environment.ts";
 import { ended, soon } from "./stream-end.ts";
 
@@ -13,14 +15,20 @@ export type ContainerBody = {
   readonly handle: ContainerHandle;
   readonly driver: RuntimeDriver;
   readonly outputEnded: Promise<void>;
+  /** From its assignment on. */
+  extensions: ExtensionHost | undefined;
+  /** Where a managed runtime's extensions reach the platform, from its assignment on; a custom runtime's driver has it. */
+  endpoint: ContainerEndpoint | undefined;
 };
 
 export type BodyEvents = RuntimeEvents & {
   /** What the container wrote to its standard output or error. */
   onOutput(text: Buffer): void;
-  /** The first process ended, and what it said before was heard. */
+  /** A request to the container's endpoint that is not for the runtime's interface. */
+  readonly onRequest: RequestHandler;
+  /** The runtime's process ended, and what it said before was heard. */
   onExit(exit: ContainerExit): void;
-  /** The first process does not end, or how it ended cannot be told. */
+  /** The runtime's process does not end, or how it ended cannot be told. */
   onExitUnknown(cause: unknown): void;
 };
 
@@ -36,26 +44,31 @@ export function openBody(handle: ContainerHandle, runtime: RuntimeName, events: 
     events.onExit(exit);
   }, events.onExitUnknown);
   const isCustom = runtime.startsWith("provided");
-  const driver = isCustom ? new CustomDriver(handle, events) : new ManagedDriver(handle, events);
-  return { handle, driver, outputEnded: ended(handle.output) };
+  const driver = isCustom ? new CustomDriver(handle, events, events.onRequest) : new ManagedDriver(handle, events);
+  return { handle, driver, outputEnded: ended(handle.output), extensions: undefined, endpoint: undefined };
 }
 
-/** Makes a blank container a function's, with its code and limits, and lets the runtime load it. @throws Error naming what failed. */
-export function beginInit(
-  { handle, driver }: ContainerBody,
+/** Nothing of it is heard any more, and nobody can reach the platform from it. */
+export function closeBody({ driver, endpoint }: ContainerBody): void {
+  driver.close();
+  void endpoint?.close();
+}
+
+/** @param runtimeApi where the container reaches the platform. undefined: nowhere. */
+export function environmentOf(
+  { handle }: ContainerBody,
   runtime: RuntimeName,
   assignment: Assignment,
   initializationType: InitializationType,
-): void {
-  handle.assign(assignment);
-  const environment = functionEnvironment(assignment, {
+  runtimeApi: string | undefined,
+): Record<string, string> {
+  return functionEnvironment(assignment, {
     runtime,
     taskRoot: handle.taskRoot,
     tmpDir: handle.tmpDir,
-    runtimeApi: driver.runtimeApi,
+    runtimeApi,
     logStreamHex: randomBytes(16).toString("hex"),
     nowMs: Date.now(),
     initializationType,
   });
-  driver.init({ environment, handler: assignment.handler, taskRoot: handle.taskRoot, memoryMiB: assignment.memoryMiB });
 }

@@ -59,6 +59,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     output,
     exited: exited.promise,
     taskRoot: "/var/task",
+    optDir: "/var/empty",
     tmpDir: "/tmp",
     hostUid: undefined,
     assign() {
@@ -69,6 +70,8 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     thaw: () => story.push("thaw"),
     beginUsage() {},
     readUsage: () => ({ cpuUs: 0, memoryPeakBytes: 0 }),
+    startExtensions: () => Promise.reject(new Error("no extensions here")),
+    signalRuntime() {},
     async destroy() {
       output.destroy();
     },
@@ -76,6 +79,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
   const world: ContainerWorld = {
     backend: { create: () => created.promise, close: async () => {} },
     log() {},
+    spareEndpoint: { take: (use) => use(undefined) },
     initMsMax,
     freezeAfterMs: () => 1,
     blankMemoryMiB: () => 128,
@@ -109,6 +113,8 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
         .poll(() => orders.find((order) => order.kind === kind), { timeout: 5000 })
         .toBeDefined()
         .then(() => orders.find((order) => order.kind === kind) as RuntimeOrder),
+    heardTwice: (kind: RuntimeOrder["kind"]) =>
+      expect.poll(() => orders.filter((order) => order.kind === kind).length, { timeout: 5000 }).toBe(2),
     told: (text: string) => expect.poll(() => story, { timeout: 5000 }).toContain(text),
   };
 }
@@ -165,13 +171,17 @@ describe("a prewarm", () => {
     expect(story.slice(0, 2)).toEqual(["ready", "r-1: ok, with init"]);
   });
 
-  test("that a run overtakes and that fails is answered to the run", async () => {
-    const { container, say, told, log } = await openPrewarming();
+  test("that a run overtakes and that fails is repeated, and then answered to the run", async () => {
+    const { container, say, told, log, heardTwice } = await openPrewarming();
     container.run(RUN, NO_PAYLOAD);
     say({ kind: "initError" }, '{"errorType":"E"}');
+    await expect.poll(() => log.join("")).toMatch(/^INIT_REPORT .*Phase: init\tStatus: error\tError Type: E\n$/);
+    await new Promise(setImmediate); // The second body is there.
+    say({ kind: "blank" });
+    await heardTwice("init");
+    say({ kind: "initError" }, '{"errorType":"E"}');
     await told("gone: the function's init failed");
-    await told("r-1: initError, with init");
-    expect(log).toEqual([]);
+    await told("r-1: initError, warm");
   });
 
   test("ordered before the container is blank begins when it is", async () => {

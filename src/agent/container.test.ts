@@ -20,6 +20,7 @@ function open(destroy: () => Promise<void>) {
     output: new PassThrough(),
     exited: exited.promise,
     taskRoot: "/var/task",
+    optDir: "/var/empty",
     tmpDir: "/tmp",
     hostUid: undefined,
     assign() {},
@@ -28,6 +29,8 @@ function open(destroy: () => Promise<void>) {
     thaw() {},
     beginUsage() {},
     readUsage: () => ({ cpuUs: 0, memoryPeakBytes: 0 }),
+    startExtensions: () => Promise.reject(new Error("no extensions here")),
+    signalRuntime() {},
     destroy,
   };
   const isReady = Promise.withResolvers<void>();
@@ -35,6 +38,7 @@ function open(destroy: () => Promise<void>) {
   const world: ContainerWorld = {
     backend: { create: () => created.promise, close: async () => {} },
     log() {},
+    spareEndpoint: { take: (use) => use(undefined) },
     initMsMax: 10_000,
     freezeAfterMs: () => 1000,
     blankMemoryMiB: () => 128,

@@ -6,14 +6,17 @@ import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 import { type AgentLog, reasonOf } from "./agent-log.ts";
 import type { ContainerBackend, ContainerExit, ContainerHandle, ContainerUsage } from "./container-backend.ts";
-import { beginInit, type ContainerBody, openBody } from "./container-body.ts";
+import { type ContainerBody, closeBody, environmentOf, openBody } from "./container-body.ts";
 import { type ContainerState, type Run, runOf } from "./container-state.ts";
 import type { AnswerOutcome, InvokeOrder, OwnUsage } from "./drivers/runtime-driver.ts";
 import { exitText } from "./exit-text.ts";
+import type { ShutdownReason } from "./extensions/extension.ts";
+import { type ExtensionFailure, ExtensionHost } from "./extensions/extension-host.ts";
 import type { InitializationType } from "./function-environment.ts";
 import type { FunctionLog } from "./function-log.ts";
 import { initReport } from "./init-report.ts";
 import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
+import type { SpareEndpoint } from "./spare-endpoint.ts";
 import { soon } from "./stream-end.ts";
 import { StreamedResponse } from "./streamed-response.ts";
 
@@ -33,6 +36,7 @@ export type ContainerWorld = {
   readonly backend: ContainerBackend;
   readonly log: AgentLog;
   readonly initMsMax: number;
+  readonly spareEndpoint: Pick<SpareEndpoint, "take">;
   freezeAfterMs(): number;
   blankMemoryMiB(): number;
   onReady(container: Container, startMs: number): void;
@@ -64,6 +68,8 @@ export class Container {
   #deadlineTimer: NodeJS.Timeout | undefined;
   #freezeTimer: NodeJS.Timeout | undefined;
   #boostTimer: NodeJS.Timeout | undefined;
+  /** What is done once the extensions are ready: the end of init or of the execution, as far as the runtime goes. */
+  #afterExtensions: (() => void) | undefined;
   #end: Promise<void> | undefined;
 
   constructor(id: ContainerId, runtime: RuntimeName, log: FunctionLog, world: ContainerWorld) {
@@ -141,7 +147,7 @@ export class Container {
 
   /** Kills everything in it; resolves when nothing is left. */
   destroy(reason: string): Promise<void> {
-    this.#endBecause(reason);
+    this.#endBecause(reason, "spindown");
     return this.#end as Promise<void>;
   }
 
@@ -180,8 +186,12 @@ export class Container {
       onAnswer: (requestId, outcome, payload, isFatal, own) => {
         if (isCurrent()) this.#onAnswer(requestId, outcome, payload, isFatal, own);
       },
-      onLog: (text) => isCurrent() && this.#log.write(text, handle.channel),
+      onLog: (text) => this.#body === body && this.#log.write(text, handle.channel),
       onViolation: (reason) => isCurrent() && this.#onViolation(reason),
+      onRequest: (request, response) => {
+        if (this.#body === body && body.extensions !== undefined) body.extensions.handle(request, response);
+        else response.destroy();
+      },
       onOutput: (text) => this.#log.write(text, handle.output),
       onExit: (exit) => isCurrent() && this.#onExit(exit),
       onExitUnknown: (cause) => isCurrent() && this.#fault("exit", cause),
@@ -219,11 +229,53 @@ export class Container {
   }
 
   #init(initializationType: InitializationType): void {
-    beginInit(this.#body as ContainerBody, this.runtime, this.#assignment as Assignment, initializationType);
+    const body = this.#body as ContainerBody;
+    const { handle, driver } = body;
+    const assignment = this.#assignment as Assignment;
+    const isCurrent = () => this.#body === body && !this.#isOver();
+    handle.assign(assignment);
+    let environment: Readonly<Record<string, string>>;
+    const extensions = new ExtensionHost(handle, assignment, this.#log, {
+      onRegistered: () => {
+        if (!isCurrent()) return;
+        const { handler, memoryMiB } = assignment;
+        const order = { environment, handler, taskRoot: handle.taskRoot, memoryMiB };
+        this.#guarded("init", () => driver.init(order));
+      },
+      onReady: () => isCurrent() && this.#onExtensionsReady(),
+      onFailed: (failure) => isCurrent() && this.#onExtensionFailed(failure),
+    });
+    body.extensions = extensions;
+    this.#withRuntimeApi(body, (runtimeApi) => {
+      if (!isCurrent()) return;
+      environment = environmentOf(body, this.runtime, assignment, initializationType, runtimeApi);
+      extensions.begin(environment);
+    });
+  }
+
+  #withRuntimeApi(body: ContainerBody, use: (runtimeApi: string | undefined) => void): void {
+    const { handle, driver } = body;
+    if (driver.runtimeApi !== undefined) return use(driver.runtimeApi);
+    this.#world.spareEndpoint.take((endpoint) => {
+      if (this.#body !== body || this.#isOver()) return void endpoint?.close();
+      body.endpoint = endpoint;
+      endpoint?.serve(handle.hostUid, (request, response) => body.extensions?.handle(request, response));
+      use(endpoint === undefined ? undefined : `127.0.0.1:${endpoint.port}`);
+    });
   }
 
   #onInitDone(reportedUs: number | undefined): void {
+    const { extensions } = this.#body as ContainerBody;
+    if (extensions?.isRegistrationOpen !== true) return this.#onViolation("initDone outside init");
+    extensions.runtimeInitialised();
+    if (extensions.isReady) this.#initialised(extensions.isActive ? undefined : reportedUs);
+    else this.#afterExtensions = () => this.#initialised(undefined);
+  }
+
+  /** @param reportedUs what the runtime says that it took. undefined: it does not say, or was not alone. */
+  #initialised(reportedUs: number | undefined): void {
     const state = this.#state;
+    this.#body?.extensions?.logInit();
     if (state.name === "repeating") {
       this.#invoke(state.run);
     } else if (state.name === "initialising" || state.name === "prewarming") {
@@ -256,30 +308,46 @@ export class Container {
 
   #onInitError(payload: Buffer): void {
     const state = this.#state;
-    if (state.name === "initialising") state.run.initUs = microsecondsSince(state.beganMs);
     const isInit = state.name === "initialising" || state.name === "repeating" || state.name === "prewarming";
     const isTooLarge = payload.length > RESPONSE_BYTES_MAX;
     const outcome = isTooLarge ? "responseTooLarge" : "initError";
-    if (isInit) this.#finishAndEnd(outcome, "the function's init failed", isTooLarge ? EMPTY : payload);
+    if (isInit) this.#fail(outcome, "the function's init failed", isTooLarge ? EMPTY : payload);
     else this.#onViolation("initError outside init");
   }
 
   #onInitOverrun(): void {
     const state = this.#state;
     if (state.name === "prewarming") this.#finishAndEnd("timeout", `init over ${this.#world.initMsMax} ms`, EMPTY);
-    else if (state.name === "initialising") this.#repeatInit(state);
+    else if (state.name === "initialising") this.#repeatInit(state, "timeout", EMPTY);
   }
 
-  #repeatInit({ run, beganMs }: Extract<ContainerState, { name: "initialising" }>): void {
-    this.#logFailedInit(beganMs, "timeout", EMPTY);
-    const { handle, driver } = this.#body as ContainerBody;
+  /** Something in the container failed. An init that fails for the first time is repeated as part of the invocation, as on Lambda. */
+  #fail(outcome: Outcome, reason: string, payload: Buffer, exit?: string): void {
+    const state = this.#state;
+    if (state.name === "initialising") {
+      this.#repeatInit(state, outcome, payload);
+    } else {
+      if (state.name === "repeating" || state.name === "prewarming") this.#body?.extensions?.logInit();
+      this.#finishAndEnd(outcome, reason, payload, exit);
+    }
+  }
+
+  #repeatInit(
+    { run, beganMs }: Extract<ContainerState, { name: "initialising" }>,
+    outcome: Outcome,
+    payload: Buffer,
+  ): void {
+    const body = this.#body as ContainerBody;
+    body.extensions?.logInit();
+    this.#logFailedInit(beganMs, outcome, payload);
+    clearTimeout(this.#startTimer);
     this.#body = undefined;
-    driver.close();
+    this.#afterExtensions = undefined;
     run.beganMs = performance.now();
     this.#enter({ name: "repeating", run });
     this.#deadlineTimer?.refresh();
     // The id is free again only when everything of the first one is gone.
-    this.#starting = handle.destroy().then(
+    this.#starting = resetBody(body, outcome === "timeout" ? "timeout" : "failure").then(
       () => (this.#state.name === "repeating" ? this.#start() : undefined),
       (cause: unknown) => this.#fault("destroy", cause),
     );
@@ -298,10 +366,12 @@ export class Container {
     const isFrozen = this.#state.name === "frozen";
     this.#enter({ name: "running", run });
     this.#boostTimer ??= setTimeout(() => this.#limitCpu(), FIRST_RUN_BOOST_MS);
-    const { handle, driver } = this.#body as ContainerBody;
+    const { handle, driver, extensions } = this.#body as ContainerBody;
     try {
       if (isFrozen) handle.thaw();
-      driver.invoke(this.#invokeOrder(run), run.payload);
+      const order = this.#invokeOrder(run);
+      if (extensions?.isActive === true) extensions.invoke(order);
+      driver.invoke(order, run.payload);
       // Counted from here: the container needs longer to wake up than this takes, so the call need not wait for it.
       handle.beginUsage();
       run.payload = EMPTY;
@@ -345,11 +415,18 @@ export class Container {
 
   #onAnswer(requestId: string, outcome: AnswerOutcome, payload: Buffer, isFatal: boolean, own: OwnUsage): void {
     const state = this.#state;
-    if (state.name !== "running" || state.run.answer || requestId !== state.run.order.invocationId) {
+    const isExpected = state.name === "running" && !state.run.answer && this.#afterExtensions === undefined;
+    if (!isExpected || requestId !== state.run.order.invocationId) {
       this.#onViolation("answer without invocation");
       return;
     }
     const { run } = state;
+    // The execution is over when the extensions are done too; of one that fails, nothing more is waited for.
+    if (isFatal || this.#body?.extensions?.isReady !== false) this.#conclude(run, outcome, payload, isFatal, own);
+    else this.#afterExtensions = () => this.#conclude(run, outcome, payload, isFatal, own);
+  }
+
+  #conclude(run: Run, outcome: AnswerOutcome, payload: Buffer, isFatal: boolean, own: OwnUsage): void {
     const isTooLarge = payload.length > RESPONSE_BYTES_MAX;
     const result = this.#result(isTooLarge ? "responseTooLarge" : outcome, run, !isFatal, undefined, own);
     const body = isTooLarge ? EMPTY : payload;
@@ -398,6 +475,22 @@ export class Container {
     setImmediate(() => setImmediate(() => this.#finish(run, result, payload)));
   }
 
+  #onExtensionsReady(): void {
+    const action = this.#afterExtensions;
+    this.#afterExtensions = undefined;
+    action?.();
+  }
+
+  #onExtensionFailed({ errorType, errorMessage }: ExtensionFailure): void {
+    const requestId = runOf(this.#state)?.order.invocationId;
+    const message =
+      requestId === undefined ? `Error: ${errorMessage}` : `RequestId: ${requestId} Error: ${errorMessage}`;
+    this.#log.write(Buffer.from(`${message}\n${errorType}\n`));
+    const outcome = this.#state.name === "running" ? "functionError" : "initError";
+    const payload = Buffer.from(JSON.stringify({ errorType, errorMessage: message }));
+    this.#fail(outcome, `an extension failed: ${message}`, payload);
+  }
+
   #onFreezeDue(): void {
     if (this.#state.name !== "idle") return;
     try {
@@ -419,7 +512,7 @@ export class Container {
 
   #onExit(exit: ContainerExit): void {
     const text = exitText(exit);
-    this.#finishAndEnd(exit.isOutOfMemory ? "outOfMemory" : "exit", `exited: ${text ?? "exit status 0"}`, EMPTY, text);
+    this.#fail(exit.isOutOfMemory ? "outOfMemory" : "exit", `exited: ${text ?? "exit status 0"}`, EMPTY, text);
   }
 
   #onViolation(reason: string): void {
@@ -442,36 +535,63 @@ export class Container {
     }
   }
 
-  #endBecause(reason: string): void {
-    this.#finishAndEnd("agentFault", reason, EMPTY);
+  #endBecause(reason: string, shutdownReason: ShutdownReason = "failure"): void {
+    this.#finishAndEnd("agentFault", reason, EMPTY, undefined, shutdownReason);
   }
 
-  #finishAndEnd(outcome: Outcome, reason: string, payload: Buffer, exit?: string): void {
+  #finishAndEnd(
+    outcome: Outcome,
+    reason: string,
+    payload: Buffer,
+    exit?: string,
+    shutdownReason: ShutdownReason = outcome === "timeout" ? "timeout" : "failure",
+  ): void {
     const state = this.#state;
     const run = runOf(state);
     if (run === undefined) {
       // No execution's report will tell of it.
       if (state.name === "prewarming") this.#logFailedInit(state.beganMs, outcome, payload);
-      this.#endWith(reason, () => {});
+      this.#endWith(reason, () => {}, shutdownReason);
     } else {
       const answer = run.answer ?? { result: this.#result(outcome, run, false, exit), payload };
       const result = { ...answer.result, containerUsable: false };
-      this.#endWith(reason, () => this.#world.onFinished(run.order, result, answer.payload));
+      this.#endWith(reason, () => this.#world.onFinished(run.order, result, answer.payload), shutdownReason);
     }
   }
 
-  #endWith(reason: string, answer: () => void): void {
-    this.#end ??= this.#bury(reason, answer);
+  #endWith(reason: string, answer: () => void, shutdownReason: ShutdownReason = "failure"): void {
+    const extensions = this.#body?.extensions;
+    if (extensions?.isActive === true) this.#end ??= this.#shutDown(extensions, reason, answer, shutdownReason);
+    else this.#end ??= this.#bury(reason, answer);
+  }
+
+  /** The shutdown phase; whoever waits for the execution does not wait for it. */
+  async #shutDown(
+    extensions: ExtensionHost,
+    reason: string,
+    answer: () => void,
+    shutdownReason: ShutdownReason,
+  ): Promise<void> {
+    const isFrozen = this.#state.name === "frozen";
+    this.#stopTimers();
+    this.#enter({ name: "ending", run: runOf(this.#state) });
+    await turnsOfReading();
+    answer();
+    this.#enter({ name: "ending", run: undefined });
+    try {
+      if (isFrozen) this.#body?.handle.thaw();
+      await extensions.shutDown(shutdownReason);
+    } catch (cause) {
+      this.#world.log("error", "shutdown phase failed", { containerId: this.id, reason: reasonOf(cause) });
+    }
+    await this.#bury(reason, () => {});
   }
 
   async #bury(reason: string, answer: () => void): Promise<void> {
     const body = this.#body;
-    clearTimeout(this.#startTimer);
-    clearTimeout(this.#deadlineTimer);
-    clearTimeout(this.#freezeTimer);
-    clearTimeout(this.#boostTimer);
+    this.#stopTimers();
     this.#enter({ name: "ending", run: runOf(this.#state) });
-    body?.driver.close();
+    if (body !== undefined) closeBody(body);
     const destroyed = body?.handle.destroy();
     destroyed?.catch(() => {});
     await soon(body === undefined ? this.#starting : body.outputEnded);
@@ -485,6 +605,25 @@ export class Container {
     }
     this.#world.onGone(this, reason);
   }
+
+  #stopTimers(): void {
+    clearTimeout(this.#startTimer);
+    clearTimeout(this.#deadlineTimer);
+    clearTimeout(this.#freezeTimer);
+    clearTimeout(this.#boostTimer);
+  }
+}
+
+/** Ends a body that another one takes the place of. */
+async function resetBody(body: ContainerBody, reason: ShutdownReason): Promise<void> {
+  if (body.extensions?.isActive === true) await body.extensions.shutDown(reason);
+  closeBody(body);
+  await body.handle.destroy();
+}
+
+/** What was in the pipes before has been read afterwards. */
+function turnsOfReading(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }
 
 function microsecondsSince(beganMs: number): number {

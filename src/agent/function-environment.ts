@@ -9,7 +9,7 @@ export type FunctionPlace = {
   /** As the container sees them. */
   readonly taskRoot: string;
   readonly tmpDir: string;
-  /** `127.0.0.1:PORT`; managed runtimes have none. */
+  /** `127.0.0.1:PORT`. undefined: there is none, as no port could be opened. */
   readonly runtimeApi: string | undefined;
   /** 32 hex digits, new for each container. */
   readonly logStreamHex: string;

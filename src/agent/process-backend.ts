@@ -13,11 +13,15 @@ import type {
   ContainerExit,
   ContainerHandle,
   ContainerUsage,
+  ExtensionProcesses,
 } from "./container-backend.ts";
+import { START_EXTENSIONS } from "./extensions/extension-processes.ts";
 import { runtimeCommand } from "./runtime-command.ts";
 
 /** In each container's folder: who its first process is, for the provider, should the agent die. */
 const IDENTITY_FILE = "process.json";
+/** The same of the process that its extensions are children of. */
+const EXTENSIONS_IDENTITY_FILE = "extensions.json";
 const CHANNEL_FD = 3;
 /** Asks the managed runtime for figures that only it has here. */
 const REPORT_USAGE = "HEARTH_REPORT_USAGE";
@@ -40,8 +44,7 @@ export function createProcessBackend(config: AgentConfig): ContainerBackend {
       const child = start(directory, runtime, interpreter, config.runtimesDir);
       const handle = new ProcessContainer(child, directory);
       await once(child, "spawn");
-      // Synchronous: no moment in which it runs and nobody could find it.
-      writeFileSync(join(directory, IDENTITY_FILE), JSON.stringify(identifyProcess(child.pid as number) ?? null));
+      recordIdentity(child, join(directory, IDENTITY_FILE));
       return handle;
     },
     async close() {
@@ -75,10 +78,12 @@ class ProcessContainer implements ContainerHandle {
   readonly output: Readable;
   readonly exited: Promise<ContainerExit>;
   readonly taskRoot: string;
+  readonly optDir: string;
   readonly tmpDir: string;
   readonly hostUid = undefined;
   readonly #child: ChildProcess;
   readonly #directory: string;
+  #extensions: ChildProcess | undefined;
   #destroyed: Promise<void> | undefined;
 
   constructor(child: ChildProcess, directory: string) {
@@ -87,6 +92,7 @@ class ProcessContainer implements ContainerHandle {
     this.channel = child.stdio[CHANNEL_FD] as Duplex;
     this.output = child.stdout as Readable;
     this.taskRoot = join(directory, "task");
+    this.optDir = join(directory, "../opt");
     this.tmpDir = join(directory, "tmp");
     this.exited = new Promise((resolve) => {
       child.once("exit", (status, signal) => {
@@ -101,6 +107,27 @@ class ProcessContainer implements ContainerHandle {
 
   /** Child processes have no share of their own. */
   limitCpu(): void {}
+
+  async startExtensions(
+    names: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ): Promise<ExtensionProcesses> {
+    const script = ["-c", `exec 2>&1; ${START_EXTENSIONS}`, "extensions", join(this.optDir, "extensions"), ...names];
+    const child = spawn("/bin/sh", script, {
+      cwd: this.tmpDir,
+      env: environment,
+      detached: true,
+      stdio: ["ignore", "pipe", "ignore", "pipe"],
+    });
+    await once(child, "spawn");
+    recordIdentity(child, join(this.#directory, EXTENSIONS_IDENTITY_FILE));
+    this.#extensions = child;
+    return { output: child.stdout as Readable, ends: child.stdio[CHANNEL_FD] as Readable };
+  }
+
+  signalRuntime(signal: "SIGTERM" | "SIGKILL"): void {
+    this.#child.kill(signal);
+  }
 
   freeze(): void {
     this.#signal("SIGSTOP");
@@ -130,10 +157,20 @@ class ProcessContainer implements ContainerHandle {
   }
 
   #signal(signal: NodeJS.Signals): void {
-    try {
-      process.kill(-(this.#child.pid as number), signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-    }
+    signalGroup(this.#child, signal);
+    if (this.#extensions !== undefined) signalGroup(this.#extensions, signal);
+  }
+}
+
+/** Synchronous: no moment in which it runs and nobody could find it. */
+function recordIdentity({ pid }: ChildProcess, path: string): void {
+  writeFileSync(path, JSON.stringify(identifyProcess(pid as number) ?? null));
+}
+
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-(pid as number), signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }

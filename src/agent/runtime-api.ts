@@ -1,15 +1,10 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { RESPONSE_BYTES_MAX, RESPONSE_TOO_LARGE } from "../model/response-limit.ts";
-import { isPeerOf } from "./peer-uid.ts";
+import { accept, refuse, refuseUnknown } from "./api-answer.ts";
+import { ContainerEndpoint, type RequestHandler } from "./container-endpoint.ts";
 import { ReceivedStream } from "./received-stream.ts";
 
-/** Clients may send up to 64 KiB of `Lambda-Runtime-Function-XRay-Error-Cause`. */
-const HEADER_BYTES_MAX = 128 * 1024;
-/** A bootstrap needs one or two; more than these are refused. */
-const CONNECTIONS_MAX = 32;
-
-const PREFIX = "/2018-06-01/runtime/";
+export const RUNTIME_PREFIX = "/2018-06-01/runtime/";
 const INVOCATION_ANSWER = /^\/2018-06-01\/runtime\/invocation\/([^/]+)\/(response|error)$/;
 
 export type OfferedInvocation = {
@@ -36,6 +31,8 @@ export type RuntimeApiOptions = {
   /** `errorType`: what the runtime said in its header. */
   readonly onError: (requestId: string, body: Buffer, errorType: string | undefined) => void;
   readonly onInitError: (body: Buffer) => void;
+  /** A request for another interface of the same container: extensions, telemetry. */
+  readonly onOther: RequestHandler;
 };
 
 /** The Lambda Runtime API for one container with a custom runtime, on loopback. */
@@ -54,30 +51,16 @@ export type RuntimeApi = {
 /** @throws Error when no port can be opened. */
 export async function createRuntimeApi(options: RuntimeApiOptions): Promise<RuntimeApi> {
   const session = new RuntimeSession(options);
-  const server = createServer(
-    // An idle bootstrap waits in `next` for hours, so nothing here times out: the agent ends what is late.
-    { keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0, maxHeaderSize: HEADER_BYTES_MAX },
-    (request, response) => session.handle(request, response),
-  );
-  server.maxConnections = CONNECTIONS_MAX;
-  server.on("connection", (socket: Socket) => {
-    const { hostUid } = options;
-    if (hostUid !== undefined && !isPeerOf(socket, hostUid)) socket.destroy();
-  });
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => refuseBroken(error, socket));
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+  const endpoint = await ContainerEndpoint.open();
+  endpoint.serve(options.hostUid, (request, response) => {
+    if (request.url?.startsWith(RUNTIME_PREFIX)) session.handle(request, response);
+    else options.onOther(request, response);
   });
   return {
-    port: (server.address() as AddressInfo).port,
+    port: endpoint.port,
     offer: (invocation) => session.offer(invocation),
     credit: (requestId, bytes) => session.credit(requestId, bytes),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: () => endpoint.close(),
   };
 }
 
@@ -128,12 +111,12 @@ class RuntimeSession {
     const [, requestId, kind] = (method === "POST" && INVOCATION_ANSWER.exec(url)) || [];
     if (requestId !== undefined) {
       this.#answer(request, response, requestId, kind === "error");
-    } else if (method === "POST" && url === `${PREFIX}init/error`) {
+    } else if (method === "POST" && url === `${RUNTIME_PREFIX}init/error`) {
       this.#initError(request, response);
     } else {
       request.resume();
-      if (method === "GET" && url === `${PREFIX}invocation/next`) this.#next(response);
-      else refuse(response, 404, "NotFound", `No such operation: ${method} ${url}`);
+      if (method === "GET" && url === `${RUNTIME_PREFIX}invocation/next`) this.#next(response);
+      else refuseUnknown(request, response);
     }
   }
 
@@ -302,10 +285,6 @@ function headerText(text: string): string {
     .replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-function accept(response: ServerResponse): void {
-  reply(response, 202, { status: "OK" });
-}
-
 function refuseTooLarge(response: ServerResponse): void {
   refuse(
     response,
@@ -319,29 +298,6 @@ function refuseRequestId(response: ServerResponse): void {
   refuse(response, 400, "InvalidRequestID", "Invalid request ID");
 }
 
-/** Bytes that are no request; a runtime that only stopped sending can still be told so. */
-function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable) return void socket.destroy();
-  const isTruncated = error.code === "HPE_INVALID_EOF_STATE";
-  const body = JSON.stringify(
-    isTruncated
-      ? { errorMessage: TRUNCATED.errorMessage, errorType: "TruncatedHTTPRequest" }
-      : { errorMessage: "Bad request", errorType: "BadRequest" },
-  );
-  const head = `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
-  socket.end(`${head}\r\nConnection: close\r\n\r\n${body}`);
-}
-
 function refuseTransition(response: ServerResponse, from: string, operation: string): void {
   refuse(response, 403, "InvalidStateTransition", `State transition is not allowed: ${operation} while ${from}`);
-}
-
-function refuse(response: ServerResponse, status: number, errorType: string, errorMessage: string): void {
-  reply(response, status, { errorMessage, errorType });
-}
-
-function reply(response: ServerResponse, status: number, body: object): void {
-  const bytes = Buffer.from(JSON.stringify(body));
-  response.writeHead(status, { "Content-Type": "application/json", "Content-Length": bytes.length });
-  response.end(bytes);
 }

@@ -5,6 +5,7 @@ import { request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
+import { refuseUnknown } from "../../src/agent/api-answer.ts";
 import { createRuntimeApi, type OfferedInvocation, type RuntimeApi } from "../../src/agent/runtime-api.ts";
 import { UIDS_PER_CONTAINER } from "../../src/host/oci/oci-config.ts";
 import { RESPONSE_BYTES_MAX } from "../../src/model/response-limit.ts";
@@ -26,6 +27,7 @@ async function open(hostUid?: number) {
     onResponse: (requestId, body) => happenings.push(["response", requestId, body.toString()]),
     onError: (requestId, body, errorType) => happenings.push(["error", requestId, body.toString(), errorType]),
     onInitError: (body) => happenings.push(["initError", undefined, body.toString()]),
+    onOther: refuseUnknown,
   });
   opened.push(api);
   const url = `http://127.0.0.1:${api.port}/2018-06-01/runtime`;

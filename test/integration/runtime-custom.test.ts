@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
+import { refuseUnknown } from "../../src/agent/api-answer.ts";
 import { createRuntimeApi, type RuntimeApi } from "../../src/agent/runtime-api.ts";
 import { exportLines } from "../../src/agent/shell-quoting.ts";
 import { skipUnless } from "../skip.ts";
@@ -59,6 +60,7 @@ async function openApi(): Promise<{ api: RuntimeApi; answer: () => Promise<reado
     onResponse: (_id, body) => answers.push(["response", body.toString()]),
     onError: (_id, body) => answers.push(["error", body.toString()]),
     onInitError: (body) => answers.push(["initError", body.toString()]),
+    onOther: refuseUnknown,
   });
   closers.push(() => api.close());
   const answer = async () => {

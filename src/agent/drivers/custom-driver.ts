@@ -1,5 +1,6 @@
 import { reasonOf } from "../agent-log.ts";
 import type { ContainerHandle } from "../container-backend.ts";
+import type { RequestHandler } from "../container-endpoint.ts";
 import { createRuntimeApi, type RuntimeApi } from "../runtime-api.ts";
 import { exportLines } from "../shell-quoting.ts";
 import type { InitOrder, InvokeOrder, RuntimeDriver, RuntimeEvents } from "./runtime-driver.ts";
@@ -18,12 +19,15 @@ export class CustomDriver implements RuntimeDriver {
   readonly hasOutputBehindAnswers = true;
   readonly #handle: ContainerHandle;
   readonly #events: RuntimeEvents;
+  readonly #onOther: RequestHandler;
   #api: RuntimeApi | undefined;
   #isClosed = false;
 
-  constructor(handle: ContainerHandle, events: RuntimeEvents) {
+  /** @param onOther takes the requests that are for another interface of the container. */
+  constructor(handle: ContainerHandle, events: RuntimeEvents, onOther: RequestHandler) {
     this.#handle = handle;
     this.#events = events;
+    this.#onOther = onOther;
     // The script says one line, when it waits. Afterwards the function may write what it likes: it is
     // read, because only a stream that is read tells of its end, and ignored.
     const isWaiting = new Promise<void>((resolve) => handle.channel.on("data", () => resolve()));
@@ -63,6 +67,7 @@ export class CustomDriver implements RuntimeDriver {
         onResponse: (requestId, body) => this.#isClosed || onAnswer(requestId, "ok", body, false, undefined),
         onError: (requestId, body) => this.#isClosed || onAnswer(requestId, "functionError", body, false, undefined),
         onInitError: (body) => this.#isClosed || onInitError(body),
+        onOther: this.#onOther,
       });
       if (this.#isClosed) return void api.close();
       this.#api = api;

@@ -24,6 +24,7 @@ const PYTHON_HOME = "/var/lang";
 export const CONTAINER_PATHS = {
   task: "/var/task",
   tmp: "/tmp",
+  opt: "/opt",
   runtimes: RUNTIME_DIR,
   node: NODE_PATH,
   pythonHome: PYTHON_HOME,
@@ -61,6 +62,11 @@ export class InstanceMounts {
 
   get baseDir(): string {
     return join(this.#root, "base");
+  }
+
+  /** What containers see as /opt. */
+  get optDir(): string {
+    return join(this.baseDir, "opt");
   }
 
   /** Where the OCI runtime keeps its records. */

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SYSTEM_PATH } from "../../host/command.ts";
 
@@ -13,6 +13,13 @@ export type ContainerStart = {
   readonly outputFd: number;
   /** Becomes file descriptor 3. */
   readonly channelFd: number;
+};
+
+export type ProgramStart = Omit<ContainerStart, "bundleDir"> & {
+  /** What the process is, as `ociProcess` says it. */
+  readonly process: object;
+  /** Where that and the runtime's log are written. */
+  readonly directory: string;
 };
 
 /** runc or crun, called the same way. */
@@ -32,8 +39,25 @@ export class OciRuntime {
   async start({ containerId, bundleDir, outputFd, channelFd }: ContainerStart): Promise<number> {
     const log = join(bundleDir, "runtime.log");
     const pidFile = join(bundleDir, "pid");
-    const args = ["--root", this.#stateDir, "--log", log];
-    args.push("run", "--detach", "--preserve-fds", "1", "--bundle", bundleDir, "--pid-file", pidFile, containerId);
+    const args = ["run", "--detach", "--preserve-fds", "1", "--bundle", bundleDir, "--pid-file", pidFile, containerId];
+    await this.#call(args, log, outputFd, channelFd);
+    return Number(await textOf(pidFile));
+  }
+
+  /**
+   * Starts one more process in a container, which holds it to all that confines the container.
+   *
+   * @throws Error with what the runtime said.
+   */
+  async startProgram({ containerId, process, directory, outputFd, channelFd }: ProgramStart): Promise<void> {
+    const spec = join(directory, "program.json");
+    await writeFile(spec, JSON.stringify(process));
+    const args = ["exec", "--detach", "--preserve-fds", "1", "--process", spec, containerId];
+    await this.#call(args, join(directory, "program.log"), outputFd, channelFd);
+  }
+
+  async #call(command: readonly string[], log: string, outputFd: number, channelFd: number): Promise<void> {
+    const args = ["--root", this.#stateDir, "--log", log, ...command];
     const child = spawn(this.#path, args, {
       stdio: ["ignore", outputFd, outputFd, channelFd],
       env: { PATH: SYSTEM_PATH },
@@ -45,7 +69,6 @@ export class OciRuntime {
     child.once("exit", (status, signal) => resolve(status === 0 ? undefined : (signal ?? `exit status ${status}`)));
     const failure = await ended;
     if (failure !== undefined) throw new Error(`${this.#path}: ${failure}: ${(await textOf(log)).trim()}`);
-    return Number(await textOf(pidFile));
   }
 }
 

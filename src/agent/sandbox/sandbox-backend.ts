@@ -1,14 +1,16 @@
 import { chownSync, closeSync, constants, openSync, rmSync, writeFileSync } from "node:fs";
+import { Socket } from "node:net";
 import { join } from "node:path";
 import type { Cgroup } from "../../host/cgroup.ts";
 import { type CgroupHost, detectCgroups } from "../../host/cgroup-host.ts";
 import { makeFifo, scheduleAsBatch, socketPair } from "../../host/libc.ts";
 import { bringLoopbackUp } from "../../host/loopback.ts";
-import { hostUidOf, ociConfig, UIDS_PER_CONTAINER } from "../../host/oci/oci-config.ts";
+import { hostUidOf, ociConfig, ociProcess, UIDS_PER_CONTAINER } from "../../host/oci/oci-config.ts";
 import type { ContainerId } from "../../model/ids.ts";
 import { isPythonRuntime, type RuntimeName } from "../../model/runtime.ts";
 import { type AgentConfig, CONTAINERS_PER_INSTANCE_MAX } from "../../protocol/agent-config.ts";
-import type { ContainerBackend, ContainerHandle } from "../container-backend.ts";
+import type { ContainerBackend, ContainerHandle, ExtensionProcesses } from "../container-backend.ts";
+import { START_EXTENSIONS } from "../extensions/extension-processes.ts";
 import { runtimeCommand } from "../runtime-command.ts";
 import { withInit } from "./container-init.ts";
 import { CoveredHierarchy } from "./covered-hierarchy.ts";
@@ -115,12 +117,39 @@ class SandboxBackend implements ContainerBackend {
         mounts: this.#mounts,
         tmpSizeMiB: TMP_SIZE_MIB,
         cpuMilliMax: this.#cpuMilliMax,
+        startExtensions: (names, environment) =>
+          this.#startExtensions({ containerId, uidBase, hostUid }, names, environment),
         onDestroyed: () => this.#giveBack(slot, cgroup),
       });
       openFds.length = 0; // They are the container's now.
       return container;
     } finally {
       for (const fd of [output.writeFd, containerChannelFd, ...openFds]) closeSync(fd);
+    }
+  }
+
+  async #startExtensions(
+    { containerId, uidBase, hostUid }: { containerId: ContainerId; uidBase: number; hostUid: number },
+    names: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ): Promise<ExtensionProcesses> {
+    const directory = this.#mounts.containerDir(containerId);
+    const command = ["/bin/sh", "-c", START_EXTENSIONS, "extensions", `${CONTAINER_PATHS.opt}/extensions`, ...names];
+    const { userNamespace } = this.#config;
+    const output = openOutput(join(directory, "extensions-output"), hostUid);
+    const [endsFd, containerEndsFd] = socketPair();
+    const openFds = [output.readFd, endsFd];
+    try {
+      const fds = { outputFd: output.writeFd, channelFd: containerEndsFd };
+      const process = ociProcess({ command, environment, uidBase, userNamespace });
+      await this.#starts.run(() => this.#ociRuntime.startProgram({ containerId, process, directory, ...fds }));
+      openFds.length = 0; // They are the streams' now.
+      return {
+        output: new Socket({ fd: output.readFd, readable: true, writable: false }),
+        ends: new Socket({ fd: endsFd, readable: true, writable: false }),
+      };
+    } finally {
+      for (const fd of [output.writeFd, containerEndsFd, ...openFds]) closeSync(fd);
     }
   }
 

@@ -1,14 +1,23 @@
+import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Cgroup, CgroupMeter } from "../../host/cgroup.ts";
 import { type ProcessEnd, waitForChild } from "../../host/child-wait.ts";
-import type { ContainerAssignment, ContainerExit, ContainerHandle, ContainerUsage } from "../container-backend.ts";
-import { runtimeEnd } from "./container-init.ts";
+import type {
+  ContainerAssignment,
+  ContainerExit,
+  ContainerHandle,
+  ContainerUsage,
+  ExtensionProcesses,
+} from "../container-backend.ts";
+import { HOLD_SIGNAL, heldEnd, runtimeEnd } from "./container-init.ts";
 import { CONTAINER_PATHS, type InstanceMounts } from "./instance-mounts.ts";
 
 /** Between the end of the channel and the kernel's word that the process is gone; a process that goes on is killed then. */
 const EXIT_GRACE_MS = 100;
+/** The same where its init goes on under another name, which it must first take. */
+const HELD_GRACE_MS = 1000;
 /** A kill takes effect at once, save for one that waits for a disk. */
 const KILL_TIMEOUT_MS = 10_000;
 const POLL_MS = 2;
@@ -25,6 +34,8 @@ export type ContainerParts = {
   readonly tmpSizeMiB: number;
   /** The instance's share: the kernel refuses a group more than the group above it has. */
   readonly cpuMilliMax: number;
+  /** Starts its extensions, as processes of the container. */
+  startExtensions(names: readonly string[], environment: Readonly<Record<string, string>>): Promise<ExtensionProcesses>;
   /** Its uids may serve another container. */
   readonly onDestroyed: () => void;
 };
@@ -36,6 +47,7 @@ export class SandboxContainer implements ContainerHandle {
   readonly output: Readable;
   readonly exited: Promise<ContainerExit>;
   readonly taskRoot = CONTAINER_PATHS.task;
+  readonly optDir: string;
   readonly tmpDir = CONTAINER_PATHS.tmp;
   readonly hostUid: number;
 
@@ -43,12 +55,16 @@ export class SandboxContainer implements ContainerHandle {
   readonly #meter: CgroupMeter;
   /** Its share, once it is assigned. */
   #cpuMilli: number | undefined;
+  #extensions: ExtensionProcesses | undefined;
+  /** Its init is no process of ours any more. */
+  #isCollected = false;
   #destroyed: Promise<void> | undefined;
 
   constructor(parts: ContainerParts) {
     this.#parts = parts;
     this.#meter = parts.cgroup.openMeter();
     this.hostUid = parts.hostUid;
+    this.optDir = parts.mounts.optDir;
     this.channelFd = parts.channelFd;
     this.channel = new Socket({ fd: parts.channelFd, readable: true, writable: true });
     this.output = new Socket({ fd: parts.outputFd, readable: true, writable: false });
@@ -66,6 +82,34 @@ export class SandboxContainer implements ContainerHandle {
 
   limitCpu(): void {
     if (this.#cpuMilli !== undefined) this.#parts.cgroup.setLimits({ cpuMilli: this.#cpuMilli });
+  }
+
+  async startExtensions(
+    names: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ): Promise<ExtensionProcesses> {
+    process.kill(this.#parts.pid, HOLD_SIGNAL);
+    this.#extensions = await this.#parts.startExtensions(names, environment);
+    return this.#extensions;
+  }
+
+  signalRuntime(signal: "SIGTERM" | "SIGKILL"): void {
+    const pid = this.#runtimePid();
+    if (pid === undefined) return;
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+
+  /** The oldest child of the container's init; orphans that it adopts come after it. */
+  #runtimePid(): number | undefined {
+    const { pid } = this.#parts;
+    if (this.#isCollected || heldEnd(commandLineOf(pid)) !== undefined) return undefined;
+    const children = textOf(`/proc/${pid}/task/${pid}/children`);
+    const first = Number.parseInt(children, 10);
+    return Number.isNaN(first) ? undefined : first;
   }
 
   freeze(): void {
@@ -95,10 +139,12 @@ export class SandboxContainer implements ContainerHandle {
     this.channel.destroy();
     try {
       await this.exited;
+      if (!this.#isCollected) await this.#waitForEnd(KILL_TIMEOUT_MS);
       await removeEmptied(cgroup);
     } finally {
       this.#meter.close();
       this.output.destroy();
+      this.#extensions?.ends.destroy();
     }
     mounts.close(containerId);
     onDestroyed();
@@ -106,8 +152,20 @@ export class SandboxContainer implements ContainerHandle {
 
   /** The first process is a child of ours since the runtime that started it ended. */
   async #collect(): Promise<ContainerExit> {
-    const end = (await this.#waitForEnd(EXIT_GRACE_MS)) ?? (await this.#killAndWait());
+    const end =
+      (await this.#waitForRuntime(this.#extensions === undefined ? EXIT_GRACE_MS : HELD_GRACE_MS)) ??
+      (await this.#killAndWait());
     return { ...runtimeEnd(end), isOutOfMemory: this.#meter.oomKills() > 0 };
+  }
+
+  /** Its init ends with it, or says how it ended. */
+  async #waitForRuntime(timeoutMs: number): Promise<ProcessEnd | undefined> {
+    const deadlineMs = performance.now() + timeoutMs;
+    for (;;) {
+      const end = this.#collected() ?? heldEnd(commandLineOf(this.#parts.pid));
+      if (end !== undefined || performance.now() > deadlineMs) return end;
+      await delay(POLL_MS);
+    }
   }
 
   async #killAndWait(): Promise<ProcessEnd> {
@@ -120,10 +178,28 @@ export class SandboxContainer implements ContainerHandle {
   async #waitForEnd(timeoutMs: number): Promise<ProcessEnd | undefined> {
     const deadlineMs = performance.now() + timeoutMs;
     for (;;) {
-      const end = waitForChild(this.#parts.pid);
+      const end = this.#collected();
       if (end !== undefined || performance.now() > deadlineMs) return end;
       await delay(POLL_MS);
     }
+  }
+
+  #collected(): ProcessEnd | undefined {
+    const end = waitForChild(this.#parts.pid);
+    if (end !== undefined) this.#isCollected = true;
+    return end;
+  }
+}
+
+function commandLineOf(pid: number): string {
+  return textOf(`/proc/${pid}/cmdline`);
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // The process is gone.
   }
 }
 

@@ -31,17 +31,21 @@ export type OciBind = {
   readonly isPropagated?: boolean;
 };
 
-export type OciContainer = {
-  readonly rootDir: string;
+/** What one process of a container is. */
+export type OciProgram = {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Read-only except where the source's file system says otherwise. */
-  readonly binds: readonly OciBind[];
-  readonly cgroupPath: string;
   /** First host uid and gid of the container's range. */
   readonly uidBase: number;
   /** Without: the process runs as `uidBase + SANDBOX_UID` of the host. */
   readonly userNamespace: boolean;
+};
+
+export type OciContainer = OciProgram & {
+  readonly rootDir: string;
+  /** Read-only except where the source's file system says otherwise. */
+  readonly binds: readonly OciBind[];
+  readonly cgroupPath: string;
 };
 
 /** Host uid of the function's processes. */
@@ -51,20 +55,9 @@ export function hostUidOf(uidBase: number): number {
 
 /** The bundle's config.json: everything that confines a container, in one place. */
 export function ociConfig(container: OciContainer): object {
-  const capabilities = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
   return {
     ociVersion: OCI_VERSION,
-    process: {
-      terminal: false,
-      user: userOf(container),
-      args: container.command,
-      env: Object.entries(container.environment).map(([name, value]) => `${name}=${value}`),
-      cwd: "/",
-      capabilities,
-      rlimits: RLIMITS,
-      noNewPrivileges: true,
-      oomScoreAdj: OOM_SCORE_ADJUSTMENT,
-    },
+    process: ociProcess(container),
     root: { path: container.rootDir, readonly: true },
     hostname: "hearth",
     mounts: [...SYSTEM_MOUNTS, ...container.binds.map(bindOf)],
@@ -80,7 +73,23 @@ export function ociConfig(container: OciContainer): object {
   };
 }
 
-function userOf({ userNamespace, uidBase }: OciContainer): { uid: number; gid: number } {
+/** A process of a container, its first or a later one. */
+export function ociProcess(program: OciProgram): object {
+  const capabilities = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
+  return {
+    terminal: false,
+    user: userOf(program),
+    args: program.command,
+    env: Object.entries(program.environment).map(([name, value]) => `${name}=${value}`),
+    cwd: "/",
+    capabilities,
+    rlimits: RLIMITS,
+    noNewPrivileges: true,
+    oomScoreAdj: OOM_SCORE_ADJUSTMENT,
+  };
+}
+
+function userOf({ userNamespace, uidBase }: OciProgram): { uid: number; gid: number } {
   const base = userNamespace ? 0 : uidBase;
   return { uid: base + SANDBOX_UID, gid: base + SANDBOX_GID };
 }

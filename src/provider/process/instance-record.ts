@@ -4,8 +4,8 @@ import type { ProcessIdentity } from "../../host/process-identity.ts";
 import type { InstanceId } from "../../model/ids.ts";
 
 const SUFFIX = ".json";
-/** Written by the agent's process backend beside each container's files. */
-const CONTAINER_IDENTITY_FILE = "process.json";
+/** Written by the agent's process backend beside each container's files: its runtime's process, and its extensions'. */
+const CONTAINER_IDENTITY_FILES = ["process.json", "extensions.json"];
 
 /**
  * What the provider knows of its instances beyond its own life: one file per instance, with the
@@ -40,11 +40,11 @@ export class InstanceRecords {
     return readIdentity(this.#fileOf(instanceId));
   }
 
-  /** First processes of the instance's containers, also of some that ended. */
+  /** Processes of the instance's containers that lead a group, also some that ended. */
   containersOf(instanceId: InstanceId): ProcessIdentity[] {
     const workDir = this.workDirOf(instanceId);
     return foldersIn(workDir)
-      .map((name) => readIdentity(join(workDir, name, CONTAINER_IDENTITY_FILE)))
+      .flatMap((name) => CONTAINER_IDENTITY_FILES.map((file) => readIdentity(join(workDir, name, file))))
       .filter((identity) => identity !== undefined);
   }
 

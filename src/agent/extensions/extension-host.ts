@@ -1,0 +1,202 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Assignment } from "../../protocol/agent-protocol.ts";
+import { reasonOf } from "../agent-log.ts";
+import { refuseUnknown } from "../api-answer.ts";
+import type { ContainerExit, ContainerHandle, ExtensionProcesses } from "../container-backend.ts";
+import type { InvokeOrder } from "../drivers/runtime-driver.ts";
+import { exitText } from "../exit-text.ts";
+import type { FunctionLog } from "../function-log.ts";
+import type { Extension, ShutdownReason } from "./extension.ts";
+import { EXTENSIONS_MAX, ExtensionBook } from "./extension-book.ts";
+import { extensionEnvironment } from "./extension-environment.ts";
+import { watchEnds } from "./extension-processes.ts";
+import { extensionPrograms } from "./extension-programs.ts";
+import { EXTENSIONS_PREFIX, handleExtensionRequest } from "./extensions-api.ts";
+
+/** Lambda's budgets of the shutdown phase. Without extensions there is none. */
+export const SHUTDOWN_MS = { external: 2000, internal: 500 } as const;
+/** How much of it the runtime has, when external extensions have the rest (AWS's runtime interface emulator). */
+const RUNTIME_SHARE = 0.3;
+
+/** What the caller of an invocation gets when an extension fails; the message without the request's id. */
+export type ExtensionFailure = { readonly errorType: string; readonly errorMessage: string };
+
+export type ExtensionHostEvents = {
+  /** The runtime may be initialised. At once when there are no external extensions. */
+  onRegistered(): void;
+  /** Everybody whom init or the invocation waits for is ready. Not told when nobody was waited for. */
+  onReady(): void;
+  /** The execution environment is of no use any more. */
+  onFailed(failure: ExtensionFailure): void;
+};
+
+/**
+ * Runs the extensions of one container from its init to its end, and speaks with them: external ones as processes of its
+ * own, internal ones in the runtime's processes. Most containers have neither; then it does nothing.
+ */
+export class ExtensionHost {
+  readonly #handle: ContainerHandle;
+  readonly #assignment: Assignment;
+  readonly #log: FunctionLog;
+  readonly #events: ExtensionHostEvents;
+  readonly #names: readonly string[];
+  readonly #book: ExtensionBook;
+  /** Names of those whose end the shutdown waits for, and what to do when there are none any more. */
+  #shutdown: { readonly awaited: Set<string>; readonly done: () => void } | undefined;
+
+  /** The container has been assigned. */
+  constructor(handle: ContainerHandle, assignment: Assignment, log: FunctionLog, events: ExtensionHostEvents) {
+    this.#handle = handle;
+    this.#assignment = assignment;
+    this.#log = log;
+    this.#events = events;
+    this.#names = extensionPrograms(handle.optDir);
+    this.#book = new ExtensionBook(this.#names.slice(0, EXTENSIONS_MAX), {
+      onRegistered: () => events.onRegistered(),
+      onReady: () => events.onReady(),
+    });
+  }
+
+  /** Whether there are extensions: somebody has registered, or was started. */
+  get isActive(): boolean {
+    return this.#book.size > 0;
+  }
+
+  /** Whether nobody is waited for. */
+  get isReady(): boolean {
+    return this.#book.isReady;
+  }
+
+  /** Whether the runtime has not initialised yet. */
+  get isRegistrationOpen(): boolean {
+    return this.#book.isOpen;
+  }
+
+  /** Starts the external extensions. @param environment of the function. */
+  begin(environment: Readonly<Record<string, string>>): void {
+    if (this.#names.length === 0) this.#events.onRegistered();
+    else if (this.#names.length > EXTENSIONS_MAX) this.#refuseAll();
+    else void this.#start(extensionEnvironment(environment));
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const { url = "" } = request;
+    if (url.startsWith(EXTENSIONS_PREFIX)) {
+      const { functionName, version, handler, accountId } = this.#assignment;
+      const facts = { functionName, functionVersion: version, handler, accountId };
+      handleExtensionRequest(this.#book, facts, url.slice(EXTENSIONS_PREFIX.length), request, response);
+    } else {
+      request.resume();
+      refuseUnknown(request, response);
+    }
+  }
+
+  /** Nobody can register any more. */
+  runtimeInitialised(): void {
+    this.#book.closeRegistration();
+  }
+
+  /** Writes what became of them in init to the function's log, as Lambda does. */
+  logInit(): void {
+    for (const extension of this.#book.all()) this.#log.write(Buffer.from(initLine(extension)));
+  }
+
+  invoke({ requestId, deadlineMs, invokedArn, traceId }: InvokeOrder): void {
+    this.#book.tell({
+      eventType: "INVOKE",
+      deadlineMs,
+      requestId,
+      invokedFunctionArn: invokedArn,
+      tracing: { type: "X-Amzn-Trace-Id", value: traceId },
+    });
+  }
+
+  /**
+   * The end, in Lambda's order: SIGTERM to the runtime and some time for it, then SHUTDOWN to the external extensions
+   * that asked for it, and the rest of the time for them. Resolves when they have ended or the time is over.
+   */
+  async shutDown(reason: ShutdownReason): Promise<void> {
+    const isExternal = this.#names.length > 0;
+    const budgetMs = isExternal ? SHUTDOWN_MS.external : SHUTDOWN_MS.internal;
+    const endMs = performance.now() + budgetMs;
+    const awaited = new Set<string>();
+    const { promise: allEnded, resolve } = Promise.withResolvers<void>();
+    this.#shutdown = { awaited, done: resolve };
+    this.#handle.signalRuntime("SIGTERM");
+    await within(isExternal ? budgetMs * RUNTIME_SHARE : budgetMs, this.#handle.exited);
+    this.#handle.signalRuntime("SIGKILL");
+    const leftMs = Math.max(0, endMs - performance.now());
+    const deadlineMs = Date.now() + Math.round(leftMs);
+    const told = this.#book.tell({ eventType: "SHUTDOWN", shutdownReason: reason, deadlineMs });
+    for (const { name } of told) awaited.add(name);
+    if (awaited.size > 0) await within(leftMs, allEnded);
+  }
+
+  async #start(environment: Readonly<Record<string, string>>): Promise<void> {
+    try {
+      const processes = await this.#handle.startExtensions(this.#names, environment);
+      this.#listen(processes);
+    } catch (cause) {
+      this.#events.onFailed({ errorType: "Extension.LaunchError", errorMessage: reasonOf(cause) });
+    }
+  }
+
+  #listen({ output, ends }: ExtensionProcesses): void {
+    output.on("data", (text: Buffer) => this.#log.write(text, output));
+    output.on("error", () => {}); // The processes end, which `ends` tells.
+    watchEnds(ends, (name, exit) => this.#ended(name, exit));
+  }
+
+  #ended(name: string, exit: ContainerExit): void {
+    const extension = this.#book.all().find((known) => known.isExternal && known.name === name);
+    if (extension === undefined) return;
+    const failure = failureOf(extension, exit);
+    extension.state = failure.errorType === "Extension.LaunchError" ? "LaunchError" : "Exited";
+    if (this.#shutdown === undefined) {
+      this.#events.onFailed(failure);
+    } else {
+      this.#shutdown.awaited.delete(name);
+      if (this.#shutdown.awaited.size === 0) this.#shutdown.done();
+    }
+  }
+
+  #refuseAll(): void {
+    for (const extension of this.#book.all()) {
+      extension.state = "LaunchError";
+      extension.errorType = "TooManyExtensions";
+    }
+    this.#events.onFailed({ errorType: "Extension.LaunchError", errorMessage: "ErrTooManyExtensions" });
+  }
+}
+
+function failureOf(extension: Extension, exit: ContainerExit): ExtensionFailure {
+  const launchError = extension.state === "Started" ? LAUNCH_ERRORS[exit.status ?? 0] : undefined;
+  if (launchError !== undefined) {
+    extension.errorType = launchError.errorType;
+    const errorMessage = `fork/exec /opt/extensions/${extension.name}: ${launchError.reason}`;
+    return { errorType: "Extension.LaunchError", errorMessage };
+  }
+  const told = { InitError: "Extension.InitError", ExitError: "Extension.ExitError" } as const;
+  const errorType = told[extension.state as keyof typeof told] ?? "Extension.Crash";
+  return { errorType, errorMessage: exitText(exit) ?? "exit code 0" };
+}
+
+/** By the status that a shell gives of a program that it could not start. */
+const LAUNCH_ERRORS: Readonly<Record<number, { errorType: string; reason: string }>> = {
+  126: { errorType: "PermissionDenied", reason: "permission denied" },
+  127: { errorType: "UnknownError", reason: "no such file or directory" },
+};
+
+function initLine({ name, state, events, errorType }: Extension): string {
+  const error = errorType === undefined ? "" : `\tError Type: ${errorType}`;
+  return `EXTENSION\tName: ${name}\tState: ${state}\tEvents: [${events.join(",")}]${error}\n`;
+}
+
+/** Waits for something, and no longer than this. Never rejects. */
+async function within(ms: number, happened: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  const bound = delay(ms, undefined, { signal: timer.signal }).catch(() => {});
+  await Promise.race([happened, bound]).catch(() => {});
+  timer.abort();
+}
