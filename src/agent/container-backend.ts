@@ -49,6 +49,8 @@ export type ContainerHandle = {
   readonly optDir: string;
   /** Where the container may write, its private temporary folder, as it sees it. */
   readonly tmpDir: string;
+  /** The address at which the agent reaches servers in the container: what `sandbox.localdomain` means there. */
+  readonly loopback: string;
   /** Host uid of the container's processes; tells whose connection to the Runtime API it is. undefined: not its own. */
   readonly hostUid: number | undefined;
 

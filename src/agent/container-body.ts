@@ -49,8 +49,9 @@ export function openBody(handle: ContainerHandle, runtime: RuntimeName, events: 
 }
 
 /** Nothing of it is heard any more, and nobody can reach the platform from it. */
-export function closeBody({ driver, endpoint }: ContainerBody): void {
+export function closeBody({ driver, extensions, endpoint }: ContainerBody): void {
   driver.close();
+  extensions?.close();
   void endpoint?.close();
 }
 

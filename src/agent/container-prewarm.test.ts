@@ -61,6 +61,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     taskRoot: "/var/task",
     optDir: "/var/empty",
     tmpDir: "/tmp",
+    loopback: "127.0.0.1",
     hostUid: undefined,
     assign() {
       if (!mayAssign) throw new Error("no such folder");

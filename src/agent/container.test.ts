@@ -22,6 +22,7 @@ function open(destroy: () => Promise<void>) {
     taskRoot: "/var/task",
     optDir: "/var/empty",
     tmpDir: "/tmp",
+    loopback: "127.0.0.1",
     hostUid: undefined,
     assign() {},
     limitCpu() {},

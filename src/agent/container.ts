@@ -15,6 +15,7 @@ import { type ExtensionFailure, ExtensionHost } from "./extensions/extension-hos
 import type { InitializationType } from "./function-environment.ts";
 import type { FunctionLog } from "./function-log.ts";
 import { initReport } from "./init-report.ts";
+import { phaseEnd } from "./phase-end.ts";
 import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
 import type { SpareEndpoint } from "./spare-endpoint.ts";
 import { soon } from "./stream-end.ts";
@@ -186,13 +187,20 @@ export class Container {
       onAnswer: (requestId, outcome, payload, isFatal, own) => {
         if (isCurrent()) this.#onAnswer(requestId, outcome, payload, isFatal, own);
       },
-      onLog: (text) => this.#body === body && this.#log.write(text, handle.channel),
+      onLog: (text) => {
+        if (this.#body !== body) return;
+        this.#log.write(text, handle.channel);
+        body.extensions?.functionMessage(text);
+      },
       onViolation: (reason) => isCurrent() && this.#onViolation(reason),
       onRequest: (request, response) => {
         if (this.#body === body && body.extensions !== undefined) body.extensions.handle(request, response);
         else response.destroy();
       },
-      onOutput: (text) => this.#log.write(text, handle.output),
+      onOutput: (text) => {
+        this.#log.write(text, handle.output);
+        body.extensions?.functionOutput(text);
+      },
       onExit: (exit) => isCurrent() && this.#onExit(exit),
       onExitUnknown: (cause) => isCurrent() && this.#fault("exit", cause),
     });
@@ -235,7 +243,9 @@ export class Container {
     const isCurrent = () => this.#body === body && !this.#isOver();
     handle.assign(assignment);
     let environment: Readonly<Record<string, string>>;
-    const extensions = new ExtensionHost(handle, assignment, this.#log, {
+    const phase = this.#state.name === "repeating" ? "invoke" : "init";
+    const facts = { containerId: this.id, assignment, initializationType, phase } as const;
+    const extensions = new ExtensionHost(handle, facts, this.#log, {
       onRegistered: () => {
         if (!isCurrent()) return;
         const { handler, memoryMiB } = assignment;
@@ -275,14 +285,16 @@ export class Container {
   /** @param reportedUs what the runtime says that it took. undefined: it does not say, or was not alone. */
   #initialised(reportedUs: number | undefined): void {
     const state = this.#state;
-    this.#body?.extensions?.logInit();
+    const extensions = this.#body?.extensions;
     if (state.name === "repeating") {
+      extensions?.initialised(microsecondsSince(state.run.beganMs as number));
       this.#invoke(state.run);
     } else if (state.name === "initialising" || state.name === "prewarming") {
       clearTimeout(this.#startTimer);
       // The runtime leaves out its own overhead; it cannot make the time longer than it was.
       const measuredUs = microsecondsSince(state.beganMs);
       const initUs = reportedUs === undefined ? measuredUs : Math.max(0, Math.min(reportedUs, measuredUs));
+      extensions?.initialised(initUs);
       if (state.name === "prewarming") return this.#becomePrewarmed(initUs);
       state.run.initUs = initUs;
       this.#invoke(state.run);
@@ -324,12 +336,8 @@ export class Container {
   /** Something in the container failed. An init that fails for the first time is repeated as part of the invocation, as on Lambda. */
   #fail(outcome: Outcome, reason: string, payload: Buffer, exit?: string): void {
     const state = this.#state;
-    if (state.name === "initialising") {
-      this.#repeatInit(state, outcome, payload);
-    } else {
-      if (state.name === "repeating" || state.name === "prewarming") this.#body?.extensions?.logInit();
-      this.#finishAndEnd(outcome, reason, payload, exit);
-    }
+    if (state.name === "initialising") this.#repeatInit(state, outcome, payload);
+    else this.#finishAndEnd(outcome, reason, payload, exit);
   }
 
   #repeatInit(
@@ -338,7 +346,7 @@ export class Container {
     payload: Buffer,
   ): void {
     const body = this.#body as ContainerBody;
-    body.extensions?.logInit();
+    body.extensions?.initFailed(microsecondsSince(beganMs), phaseEnd(outcome, payload));
     this.#logFailedInit(beganMs, outcome, payload);
     clearTimeout(this.#startTimer);
     this.#body = undefined;
@@ -368,7 +376,7 @@ export class Container {
     this.#boostTimer ??= setTimeout(() => this.#limitCpu(), FIRST_RUN_BOOST_MS);
     const { handle, driver, extensions } = this.#body as ContainerBody;
     try {
-      if (isFrozen) handle.thaw();
+      if (isFrozen) this.#thaw();
       const order = this.#invokeOrder(run);
       if (extensions?.isActive === true) extensions.invoke(order);
       driver.invoke(order, run.payload);
@@ -421,8 +429,10 @@ export class Container {
       return;
     }
     const { run } = state;
+    const extensions = this.#body?.extensions;
+    if (extensions?.isActive === true) extensions.runtimeDone(phaseEnd(outcome, payload), payload.length);
     // The execution is over when the extensions are done too; of one that fails, nothing more is waited for.
-    if (isFatal || this.#body?.extensions?.isReady !== false) this.#conclude(run, outcome, payload, isFatal, own);
+    if (isFatal || extensions?.isReady !== false) this.#conclude(run, outcome, payload, isFatal, own);
     else this.#afterExtensions = () => this.#conclude(run, outcome, payload, isFatal, own);
   }
 
@@ -430,6 +440,8 @@ export class Container {
     const isTooLarge = payload.length > RESPONSE_BYTES_MAX;
     const result = this.#result(isTooLarge ? "responseTooLarge" : outcome, run, !isFatal, undefined, own);
     const body = isTooLarge ? EMPTY : payload;
+    const extensions = this.#body?.extensions;
+    if (extensions?.isActive === true) extensions.report(result, phaseEnd(result.outcome, payload));
     if (isFatal) this.#endWith("the function's process failed", () => this.#world.onFinished(run.order, result, body));
     else if (this.#body?.driver.hasOutputBehindAnswers) this.#finishAfterPendingReads(run, result, body);
     else this.#finish(run, result, body);
@@ -495,10 +507,16 @@ export class Container {
     if (this.#state.name !== "idle") return;
     try {
       this.#body?.handle.freeze();
+      this.#body?.extensions?.setFrozen(true);
       this.#enter({ name: "frozen" });
     } catch (cause) {
       this.#fault("freeze", cause);
     }
+  }
+
+  #thaw(): void {
+    this.#body?.handle.thaw();
+    this.#body?.extensions?.setFrozen(false);
   }
 
   // ── End ────────────────────────────────────────────────────────────────────────────────────
@@ -548,6 +566,7 @@ export class Container {
   ): void {
     const state = this.#state;
     const run = runOf(state);
+    this.#tellEnd(state, outcome, payload);
     if (run === undefined) {
       // No execution's report will tell of it.
       if (state.name === "prewarming") this.#logFailedInit(state.beganMs, outcome, payload);
@@ -555,8 +574,18 @@ export class Container {
     } else {
       const answer = run.answer ?? { result: this.#result(outcome, run, false, exit), payload };
       const result = { ...answer.result, containerUsable: false };
+      const extensions = this.#body?.extensions;
+      if (run.answer === undefined && extensions?.isActive === true)
+        extensions.report(result, phaseEnd(outcome, payload));
       this.#endWith(reason, () => this.#world.onFinished(run.order, result, answer.payload), shutdownReason);
     }
+  }
+
+  /** To those who observe it: init, or a repeated one, did not come to its end. */
+  #tellEnd(state: ContainerState, outcome: Outcome, payload: Buffer): void {
+    if (outcome === "agentFault" || (state.name !== "prewarming" && state.name !== "repeating")) return;
+    const beganMs = state.name === "prewarming" ? state.beganMs : (state.run.beganMs as number);
+    this.#body?.extensions?.initFailed(microsecondsSince(beganMs), phaseEnd(outcome, payload));
   }
 
   #endWith(reason: string, answer: () => void, shutdownReason: ShutdownReason = "failure"): void {
@@ -579,7 +608,7 @@ export class Container {
     answer();
     this.#enter({ name: "ending", run: undefined });
     try {
-      if (isFrozen) this.#body?.handle.thaw();
+      if (isFrozen) this.#thaw();
       await extensions.shutDown(shutdownReason);
     } catch (cause) {
       this.#world.log("error", "shutdown phase failed", { containerId: this.id, reason: reasonOf(cause) });

@@ -17,7 +17,8 @@ export function initReport(initUs: number, outcome: Outcome, payload: Buffer): s
   return errorType === undefined ? undefined : `${figures}\tStatus: error\tError Type: ${errorType}\n`;
 }
 
-function errorTypeOf(outcome: Outcome, payload: Buffer): string | undefined {
+/** The type of an error as the platform's own records show it. undefined: it was not the function that failed. */
+export function errorTypeOf(outcome: Outcome, payload: Buffer): string | undefined {
   switch (outcome) {
     case "initError":
       return statedErrorType(payload) ?? "Runtime.Unknown";

@@ -80,6 +80,7 @@ class ProcessContainer implements ContainerHandle {
   readonly taskRoot: string;
   readonly optDir: string;
   readonly tmpDir: string;
+  readonly loopback = "127.0.0.1";
   readonly hostUid = undefined;
   readonly #child: ChildProcess;
   readonly #directory: string;

@@ -39,6 +39,8 @@ export type AgentEndpointOptions = {
 
 /** A connection that has not said who it is by then is cut. */
 const HELLO_MS_MAX = 5_000;
+/** What an agent that is told to end has for it: Lambda's shutdown phase of 2 s and a little more. */
+const GOODBYE_MS_MAX = 2_500;
 /** An agent that reads so slowly that this much waits to be sent to it counts as lost. */
 const UNSENT_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -62,9 +64,18 @@ class AgentConnection {
     if (this.#writer.unsentBytes > UNSENT_BYTES_MAX) this.#socket.destroy();
   }
 
-  end(): void {
+  /** Tells it to end. Resolves when it has hung up, or is given up. */
+  sayGoodbye(reason: string): Promise<void> {
+    this.send({ kind: "exit", reason });
     this.#writer.flush();
-    this.#socket.end();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => this.#socket.destroy(), GOODBYE_MS_MAX);
+    this.#socket.once("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (this.#socket.closed) resolve();
+    return promise;
   }
 
   destroy(): void {
@@ -122,13 +133,15 @@ export class AgentEndpoint {
     return [...this.#connections.keys()];
   }
 
-  /** Asks an agent to end its instance and forgets it, so that its end is no loss. */
-  dismiss(instanceId: InstanceId, reason: string): void {
+  /**
+   * Asks an agent to end its instance and forgets it, so that its end is no loss. Resolves when its containers have had
+   * their shutdown phase, or the time for that is over; at once when it is not joined.
+   */
+  async dismiss(instanceId: InstanceId, reason: string): Promise<void> {
     const connection = this.#connections.get(instanceId);
     if (connection === undefined) return;
     this.#connections.delete(instanceId);
-    connection.send({ kind: "exit", reason });
-    connection.end();
+    await connection.sayGoodbye(reason);
   }
 
   close(): void {

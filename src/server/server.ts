@@ -392,8 +392,9 @@ export class Server {
   endInstance(instanceId: InstanceId, reason: string): void {
     if (this.#ending.has(instanceId)) return;
     this.#options.log.info({ instanceId, reason }, "ending an instance");
-    this.#endpoint.dismiss(instanceId, reason);
-    const ended = terminateInstance(instanceId, this.#options).then(() => {
+    const dismissed = this.#endpoint.dismiss(instanceId, reason);
+    const terminated = dismissed.then(() => terminateInstance(instanceId, this.#options));
+    const ended = terminated.then(() => {
       this.#ending.delete(instanceId);
       this.#launched.delete(instanceId);
       this.#forgetAnnounced(instanceId);

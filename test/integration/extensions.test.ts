@@ -36,7 +36,7 @@ describe.each(["process", "sandbox"] as const)("extensions, provider %s", (kind)
       expect(log).toContain("EXTENSION\tName: shell\tState: Ready\tEvents: [INVOKE,SHUTDOWN]\n");
       for (const { invocationId } of [first, second]) expect(log).toContain(`node INVOKE ${invocationId}\n`);
       expect(log.match(/shell INVOKE\n/g)).toHaveLength(2);
-      expect(log).toMatch(/function SIGTERM\n[^]*node SHUTDOWN spindown\n/);
+      expect(log).toMatch(/function SIGTERM\n(.*\n)*node SHUTDOWN spindown\n/);
       expect(log).toContain("shell SHUTDOWN\n");
     });
 

@@ -1,18 +1,25 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Assignment } from "../../protocol/agent-protocol.ts";
 import { reasonOf } from "../agent-log.ts";
 import { refuseUnknown } from "../api-answer.ts";
 import type { ContainerExit, ContainerHandle, ExtensionProcesses } from "../container-backend.ts";
 import type { InvokeOrder } from "../drivers/runtime-driver.ts";
 import { exitText } from "../exit-text.ts";
 import type { FunctionLog } from "../function-log.ts";
+import {
+  type ExecutionFigures,
+  type LifecycleFacts,
+  LifecycleRecords,
+  type PhaseEnd,
+} from "../telemetry/lifecycle-records.ts";
+import { Telemetry } from "../telemetry/telemetry.ts";
+import { handleSubscription, telemetryApiAt } from "../telemetry/telemetry-api.ts";
 import type { Extension, ShutdownReason } from "./extension.ts";
 import { EXTENSIONS_MAX, ExtensionBook } from "./extension-book.ts";
 import { extensionEnvironment } from "./extension-environment.ts";
 import { watchEnds } from "./extension-processes.ts";
 import { extensionPrograms } from "./extension-programs.ts";
-import { EXTENSIONS_PREFIX, handleExtensionRequest } from "./extensions-api.ts";
+import { EXTENSIONS_PREFIX, handleExtensionRequest, withExtension } from "./extensions-api.ts";
 
 /** Lambda's budgets of the shutdown phase. Without extensions there is none. */
 export const SHUTDOWN_MS = { external: 2000, internal: 500 } as const;
@@ -37,18 +44,21 @@ export type ExtensionHostEvents = {
  */
 export class ExtensionHost {
   readonly #handle: ContainerHandle;
-  readonly #assignment: Assignment;
+  readonly #facts: LifecycleFacts;
   readonly #log: FunctionLog;
   readonly #events: ExtensionHostEvents;
   readonly #names: readonly string[];
   readonly #book: ExtensionBook;
+  /** From the moment on in which there may be somebody to hear it, until it is known that there is not. */
+  #observed: { readonly telemetry: Telemetry; readonly records: LifecycleRecords } | undefined;
+  #isJson = false;
   /** Names of those whose end the shutdown waits for, and what to do when there are none any more. */
   #shutdown: { readonly awaited: Set<string>; readonly done: () => void } | undefined;
 
   /** The container has been assigned. */
-  constructor(handle: ContainerHandle, assignment: Assignment, log: FunctionLog, events: ExtensionHostEvents) {
+  constructor(handle: ContainerHandle, facts: LifecycleFacts, log: FunctionLog, events: ExtensionHostEvents) {
     this.#handle = handle;
-    this.#assignment = assignment;
+    this.#facts = facts;
     this.#log = log;
     this.#events = events;
     this.#names = extensionPrograms(handle.optDir);
@@ -75,6 +85,8 @@ export class ExtensionHost {
 
   /** Starts the external extensions. @param environment of the function. */
   begin(environment: Readonly<Record<string, string>>): void {
+    this.#isJson = environment["AWS_LAMBDA_LOG_FORMAT"] === "JSON";
+    if (this.#names.length > 0) this.#observe();
     if (this.#names.length === 0) this.#events.onRegistered();
     else if (this.#names.length > EXTENSIONS_MAX) this.#refuseAll();
     else void this.#start(extensionEnvironment(environment));
@@ -82,8 +94,14 @@ export class ExtensionHost {
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     const { url = "" } = request;
-    if (url.startsWith(EXTENSIONS_PREFIX)) {
-      const { functionName, version, handler, accountId } = this.#assignment;
+    const api = telemetryApiAt(url);
+    if (api !== undefined) {
+      withExtension(this.#book, request, response, ({ name }) => {
+        handleSubscription(this.#observe().telemetry, api, name, request, response);
+      });
+    } else if (url.startsWith(EXTENSIONS_PREFIX)) {
+      if (this.#book.isOpen) this.#observe();
+      const { functionName, version, handler, accountId } = this.#facts.assignment;
       const facts = { functionName, functionVersion: version, handler, accountId };
       handleExtensionRequest(this.#book, facts, url.slice(EXTENSIONS_PREFIX.length), request, response);
     } else {
@@ -95,14 +113,57 @@ export class ExtensionHost {
   /** Nobody can register any more. */
   runtimeInitialised(): void {
     this.#book.closeRegistration();
+    this.#observed?.records.initRuntimeDone({ status: "success" });
   }
 
-  /** Writes what became of them in init to the function's log, as Lambda does. */
-  logInit(): void {
-    for (const extension of this.#book.all()) this.#log.write(Buffer.from(initLine(extension)));
+  /** Init is over: nobody can subscribe any more. */
+  initialised(durationUs: number): void {
+    this.#endInit(durationUs, { status: "success" });
+    const telemetry = this.#observed?.telemetry;
+    telemetry?.closeSubscription();
+    if (telemetry?.isHeard === false) this.#observed = undefined;
   }
 
-  invoke({ requestId, deadlineMs, invokedArn, traceId }: InvokeOrder): void {
+  initFailed(durationUs: number, end: PhaseEnd): void {
+    if (this.#book.isOpen) this.#observed?.records.initRuntimeDone(end);
+    this.#endInit(durationUs, end);
+  }
+
+  /** What became of the extensions goes to the function's log too, as on Lambda. */
+  #endInit(durationUs: number, end: PhaseEnd): void {
+    const all = this.#book.all();
+    for (const extension of all) this.#log.write(Buffer.from(initLine(extension)));
+    this.#observed?.records.extensions(all);
+    this.#observed?.records.initReport(durationUs, end);
+  }
+
+  /** A message of the runtime for the log. */
+  functionMessage(text: Buffer): void {
+    this.#observed?.telemetry.functionMessage(text);
+  }
+
+  /** What the runtime's processes wrote. */
+  functionOutput(text: Buffer): void {
+    this.#observed?.telemetry.functionOutput(text);
+  }
+
+  /** The runtime has answered; extensions may still be at work. */
+  runtimeDone(end: PhaseEnd, producedBytes: number): void {
+    this.#observed?.records.runtimeDone(end, producedBytes);
+  }
+
+  /** The execution is over. */
+  report(figures: ExecutionFigures, end: PhaseEnd): void {
+    this.#observed?.records.report(figures, end);
+  }
+
+  setFrozen(isFrozen: boolean): void {
+    this.#observed?.telemetry.setFrozen(isFrozen);
+  }
+
+  invoke(order: InvokeOrder): void {
+    const { requestId, deadlineMs, invokedArn, traceId } = order;
+    this.#observed?.records.start(order);
     this.#book.tell({
       eventType: "INVOKE",
       deadlineMs,
@@ -126,11 +187,27 @@ export class ExtensionHost {
     this.#handle.signalRuntime("SIGTERM");
     await within(isExternal ? budgetMs * RUNTIME_SHARE : budgetMs, this.#handle.exited);
     this.#handle.signalRuntime("SIGKILL");
+    await within(endMs - performance.now(), this.#observed?.telemetry.flush() ?? Promise.resolve());
     const leftMs = Math.max(0, endMs - performance.now());
     const deadlineMs = Date.now() + Math.round(leftMs);
     const told = this.#book.tell({ eventType: "SHUTDOWN", shutdownReason: reason, deadlineMs });
     for (const { name } of told) awaited.add(name);
     if (awaited.size > 0) await within(leftMs, allEnded);
+  }
+
+  /** Nobody is told anything any more. */
+  close(): void {
+    this.#observed?.telemetry.close();
+    this.#observed = undefined;
+  }
+
+  #observe(): { readonly telemetry: Telemetry; readonly records: LifecycleRecords } {
+    if (this.#observed === undefined) {
+      const telemetry = new Telemetry({ address: this.#handle.loopback, isJson: this.#isJson });
+      this.#observed = { telemetry, records: new LifecycleRecords(telemetry, this.#facts) };
+      if (!this.#book.isOpen) telemetry.closeSubscription();
+    }
+    return this.#observed;
   }
 
   async #start(environment: Readonly<Record<string, string>>): Promise<void> {
@@ -143,7 +220,10 @@ export class ExtensionHost {
   }
 
   #listen({ output, ends }: ExtensionProcesses): void {
-    output.on("data", (text: Buffer) => this.#log.write(text, output));
+    output.on("data", (text: Buffer) => {
+      this.#log.write(text, output);
+      this.#observed?.telemetry.extensionOutput(text);
+    });
     output.on("error", () => {}); // The processes end, which `ends` tells.
     watchEnds(ends, (name, exit) => this.#ended(name, exit));
   }

@@ -17,6 +17,9 @@ export type MountSources = {
   readonly nameservers: readonly string[];
 };
 
+/** Of every container; the name of its own address follows. */
+const HOSTS = "127.0.0.1 localhost hearth\n::1 localhost\n";
+
 /** Where the container finds what the agent mounted for it. */
 const RUNTIME_DIR = "/var/runtime";
 const NODE_PATH = "/var/lang/bin/node";
@@ -78,12 +81,13 @@ export class InstanceMounts {
     return join(this.#root, "containers", containerId);
   }
 
-  /** Makes the folders of a container, with its /tmp. @returns its bundle's folder. */
-  open(containerId: string, tmpSizeMiB: number): string {
+  /** Makes the folders of a container, with its /tmp. @param loopback its own address. @returns its bundle's folder. */
+  open(containerId: string, tmpSizeMiB: number, loopback: string): string {
     const directory = this.containerDir(containerId);
     mkdirSync(directory);
     mkdirSync(join(directory, "task"));
     mkdirSync(join(directory, "tmp"));
+    writeFileSync(join(directory, "hosts"), `${HOSTS}${loopback} sandbox.localdomain sandbox\n`, { mode: 0o644 });
     this.#tmpVolumes.mount(join(directory, "tmp"), tmpSizeMiB);
     return directory;
   }
@@ -96,6 +100,7 @@ export class InstanceMounts {
       { source: join(directory, "tmp"), target: CONTAINER_PATHS.tmp, isPropagated: true },
       { source: join(this.#root, "runtimes"), target: RUNTIME_DIR },
       { source: this.#resolvConf, target: "/etc/resolv.conf" },
+      { source: join(directory, "hosts"), target: "/etc/hosts" },
       ...this.#interpreter(runtime),
     ];
   }

@@ -97,7 +97,8 @@ class SandboxBackend implements ContainerBackend {
   ): Promise<ContainerHandle> {
     const uidBase = this.#config.uidBase + slot * UIDS_PER_CONTAINER;
     const hostUid = hostUidOf(uidBase);
-    const bundleDir = this.#mounts.open(containerId, TMP_SIZE_MIB);
+    const loopback = loopbackOf(slot);
+    const bundleDir = this.#mounts.open(containerId, TMP_SIZE_MIB, loopback);
     cgroup.create();
     cgroup.setLimits({ memoryMiB, pidsMax: PIDS_MAX });
     writeFileSync(join(bundleDir, "config.json"), this.#bundleConfig(containerId, runtime, cgroup.path, uidBase));
@@ -113,6 +114,7 @@ class SandboxBackend implements ContainerBackend {
         channelFd,
         outputFd: output.readFd,
         hostUid,
+        loopback,
         cgroup,
         mounts: this.#mounts,
         tmpSizeMiB: TMP_SIZE_MIB,
@@ -182,6 +184,14 @@ class SandboxBackend implements ContainerBackend {
     }
     throw new Error(`an instance holds at most ${CONTAINERS_PER_INSTANCE_MAX} containers`);
   }
+}
+
+/**
+ * All containers of an instance share its network, so each has a loopback address of its own: servers that listen at
+ * `sandbox.localdomain` do not meet.
+ */
+function loopbackOf(slot: number): string {
+  return `127.0.${1 + (slot >> 8)}.${slot & 0xff}`;
 }
 
 /**

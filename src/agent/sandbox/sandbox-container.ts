@@ -28,6 +28,7 @@ export type ContainerParts = {
   readonly channelFd: number;
   readonly outputFd: number;
   readonly hostUid: number;
+  readonly loopback: string;
   readonly cgroup: Cgroup;
   readonly mounts: InstanceMounts;
   /** Size of the /tmp that it was made with. */
@@ -49,6 +50,7 @@ export class SandboxContainer implements ContainerHandle {
   readonly taskRoot = CONTAINER_PATHS.task;
   readonly optDir: string;
   readonly tmpDir = CONTAINER_PATHS.tmp;
+  readonly loopback: string;
   readonly hostUid: number;
 
   readonly #parts: ContainerParts;
@@ -64,6 +66,7 @@ export class SandboxContainer implements ContainerHandle {
     this.#parts = parts;
     this.#meter = parts.cgroup.openMeter();
     this.hostUid = parts.hostUid;
+    this.loopback = parts.loopback;
     this.optDir = parts.mounts.optDir;
     this.channelFd = parts.channelFd;
     this.channel = new Socket({ fd: parts.channelFd, readable: true, writable: true });

@@ -193,7 +193,7 @@ const FILES = {
     "root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\nnobody:x:65534:65534::/:/sbin/nologin\n",
   "/etc/group": "root:x:0:\nsbx_user1051:x:990:\nnogroup:x:65534:\n",
   "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-  "/etc/hosts": "127.0.0.1 localhost hearth\n::1 localhost\n",
+  "/etc/hosts": "",
   "/etc/resolv.conf": "",
   "/var/lang/bin/node": "",
 };
