@@ -46,6 +46,7 @@ async function open() {
     onResponse() {},
     onError() {},
     onInitError() {},
+    onChunk() {},
     onOther: (request, response) => host.handle(request, response),
   });
   const agent = new Agent({ keepAlive: true });
@@ -216,6 +217,7 @@ const INVOCATION = {
   traceId: "",
   clientContext: undefined,
   retries: 0,
+  stream: undefined,
 };
 const OFFER = {
   requestId: "r-1",
