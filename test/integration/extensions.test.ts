@@ -167,6 +167,19 @@ describe.each(["process", "sandbox"] as const)("extensions, provider %s", (kind)
       await g.gone();
     });
 
+    test("have their time too when the instance is told to end", async () => {
+      const own = await ExtensionBench.start(kind);
+      try {
+        const f = await own.deploy({ files: { "index.mjs": ECHO } }, { node: external() });
+        await f.run({ n: 1 });
+        own.harness.send({ kind: "exit", reason: "the test says so" });
+        await f.gone();
+        expect(f.logs()).toContain("node SHUTDOWN spindown\n");
+      } finally {
+        await own.stop();
+      }
+    });
+
     test("see the function's environment without what is the runtime's", async () => {
       const f = await bench.deploy(
         { files: { "index.mjs": ECHO }, environment: { GREETING: "it's\n'fine'" } },
