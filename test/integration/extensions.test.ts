@@ -133,7 +133,7 @@ describe.each(["process", "sandbox"] as const)("extensions, provider %s", (kind)
       ],
     ])("that end %s end the execution with Lambda's error", async (_when, behaviour, text, errorType) => {
       const f = await bench.deploy(
-        { files: { "index.mjs": HANGING }, timeoutMs: 15_000 },
+        { files: { "index.mjs": HANGING }, timeoutMs: 30_000 },
         { bad: external(behaviour) },
       );
       const result = await f.run();
@@ -154,7 +154,7 @@ describe.each(["process", "sandbox"] as const)("extensions, provider %s", (kind)
     });
 
     test("that cannot be started, or are too many, are refused", async () => {
-      const f = await bench.deploy({ files: { "index.mjs": ECHO }, timeoutMs: 15_000 }, { plain: "no program" });
+      const f = await bench.deploy({ files: { "index.mjs": ECHO }, timeoutMs: 30_000 }, { plain: "no program" });
       const result = await f.run();
       expect(errorOf(result)).toEqual({
         errorType: "Extension.LaunchError",
@@ -162,7 +162,7 @@ describe.each(["process", "sandbox"] as const)("extensions, provider %s", (kind)
       });
       await f.gone();
       const eleven = Object.fromEntries(Array.from({ length: 11 }, (_, n) => [`e${n}`, SHELL_EXTENSION]));
-      const g = await bench.deploy({ files: { "index.mjs": ECHO }, timeoutMs: 15_000 }, eleven);
+      const g = await bench.deploy({ files: { "index.mjs": ECHO }, timeoutMs: 30_000 }, eleven);
       expect(errorOf(await g.run())).toMatchObject({ errorType: "Extension.LaunchError" });
       await g.gone();
     });

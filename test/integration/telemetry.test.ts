@@ -52,7 +52,7 @@ describe.each(["process", "sandbox"] as const)("telemetry, provider %s", (kind) 
 
     async function observe(atInit: string, runs = 1, atEvent = "") {
       const program = nodeExtension(bench.nodePath, { atInit, atEvent });
-      const f = await bench.deploy({ files: { "index.mjs": SPEAKER }, timeoutMs: 15_000 }, { watcher: program });
+      const f = await bench.deploy({ files: { "index.mjs": SPEAKER }, timeoutMs: 30_000 }, { watcher: program });
       const results = [];
       for (let n = 0; n < runs; n += 1) results.push(await f.run({ n }));
       bench.harness.send({ kind: "destroyContainer", containerId: f.containerId });
@@ -155,7 +155,7 @@ describe.each(["process", "sandbox"] as const)("telemetry, provider %s", (kind) 
         say("subscribed", put.status);`;
       const loud = `export const handler = async () => { for (let n = 0; n < 3000; n++) console.log("x".repeat(1000)); return "done"; };`;
       const program = nodeExtension(bench.nodePath, { atInit: deaf });
-      const f = await bench.deploy({ files: { "index.mjs": loud }, timeoutMs: 15_000 }, { watcher: program });
+      const f = await bench.deploy({ files: { "index.mjs": loud }, timeoutMs: 30_000 }, { watcher: program });
       for (let n = 0; n < 3; n += 1) expect(await f.run()).toMatchObject({ outcome: "ok", payload: '"done"' });
       const beganMs = performance.now();
       bench.harness.send({ kind: "destroyContainer", containerId: f.containerId });
@@ -173,7 +173,7 @@ describe.each(["process", "sandbox"] as const)("telemetry, provider %s", (kind) 
       const deployed = [];
       for (const name of ["one", "two"]) {
         const text = `export const handler = async () => { console.log("I am ${name}"); };`;
-        const f = await bench.deploy({ files: { "index.mjs": text }, timeoutMs: 15_000 }, { watcher: program });
+        const f = await bench.deploy({ files: { "index.mjs": text }, timeoutMs: 30_000 }, { watcher: program });
         expect(await f.run()).toMatchObject({ outcome: "ok" });
         deployed.push({ f, name });
       }
