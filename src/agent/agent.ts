@@ -51,7 +51,8 @@ export class Agent {
       initMsMax: INIT_MS_MAX,
       freezeAfterMs: () => this.#freezeAfterMs,
       blankMemoryMiB: () => this.#blankMemoryMiB,
-      onReady: ({ id }, startMs) => this.#link.send({ kind: "containerReady", containerId: id, startMs }),
+      onReady: ({ id }, startMs, memoryBytes) =>
+        this.#link.send({ kind: "containerReady", containerId: id, startMs, memoryBytes }),
       onPrewarmed: ({ id }, initUs) => this.#link.send({ kind: "prewarmed", containerId: id, initUs }),
       onChunk: (order, bytes, contentType) => this.#chunk(order, bytes, contentType),
       onFinished: (order, result, payload) => this.#finished(order, result, payload),

@@ -40,7 +40,8 @@ export type ContainerWorld = {
   readonly spareEndpoint: Pick<SpareEndpoint, "take">;
   freezeAfterMs(): number;
   blankMemoryMiB(): number;
-  onReady(container: Container, startMs: number): void;
+  /** @param memoryBytes that it holds; undefined: cannot tell. */
+  onReady(container: Container, startMs: number, memoryBytes: number | undefined): void;
   onPrewarmed(container: Container, initUs: number): void;
   onChunk(order: RunOrder, bytes: Buffer, contentType: string | undefined): void;
   onFinished(order: RunOrder, result: RunResult, payload: Buffer): void;
@@ -218,7 +219,8 @@ export class Container {
     clearTimeout(this.#startTimer);
     this.#enter({ name: "blank" });
     if (state.next !== undefined) return this.#assign(state.next);
-    if (!this.#isAnnounced) this.#world.onReady(this, performance.now() - state.beganMs);
+    if (this.#isAnnounced) return;
+    this.#world.onReady(this, performance.now() - state.beganMs, this.#readUsage()?.memoryPeakBytes);
     this.#isAnnounced = true;
   }
 

@@ -172,7 +172,7 @@ export class ControlPlane {
       case "ReclaimNoticed":
         return this.#reclaims.noticed(event.instanceId, event.deadlineMs, event.reason);
       case "ContainerReady":
-        return this.#pools.containerReady(event.instanceId, event.containerId);
+        return this.#pools.containerReady(event.instanceId, event.containerId, event.memoryMiB);
       case "ContainerPrewarmed":
         return this.#pools.containerPrewarmed(event.instanceId, event.containerId);
       case "ContainerGone":

@@ -25,7 +25,7 @@ export type Settings = {
   readonly blankTarget: { readonly [runtime in RuntimeName]?: number };
   /** Of these no blank container is kept until somebody wants the runtime; then as many as `blankTarget` says. */
   readonly blanksOnDemand: readonly RuntimeName[];
-  /** What a blank container counts for; also the smallest container. */
+  /** The limit of a blank container, and what it counts for until it is known what such containers really hold. */
   readonly blankMemoryMiB: number;
   /**
    * An instance whose containers really use more than this share of its memory takes no new ones and gives up idle ones, until

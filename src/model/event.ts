@@ -56,7 +56,13 @@ export type Event =
   /** The instance or the way to its agent is gone; nothing in it will answer any more. */
   | { readonly kind: "InstanceLost"; readonly instanceId: InstanceId; readonly reason: string }
   /** A container that was asked for is blank and waits. */
-  | { readonly kind: "ContainerReady"; readonly instanceId: InstanceId; readonly containerId: ContainerId }
+  | {
+      readonly kind: "ContainerReady";
+      readonly instanceId: InstanceId;
+      readonly containerId: ContainerId;
+      /** What it holds; undefined: nobody knows. */
+      readonly memoryMiB?: number | undefined;
+    }
   /** A container ended: it was destroyed as asked, died while idle, or could not be made. */
   | {
       readonly kind: "ContainerGone";
@@ -113,6 +119,8 @@ export type Command =
       readonly instanceId: InstanceId;
       readonly containerId: ContainerId;
       readonly runtime: RuntimeName;
+      /** What it is counted with; its limit is the same for all that are blank. */
+      readonly reservedMiB: number;
       readonly reason: string;
     }
   /** Load a function into a blank container ahead of its call; answered by ContainerPrewarmed or ContainerGone. */

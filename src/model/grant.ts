@@ -6,6 +6,11 @@ export type SizedVersion = {
   readonly key: SizingKey;
   readonly accountId: AccountId;
   readonly functionName: string;
+  /**
+   * Counts up with each statement: of two with the same key and other amounts the later one holds, also while calls of the
+   * earlier one are under way. undefined: 0.
+   */
+  readonly order?: number | undefined;
   /** What its requests state first (B4, B9). */
   readonly memoryMiB: number;
   /** undefined: by the ratio. */

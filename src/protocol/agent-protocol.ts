@@ -144,7 +144,13 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     /** Process id of the agent as the host sees it is the provider's business; this is for people. */
     isolation: z.string(),
   }),
-  z.object({ kind: z.literal("containerReady"), containerId, startMs: figure }),
+  /** `memoryBytes`: what it holds, blank. Absent: cannot tell. */
+  z.object({
+    kind: z.literal("containerReady"),
+    containerId,
+    startMs: figure,
+    memoryBytes: figure.optional(),
+  }),
   /** The container holds the function of its `prewarm` and waits. Not said of one that a `hello` reported as idle meanwhile. */
   z.object({ kind: z.literal("prewarmed"), containerId, initUs: figure }),
   z.object({ kind: z.literal("containerGone"), containerId, reason: z.string() }),

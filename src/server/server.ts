@@ -62,6 +62,7 @@ type Pending = {
   stream: StreamedAnswer | undefined;
 };
 
+const MIB = 2 ** 20;
 /** What was placed at once took less than this on its way through the core. */
 const WAIT_MS_MIN = 1;
 /** Less than service managers wait before they kill (systemd: 90 s). */
@@ -433,7 +434,7 @@ export class Server {
       case "log":
         return this.#logged(instanceId, message, payload);
       case "containerReady":
-        return this.feed({ kind: "ContainerReady", instanceId, containerId: message.containerId });
+        return this.#ready(instanceId, message);
       case "prewarmed":
         return this.feed({ kind: "ContainerPrewarmed", instanceId, containerId: message.containerId });
       case "containerGone": {
@@ -467,6 +468,12 @@ export class Server {
     if (pending.stream.receive(bytes, message.contentType)) return;
     this.#options.log.error({ instanceId }, "an agent sent more of a response than it may: PROTOCOL_VIOLATION");
     this.endInstance(instanceId, "its agent broke the protocol: more of a response than it may send");
+  }
+
+  #ready(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "containerReady" }>): void {
+    const { containerId, memoryBytes } = message;
+    const memoryMiB = memoryBytes === undefined ? undefined : memoryBytes / MIB;
+    this.feed({ kind: "ContainerReady", instanceId, containerId, memoryMiB });
   }
 
   #finished(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "finished" }>, payload: Buffer): void {

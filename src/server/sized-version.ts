@@ -6,13 +6,14 @@ import { type SizingKey, sizingKeyOf } from "../model/sizing.ts";
 const CODE_DIGITS = 12;
 
 const known = new WeakMap<FunctionVersion, SizedVersion>();
+let made = 0;
 
 /** As sizing knows it: what was learned of a version outlives changes of its settings, and not those of its code. Made once per version. */
 export function sizedVersionOf(version: FunctionVersion): SizedVersion {
-  const made = known.get(version);
-  if (made !== undefined) return made;
+  const before = known.get(version);
+  if (before !== undefined) return before;
   const { accountId, name, memoryMiB } = version;
-  const sized = { key: keyOfVersion(version), accountId, functionName: name, memoryMiB };
+  const sized = { key: keyOfVersion(version), accountId, functionName: name, order: ++made, memoryMiB };
   known.set(version, sized);
   return sized;
 }

@@ -109,7 +109,7 @@ export class Caller implements Happening {
     const { need, accountId, name } = this.traits;
     if (need === undefined) return undefined;
     const key = sizingKeyOf(accountId, name, `$LATEST@${Math.ceil(this.#revision / 2)}`, "x86_64");
-    return { key, accountId, functionName: name, memoryMiB: this.memoryMiB };
+    return { key, accountId, functionName: name, order: this.#revision, memoryMiB: this.memoryMiB };
   }
 
   #key(): FunctionKey {

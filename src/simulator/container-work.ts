@@ -65,11 +65,13 @@ export class ContainerWork {
 
   create(
     instance: SimulatedInstance,
-    { containerId, runtime }: Pick<Extract<Command, { kind: "CreateContainer" }>, "containerId" | "runtime">,
+    { containerId, runtime, reservedMiB }: Extract<Command, { kind: "CreateContainer" }>,
   ): void {
     const { settings, linkMs, containerStartMsMean } = this.#world;
     const { blankMemoryMiB, creationsPerInstanceMax } = settings;
-    const container = new SimulatedContainer(containerId, instance, runtime, blankMemoryMiB, this.#onContainerDue);
+    if (!(reservedMiB >= 1 && reservedMiB <= blankMemoryMiB))
+      violated(`a blank container is counted with ${reservedMiB} MiB`);
+    const container = new SimulatedContainer(containerId, instance, runtime, reservedMiB, this.#onContainerDue);
     instance.create(container, creationsPerInstanceMax);
     this.#report.containersCreated++;
     this.#stage.after(2 * linkMs + this.#starts.exponential(containerStartMsMean), container);
@@ -196,7 +198,10 @@ export class ContainerWork {
     instance.ready(container);
     this.#planDeath(container);
     if (!instance.isLinked) return;
-    this.#stage.tell({ kind: "ContainerReady", instanceId: instance.id, containerId: container.id });
+    const ready = { kind: "ContainerReady", instanceId: instance.id, containerId: container.id } as const;
+    const { sizing, settings } = this.#world;
+    const blankMiB = () => settings.blankMemoryMiB * (0.2 + 0.3 * this.#sizes.next());
+    this.#stage.tell(sizing === undefined ? ready : { ...ready, memoryMiB: blankMiB() });
     const isLeft = container.isStray && container.state === "blank" && !instance.isTerminating;
     // One that is being taken away takes its strays with it.
     if (isLeft && instance.deadlineToldMs === undefined) {

@@ -18,7 +18,6 @@ export class WaitOracle {
   readonly #instances: ReadonlyMap<InstanceId, SimulatedInstance>;
   readonly #supply: SupplyOracle;
   readonly #runningMax: number;
-  readonly #blankMiB: number;
   readonly #waitMsMax: number;
   readonly #reclaimReserveMs: number;
   /** How late the core may be with what only time brings about; and with what it looks for in its sweeps. */
@@ -40,7 +39,6 @@ export class WaitOracle {
     this.#instances = instances;
     this.#supply = new SupplyOracle(world, known, instances, roomOf);
     this.#runningMax = settings.accountConcurrencyMax;
-    this.#blankMiB = settings.blankMemoryMiB;
     this.#waitMsMax = settings.waitMsMax;
     this.#reclaimReserveMs = settings.reclaimReserveMs;
     this.#tickMs = tickLatenessMs + grainMs;
@@ -89,13 +87,12 @@ export class WaitOracle {
       if (instance.accountId !== undefined && instance.accountId !== account.id) continue;
       if (subPool === "variable" && !isSatisfied(account.capacity, this.#known.termsOf(instance), wallMs)) continue;
       const keptFreeMiB = Math.max(instance.swingMiBTold, needMiB - reservedMiB);
-      const isRoom =
-        !instance.isAtRiskTold &&
-        !instance.isPressedTold &&
-        instance.shape.memoryMiB >= memoryMiB &&
-        instance.freeMiBTold + this.#blankMiB - keptFreeMiB >= reservedMiB;
-      for (const { state, isStray, isRetired, id, runtime: own, functionKey: held } of instance.containers.values()) {
+      const roomMiB = instance.freeMiBTold - keptFreeMiB;
+      const mayTake = !instance.isAtRiskTold && !instance.isPressedTold && instance.shape.memoryMiB >= memoryMiB;
+      for (const container of instance.containers.values()) {
+        const { state, isStray, isRetired, id, runtime: own, functionKey: held } = container;
         if (state === "idle" && held === functionKey && !isRetired) return `idle container ${id} on ${instance.id}`;
+        const isRoom = mayTake && roomMiB + container.memoryMiB >= reservedMiB;
         if (state === "blank" && own === runtime && isRoom && !isStray)
           return `blank container ${id} on ${instance.id}`;
       }

@@ -9,6 +9,7 @@ import type { PoolCounters } from "../../model/snapshot.ts";
 import type { Admission } from "../admission/admission.ts";
 import type { Market, OfferState } from "../market/market.ts";
 import type { Settings } from "../settings.ts";
+import { BlankSizes } from "../sizing/blank-sizes.ts";
 import type { Grants } from "../sizing/grants.ts";
 import type { Turn } from "../turn.ts";
 import type { Wakes } from "../wakes.ts";
@@ -60,6 +61,7 @@ export class Pools {
   };
   /** Instances that may lack blank containers. */
   readonly toRefill = new Set<Instance>();
+  readonly blankSizes: BlankSizes;
   /** Runtimes of `blanksOnDemand` that nobody wanted so far. */
   readonly #unwanted: Set<RuntimeName>;
   readonly #settings: Settings;
@@ -82,6 +84,7 @@ export class Pools {
     this.#admission = admission;
     this.#wakes = wakes;
     this.#grants = grants;
+    this.blankSizes = new BlankSizes(settings.blankMemoryMiB);
   }
 
   /** When the pools are to be brought back to their targets; undefined: they are at them, as far as is known. */
@@ -202,8 +205,9 @@ export class Pools {
 
   create(instance: Instance, runtime: RuntimeName, reason: string): void {
     const containerId = this.#turn.newId("c") as ContainerId;
-    instance.add(new Container(containerId, instance, runtime, this.#settings.blankMemoryMiB, this.#turn.nowMs));
-    this.#turn.order({ kind: "CreateContainer", instanceId: instance.id, containerId, runtime, reason });
+    const reservedMiB = this.blankSizes.reservedMiB(runtime);
+    instance.add(new Container(containerId, instance, runtime, reservedMiB, this.#turn.nowMs));
+    this.#turn.order({ kind: "CreateContainer", instanceId: instance.id, containerId, runtime, reservedMiB, reason });
   }
 
   /** Loads a function into a blank container ahead of its call. */
@@ -227,13 +231,15 @@ export class Pools {
     this.#turn.order({ kind: "DestroyContainer", instanceId: instance.id, containerId: container.id, reason });
   }
 
-  containerReady(instanceId: InstanceId, containerId: ContainerId): void {
+  /** @param memoryMiB that it holds; undefined: nobody knows. */
+  containerReady(instanceId: InstanceId, containerId: ContainerId, memoryMiB: number | undefined): void {
     const instance = this.inventory.instances.get(instanceId);
     if (instance === undefined || instance.place === "draining") return;
     const container = instance.containers.get(containerId);
     if (container === undefined) return this.#disown(instanceId, containerId);
     if (container.state !== "creating") return; // Told to go before it was there.
     instance.enter(container, "blank", this.#turn.nowMs);
+    if (memoryMiB !== undefined) this.blankSizes.observe(container.runtime, memoryMiB);
     instance.creations.succeeded();
     this.#wakes.byInstance(instance);
     this.#refillSoon(instance);

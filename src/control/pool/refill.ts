@@ -60,7 +60,8 @@ export class Refill {
     }
     for (;;) {
       const runtime = this.#missingBlank(instance);
-      if (runtime === undefined || !canCreate(instance, settings, turn.nowMs)) return;
+      if (runtime === undefined) return;
+      if (!canCreate(instance, pools.blankSizes.reservedMiB(runtime), settings, turn.nowMs)) return;
       pools.create(instance, runtime, "blank containers are below their target");
     }
   }

@@ -105,14 +105,15 @@ export class Supply {
     const { settings, turn, pools } = this.#parts;
     const { room } = want;
     const { runtime, accountId } = want.invocation;
+    const blankMiB = pools.blankSizes.reservedMiB(runtime);
     let best: Instance | undefined;
     for (const instance of pools.inventory.activeOf(accountId)) {
       if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       const plannableMiB = this.#plannableMiB(instance, room);
-      if (instance.plannedCreating[runtime] > 0 && plannableMiB >= room.reservedMiB - this.#blankMiB) {
+      if (instance.plannedCreating[runtime] > 0 && plannableMiB >= room.reservedMiB - blankMiB) {
         instance.plannedCreating[runtime]--;
-        promise(instance, room, this.#blankMiB);
+        promise(instance, room, blankMiB);
         return true;
       }
       if (plannableMiB < room.reservedMiB) continue;
@@ -120,9 +121,9 @@ export class Supply {
     }
     if (best === undefined) return false;
     promise(best, room);
-    if (canCreate(best, settings, turn.nowMs)) {
+    if (canCreate(best, blankMiB, settings, turn.nowMs)) {
       pools.create(best, runtime, `function ${want.invocation.functionKey} waits`);
-      best.plannedMemoryMiB -= this.#blankMiB;
+      best.plannedMemoryMiB -= blankMiB;
     }
     return true;
   }
@@ -132,12 +133,13 @@ export class Supply {
     const { turn, pools } = this.#parts;
     const { room } = want;
     const { runtime, accountId } = want.invocation;
+    const blankMiB = pools.blankSizes.reservedMiB(runtime);
     for (const instance of pools.inventory.at("warming")) {
       if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       if (instance.isPromised) continue;
       const plannableMiB = this.#plannableMiB(instance, room);
-      if (instance.plannedCreating[runtime] > 0 && plannableMiB >= room.reservedMiB - this.#blankMiB) {
+      if (instance.plannedCreating[runtime] > 0 && plannableMiB >= room.reservedMiB - blankMiB) {
         // Its blank is on the way; taking the instance now would not make it come sooner.
         instance.plannedCreating[runtime]--;
         promise(instance, room);
@@ -148,7 +150,7 @@ export class Supply {
         return this.#onActive(want);
       }
       const blanks = evictableBlanks(instance);
-      if (plannableMiB + blanks.length * this.#blankMiB >= room.reservedMiB) {
+      if (plannableMiB + totalMiB(blanks) >= room.reservedMiB) {
         pools.assign(instance, accountId);
         for (const blank of blanks) pools.destroy(blank, "its memory is needed");
         return this.#onActive(want);
@@ -248,10 +250,6 @@ export class Supply {
     return instance.plannedPass !== this.#pass || !instance.isPromised;
   }
 
-  get #blankMiB(): number {
-    return this.#parts.settings.blankMemoryMiB;
-  }
-
   /** Whether it may get new containers, and is as large as this one's limit. */
   #couldTake(instance: Instance, { room }: Want): boolean {
     return instance.takesContainers && instance.shape.memoryMiB >= room.memoryMiB;
@@ -291,13 +289,17 @@ function bidOf({ terms }: { readonly terms: Want["terms"] }, source: OfferState)
   return isBid ? terms.bidUsdPerHour : undefined;
 }
 
-/** Whether an instance can start one more blank container now. */
-export function canCreate(instance: Instance, settings: Settings, nowMs: number): boolean {
+/** Whether an instance can start one more blank container now. @param blankMiB what that is counted with. */
+export function canCreate(instance: Instance, blankMiB: number, settings: Settings, nowMs: number): boolean {
   return (
-    instance.freeMemoryMiB >= settings.blankMemoryMiB &&
+    instance.freeMemoryMiB >= blankMiB &&
     instance.creations.allows(nowMs) &&
     instance.creatingTotal() < settings.creationsPerInstanceMax
   );
+}
+
+function totalMiB(containers: readonly Container[]): number {
+  return containers.reduce((sum, { memoryMiB }) => sum + memoryMiB, 0);
 }
 
 function evictableBlanks(instance: Instance): Container[] {

@@ -162,8 +162,12 @@ export class Sizing {
     const requested = requestedSize(of.memoryMiB, of.cpuMilli);
     if (known !== undefined && isRequested(known.version, requested)) {
       this.#known.delete(of.key);
-      this.#known.set(of.key, known);
+      this.#known.set(of.key, (of.order ?? 0) > (known.of.order ?? 0) ? { ...known, of } : known);
       return known.version;
+    }
+    // What an earlier call stated holds for that call and teaches nothing.
+    if (known !== undefined && (of.order ?? 0) < (known.of.order ?? 0)) {
+      return new VersionSizing(requested, this.settingsOf(of));
     }
     // A stated amount that is new starts over; a new version has the older one's as a hint.
     const version = new VersionSizing(
