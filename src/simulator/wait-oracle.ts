@@ -94,7 +94,7 @@ export class WaitOracle {
         if (state === "idle" && held === functionKey && !isRetired) return `idle container ${id} on ${instance.id}`;
         const isRoom = mayTake && roomMiB + container.memoryMiB >= reservedMiB;
         if (state === "blank" && own === runtime && isRoom && !isStray)
-          return `blank container ${id} on ${instance.id}`;
+          return `blank container ${id} on ${instance.id} (${roomMiB} + ${container.memoryMiB} MiB for ${reservedMiB})`;
       }
     }
     return undefined;

@@ -52,4 +52,8 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     found:
       "the pool was refilled with what somebody waited for who could fall back to it, who then took it away, without end",
   },
+  {
+    seed: 53,
+    found: "an invocation waited beside a blank container that was large enough, because the youngest one was not",
+  },
 ];

@@ -62,16 +62,24 @@ function blankContainer(instances: Iterable<Instance>, want: Want, turn: Turn): 
   let best: Instance | undefined;
   let bestBlank: Container | undefined;
   for (const instance of instances) {
-    const blanks = instance.blanks[runtime];
-    const blank = blanks[blanks.length - 1];
-    if (blank === undefined || !instance.takesContainers || instance.shape.memoryMiB < memoryMiB) continue;
-    if (instance.roomMiB(swingMiB) + blank.memoryMiB < reservedMiB) continue;
+    if (!instance.takesContainers || instance.shape.memoryMiB < memoryMiB) continue;
+    const blank = blankWith(instance.blanks[runtime], reservedMiB - instance.roomMiB(swingMiB));
+    if (blank === undefined) continue;
     if (best !== undefined && !isBetter(instance, best)) continue;
     if (!mayServe(instance, want, turn)) continue;
     best = instance;
     bestBlank = blank;
   }
   return bestBlank;
+}
+
+/** The youngest one that is counted with so much, which the container that it becomes can have besides what is free. */
+function blankWith(blanks: readonly Container[], memoryMiB: number): Container | undefined {
+  for (let at = blanks.length - 1; at >= 0; at--) {
+    const blank = blanks[at];
+    if (blank !== undefined && blank.memoryMiB >= memoryMiB) return blank;
+  }
+  return undefined;
 }
 
 /** Variable before fixed, then `isTighter`. */
