@@ -21,6 +21,7 @@ import { createAccessKeyRing } from "../src/server/catalog/access-key-ring.ts";
 import { createCatalog } from "../src/server/catalog/catalog.ts";
 import { createFilesCodeStore } from "../src/store/files/code-store.ts";
 import { createMemoryStore } from "../src/store/memory/memory-store.ts";
+import { loadEventInvokeConfigs } from "../src/triggers/event-invoke-configs.ts";
 import { writeResult } from "./report.ts";
 
 const REQUESTS_PER_ROUND = 20_000;
@@ -177,6 +178,7 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
     },
     enqueue: async () => {},
   };
+  const eventInvokeConfigs = await loadEventInvokeConfigs(store.eventInvokeConfigs, options.clock);
   const effectiveMemoryMiB = () => 0; // Not on the path of an invocation.
   const unused = () => {
     throw new Error("this is not measured");
@@ -191,6 +193,8 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
     objects: { read: unused },
     secret: "s",
     effectiveMemoryMiB,
+    eventInvokeConfigs,
+    isAwsShared: false,
   });
   const close = async () => {
     catalog.close();

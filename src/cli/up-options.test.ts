@@ -31,7 +31,20 @@ describe("upOptionsFrom", () => {
       network: true,
       logLevel: "info",
       allowDeprecatedRuntimes: false,
+      aws: { endpoints: {}, isShared: false },
     });
+  });
+
+  test("one endpoint for all of AWS, and others for single services", () => {
+    const env = { HEARTH_AWS_ENDPOINT: "http://a.example", AWS_ENDPOINT_URL_SQS: "http://q.example" };
+    const all = { SNS: "http://a.example", EVENTBRIDGE: "http://a.example", S3: "http://a.example" };
+    expect(upOptionsFrom({}, env).aws.endpoints).toEqual({ ...all, SQS: "http://q.example" });
+    expect(upOptionsFrom({ awsEndpoint: "http://b.example" }, env).aws.endpoints.SNS).toBe("http://b.example");
+    expect(upOptionsFrom({}, { AWS_ENDPOINT_URL_S3: "http://s.example" }).aws.endpoints).toEqual({
+      S3: "http://s.example",
+    });
+    expect(failureOf(() => upOptionsFrom({ awsEndpoint: "a.example" }, {})).message).toContain("--aws-endpoint");
+    expect(upOptionsFrom({ awsShared: true }, {}).aws.isShared).toBe(true);
   });
 
   test("the command line wins over the environment, which wins over the default", () => {

@@ -13,6 +13,9 @@ export const DEFAULT_AGENT_PORT = 9610;
 /** pino's levels. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
+/** Services that functions' outcomes and events travel by; the names that AWS gives them in AWS_ENDPOINT_URL_…. */
+const AWS_SERVICES = ["SQS", "SNS", "EVENTBRIDGE", "S3"] as const;
+
 const RETRIES_MAX = 10;
 const RETRY_SECONDS_MAX = 21_600;
 const BLANKS_MAX = 64;
@@ -46,6 +49,11 @@ export type UpOptions = {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   /** Pauses before the retries of an asynchronous invocation whose function failed; undefined: Lambda's. */
   readonly asyncRetryDelaysMs: readonly number[] | undefined;
+  /** What AWS's services are reached by; and whether all accounts may use them with the server's credentials. */
+  readonly aws: {
+    readonly endpoints: Readonly<Partial<Record<(typeof AWS_SERVICES)[number], string>>>;
+    readonly isShared: boolean;
+  };
   /** Blank containers of each runtime on an instance; undefined: the server's own choice. */
   readonly blanks: number | undefined;
   /** Of a store that speaks S3's protocol, for function code in buckets; undefined: AWS's own. */
@@ -73,6 +81,8 @@ export type UpFlags = {
   readonly network?: boolean;
   readonly logLevel?: string;
   readonly asyncRetrySeconds?: string;
+  readonly awsEndpoint?: string;
+  readonly awsShared?: boolean;
   readonly blanks?: string;
   readonly fixedPrice?: string;
   readonly s3Endpoint?: string;
@@ -98,6 +108,10 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
     asyncRetryDelaysMs: delaysIn(
       given(flags.asyncRetrySeconds, "--async-retry-seconds", "HEARTH_ASYNC_RETRY_SECONDS", "default"),
     ),
+    aws: {
+      endpoints: endpointsIn(given(flags.awsEndpoint, "--aws-endpoint", "HEARTH_AWS_ENDPOINT", ""), env),
+      isShared: flags.awsShared === true || isSwitchedOn("HEARTH_AWS_SHARED", env),
+    },
     blanks: countIn(given(flags.blanks, "--blanks", "HEARTH_BLANKS", "default")),
     s3Endpoint: endpointIn(
       given(flags.s3Endpoint, "--s3-endpoint", "HEARTH_S3_ENDPOINT", env["AWS_ENDPOINT_URL_S3"] ?? ""),
@@ -178,6 +192,22 @@ function delaysIn({ text, from }: Given): number[] | undefined {
     `${from} ${text} is no list of pauses`,
     `give up to ${RETRIES_MAX} numbers of seconds, like 60,120, or none`,
   );
+}
+
+/** One for all, and `AWS_ENDPOINT_URL_SQS` and the like for one: what is said of one counts more. */
+function endpointsIn(all: Given, env: Readonly<Record<string, string | undefined>>): UpOptions["aws"]["endpoints"] {
+  const named = AWS_SERVICES.flatMap((service) => {
+    const variable = `AWS_ENDPOINT_URL_${service}`;
+    const given: Given = env[variable] ? { text: env[variable], from: variable } : all;
+    return given.text === "" ? [] : [[service, urlIn(given)] as const];
+  });
+  return Object.fromEntries(named);
+}
+
+function urlIn({ text, from }: Given): string {
+  const url = URL.parse(text);
+  if (url !== null && /^https?:$/.test(url.protocol)) return text;
+  throw usageError(`${from} ${text} is no URL`, "give one such as http://127.0.0.1:4566");
 }
 
 function countIn({ text, from }: Given): number | undefined {

@@ -46,6 +46,8 @@ export type ServerStatus = {
     readonly waitingInvocations: number;
     /** Accepted asynchronous invocations without a final outcome. */
     readonly queuedEvents: number;
+    /** Asynchronous invocations that ended and of which a destination is still to be told. */
+    readonly undeliveredOutcomes: number;
   };
   /** The bounds in force, by name with their unit at the end: `waitingInvocationsMax`, `payloadBytesMax` … */
   readonly limits: Readonly<Record<string, number>>;

@@ -1,6 +1,7 @@
 import type { CostRow } from "../model/cost.ts";
 import type { AccountId } from "../model/ids.ts";
 import type { CapacityChange } from "./capacity-change.ts";
+import type { EventInvokeConfigStore } from "./event-invoke-config.ts";
 import type { EventStore } from "./event-store.ts";
 import type { FunctionStore } from "./function-store.ts";
 import type { HostStore } from "./remote-host.ts";
@@ -27,6 +28,7 @@ export type AccessKey = {
 export type Store = {
   readonly events: EventStore;
   readonly functions: FunctionStore;
+  readonly eventInvokeConfigs: EventInvokeConfigStore;
   readonly hosts: HostStore;
   readonly sizing: SizingStore;
   loadAccounts(): Promise<AccountRecord[]>;

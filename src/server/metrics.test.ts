@@ -19,7 +19,7 @@ const counters = {
 let pools: PoolsSnapshot = { nowMs: NOW_MS, instances: [], waiting: { count: 0, heldCount: 0 }, counters };
 const metrics = new Metrics({
   pools: () => pools,
-  eventQueue: () => ({ length: 3, oldestAcceptedMs: undefined }),
+  eventQueue: () => ({ length: 3, oldestAcceptedMs: undefined, undelivered: 2 }),
   lostLogBytes: () => 7,
 });
 afterEach(() => {

@@ -24,7 +24,12 @@ const EVENT_LOOP_SAMPLE_MS = 50;
 export type MetricsInput = {
   pools(): PoolsSnapshot;
   /** Accepted asynchronous invocations without a final outcome, and when the oldest was accepted. */
-  eventQueue(): { readonly length: number; readonly oldestAcceptedMs: number | undefined };
+  eventQueue(): {
+    readonly length: number;
+    readonly oldestAcceptedMs: number | undefined;
+    /** Events that ended and of which a destination is still to be told. */
+    readonly undelivered: number;
+  };
   lostLogBytes(): number;
   /** Offers, what is waited for, and costs; absent: they are not shown. */
   readonly capacity?: Omit<CapacityMetricsInput, "pools">;
@@ -174,6 +179,11 @@ function registerEventQueue(registry: Registry, input: MetricsInput): void {
     help: "Age of the oldest asynchronous invocation without a final outcome",
     registers,
   });
+  const undelivered = new Gauge({
+    name: "hearth_event_outcomes_undelivered",
+    help: "Asynchronous invocations that ended and of which a destination is still to be told",
+    registers,
+  });
   const length: Gauge = new Gauge({
     name: "hearth_event_queue_length",
     help: "Accepted asynchronous invocations without a final outcome",
@@ -182,6 +192,7 @@ function registerEventQueue(registry: Registry, input: MetricsInput): void {
       const queue = input.eventQueue();
       length.set(queue.length);
       age.set(ageS(queue.oldestAcceptedMs, Date.now()));
+      undelivered.set(queue.undelivered);
     },
   });
   const lost: Gauge = new Gauge({

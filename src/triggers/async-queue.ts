@@ -1,11 +1,14 @@
 import { type ErrorCode, HearthError } from "../model/error-code.ts";
+import type { EventCondition } from "../model/event-outcome.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
 import type { Attempt, RetryDecision } from "../model/retry.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { EventStore, QueuedEvent } from "../ports/event-store.ts";
+import type { EventInvokeConfig } from "../ports/event-invoke-config.ts";
+import type { ConcludedEvent, EventStore, QueuedEvent } from "../ports/event-store.ts";
 import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
+import { concludeEvent } from "./event-conclusion.ts";
 import { FairLines } from "./fair-lines.ts";
 
 /** The bounds are the control core's settings (`RetrySettings`). */
@@ -17,6 +20,14 @@ export type AsyncQueueOptions = {
   run(request: InvokeRequest, retries: number, answer: (answer: InvokeAnswer, acknowledge: () => void) => void): void;
   decide(attempt: Attempt, nowMs: number): RetryDecision;
   isFunctionFailure(result: Attempt["result"]): boolean;
+  /** What the owner of the function says about its events. */
+  configOf(accountId: AccountId, name: string, qualifier: string): EventInvokeConfig | undefined;
+  /** Where events of the function go that failed for good, apart from its destinations; undefined: nowhere. */
+  deadLetterOf(accountId: AccountId, name: string, qualifier: string): string | undefined;
+  /** An event's outcome is recorded, and somebody is to be told of it. */
+  onConcluded(event: ConcludedEvent): void;
+  /** Events of which somebody is still to be told; they count towards the queue's length. */
+  undeliveredCount(): number;
   readonly runningMax: number;
   readonly runningPerAccountMax: number;
   readonly queueLengthMax: number;
@@ -43,6 +54,8 @@ type Entry = {
   timer: NodeJS.Timeout | undefined;
   /** Of its latest attempt. */
   hasBegun: boolean;
+  /** undefined: none was begun by this server. */
+  version: FunctionVersion | undefined;
 };
 
 /** setTimeout's longest delay; a longer one would fire at once. */
@@ -137,7 +150,7 @@ export class AsyncQueue {
       id,
       accountId: version.accountId,
       functionName: version.name,
-      qualifier: version.version,
+      qualifier: qualifierIn(invokedArn, version),
       payload,
       invokedArn,
       clientContext,
@@ -148,7 +161,8 @@ export class AsyncQueue {
       nextAttemptMs: nowMs,
       deadlineMs,
     };
-    if (this.#entries.size >= queueLengthMax || this.#bytes + bytesOf(event) > queueBytesMax) {
+    const length = this.#entries.size + this.#options.undeliveredCount();
+    if (length >= queueLengthMax || this.#bytes + bytesOf(event) > queueBytesMax) {
       throw new HearthError("QUEUE_FULL");
     }
     const entry = this.#add(event, "writing"); // Counts towards the bounds while it is being written.
@@ -190,6 +204,7 @@ export class AsyncQueue {
       systemFailures: 0,
       timer: undefined,
       hasBegun: false,
+      version: undefined,
     };
     this.#entries.set(event.id, entry);
     this.#bytes += bytesOf(event);
@@ -260,9 +275,11 @@ export class AsyncQueue {
     const { events, resolve, run, log, clock, eventAgeMsMax } = this.#options;
     const { event } = entry;
     const { id, functionName, payload, invokedArn, clientContext, traceId, deadlineMs } = event;
-    if (clock.monotonicMs() - entry.agesFromMs > eventAgeMsMax) {
-      log.warn({ invocationId: id, functionName, condition: "EventAgeExceeded" }, "asynchronous invocation given up");
-      return this.#finish(entry, () => {});
+    const { ageMsMax = eventAgeMsMax } = this.#configOf(event) ?? {};
+    if (clock.monotonicMs() - entry.agesFromMs > ageMsMax) {
+      const condition = "EventAgeExceeded";
+      log.warn({ invocationId: id, functionName, condition }, "asynchronous invocation given up");
+      return this.#conclude(entry, condition, undefined, () => {});
     }
     const version = resolve(event.accountId, functionName, event.qualifier);
     if (version === "missing") {
@@ -279,6 +296,7 @@ export class AsyncQueue {
       return this.#ended(entry, { kind: "rejected", code: "STORE_FAILED" }, () => {});
     }
     entry.hasBegun = false;
+    entry.version = version;
     run(
       { id, version, payload, invokedArn, clientContext, traceId, deadlineMs, logTail: false },
       retries,
@@ -308,15 +326,45 @@ export class AsyncQueue {
       entry.dueMs = nowMs;
       return this.#reschedule(entry, { ...event, attempts }, acknowledge);
     }
-    const decision = decide({ functionFailures, systemFailures, acceptedMs: entry.agesFromMs, result }, nowMs);
+    const limits = this.#configOf(event);
+    const decision = decide({ functionFailures, systemFailures, acceptedMs: entry.agesFromMs, result, limits }, nowMs);
     const fields = { invocationId: id, functionName, ...result, ...decision };
     if (decision.kind === "retry") {
       log.info(fields, "asynchronous invocation will be retried");
       entry.dueMs = decision.atMs;
       return this.#reschedule(entry, { ...event, attempts, functionFailures }, acknowledge);
     }
-    if (decision.kind === "giveUp") log.warn(fields, "asynchronous invocation given up");
-    return this.#finish(entry, acknowledge);
+    entry.event = { ...event, attempts, functionFailures };
+    if (decision.kind === "done") return this.#conclude(entry, "Success", answer, acknowledge);
+    log.warn(fields, "asynchronous invocation given up");
+    return this.#conclude(entry, decision.condition, answer, acknowledge);
+  }
+
+  /** Its outcome is final: recorded if somebody is to be told of it, before the agent may forget the result. */
+  async #conclude(
+    entry: Entry,
+    condition: EventCondition,
+    answer: InvokeAnswer | undefined,
+    acknowledge: () => void,
+  ): Promise<void> {
+    const { events, resolve, deadLetterOf, clock } = this.#options;
+    const { event } = entry;
+    const { id, accountId, functionName, qualifier, invokedArn } = event;
+    const resolved = entry.version ?? resolve(accountId, functionName, qualifier);
+    const { version: executedVersion = qualifier, timeoutMs = 0 } = typeof resolved === "string" ? {} : resolved;
+    const end = { condition, answer, executedVersion, timeoutMs, endedMs: clock.nowMs() };
+    const deadLetter = deadLetterOf(accountId, functionName, qualifier);
+    const { outcome, response, deliveries } = concludeEvent(event, end, this.#configOf(event), deadLetter);
+    if (deliveries.length === 0) return this.#finish(entry, acknowledge);
+    if (!(await this.#record(entry, () => events.conclude(id, outcome, response, deliveries)))) return;
+    acknowledge();
+    this.#remove(entry);
+    this.#options.onConcluded({ id, accountId, functionName, qualifier, invokedArn, outcome, deliveries });
+    this.#pump();
+  }
+
+  #configOf({ accountId, functionName, qualifier }: QueuedEvent): EventInvokeConfig | undefined {
+    return this.#options.configOf(accountId, functionName, qualifier);
   }
 
   /** To when the entry is due. */
@@ -356,6 +404,11 @@ export class AsyncQueue {
       }
     }
   }
+}
+
+/** What the function was invoked by; an alias is resolved anew at every attempt. */
+function qualifierIn(invokedArn: string, { arn, version }: FunctionVersion): string {
+  return invokedArn.startsWith(`${arn}:`) ? invokedArn.slice(arn.length + 1) : version;
 }
 
 function bytesOf({ payload, clientContext, traceId }: QueuedEvent): number {

@@ -8,7 +8,7 @@ import { systemClock } from "../ports/clock.ts";
 import type { FunctionCatalog } from "../ports/function-catalog.ts";
 import type { AccountRecord, Store } from "../ports/store.ts";
 import type { Fleet } from "../provider/fleet/fleet.ts";
-import type { AsyncQueue } from "../triggers/async-queue.ts";
+import type { Events } from "./open-events.ts";
 import { VERSION } from "./version.ts";
 
 type Parts = {
@@ -22,7 +22,7 @@ type Parts = {
   readonly catalog: FunctionCatalog;
   readonly accessKeys: AccessKeys;
   readonly store: Store;
-  readonly queue: AsyncQueue;
+  readonly events: Events;
 };
 
 /** Account ids are drawn upwards from here: twelve digits, and never the default account's. */
@@ -30,7 +30,7 @@ const FIRST_ACCOUNT_NUMBER = 100_000_000_000;
 
 /** What the admin API shows and does, out of the server's parts. */
 export function createAdminView(parts: Parts): AdminView {
-  const { url, dataDir, region, provider, pythonHomes, control, settings, catalog, accessKeys, store, queue } = parts;
+  const { url, dataDir, region, provider, pythonHomes, control, settings, catalog, accessKeys, store, events } = parts;
   const startedMs = systemClock.nowMs();
   const accounts = async (): Promise<AccountRecord[]> => {
     const stored = await store.loadAccounts();
@@ -85,7 +85,8 @@ export function createAdminView(parts: Parts): AdminView {
           containers: containers.length,
           runningInvocations: containers.filter(({ state }) => state === "running").length,
           waitingInvocations: waiting.count,
-          queuedEvents: queue.length,
+          queuedEvents: events.queue.length,
+          undeliveredOutcomes: events.outbox.length,
         },
         limits: {
           accountConcurrencyMax: settings.accountConcurrencyMax,

@@ -1,12 +1,8 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  DEFAULT_RETRY_SETTINGS,
-  decideRetry,
-  isFunctionFailure,
-  type RetrySettings,
-} from "../control/retry/async-retry.ts";
+import type { RetrySettings } from "../control/retry/async-retry.ts";
+import type { DeliverySettings } from "../control/retry/delivery-retry.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../control/settings.ts";
 import { addAdminRoutes } from "../frontend/admin/admin-routes.ts";
 import type { AddRoute } from "../frontend/admin/admitted.ts";
@@ -45,11 +41,12 @@ import { createFilesCodeStore } from "../store/files/code-store.ts";
 import { openFilesLogStore } from "../store/files/log-store.ts";
 import { createS3ObjectSource } from "../store/s3/object-source.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
-import { AsyncQueue } from "../triggers/async-queue.ts";
+import type { AwsSettings } from "../triggers/aws/aws-clients.ts";
 import { createAdminView } from "./admin-view.ts";
 import { openBooks } from "./books.ts";
 import { createCapacityView } from "./capacity-view.ts";
 import { createOfferView, loadOfferPrices } from "./offer-view.ts";
+import { openEvents } from "./open-events.ts";
 import { type FleetChoice, isRemote, openFleet } from "./open-fleet.ts";
 import { createPythonSupply } from "./python-supply.ts";
 import { openSizes } from "./sizes.ts";
@@ -75,6 +72,14 @@ export type HearthOptions = {
   readonly s3Endpoint?: string | undefined;
   /** Whether functions may be of runtimes that AWS makes no new ones of; undefined: they may not. */
   readonly allowDeprecatedRuntimes?: boolean;
+  readonly deliverySettings?: Partial<DeliverySettings>;
+  /** undefined: AWS's own endpoints, for the operator's account alone. */
+  readonly aws?: {
+    /** URL by service; absent: AWS's own. */
+    readonly endpoints: AwsSettings["endpoints"];
+    /** Whether accounts besides the operator's may use the server's credentials. */
+    readonly isShared: boolean;
+  };
   /** What fixed capacity costs where no fixed offer has a price, for comparisons; undefined: nobody knows. */
   readonly fixedUsdPerGiBHour?: number | undefined;
 };
@@ -181,7 +186,6 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   closers.push(async () => capacity.endpoint?.close());
   const provider = withPrices(capacity.fleet, await loadOfferPrices(store));
-  const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
   const { fixedUsdPerGiBHour } = options;
   const books = openBooks({
     store,
@@ -203,7 +207,11 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   const metrics = new Metrics({
     pools: () => control.snapshot(systemClock.monotonicMs()),
-    eventQueue: () => ({ length: queue.length, oldestAcceptedMs: queue.oldestAcceptedMs }),
+    eventQueue: () => ({
+      length: queue.length,
+      oldestAcceptedMs: queue.oldestAcceptedMs,
+      undelivered: events.outbox.length,
+    }),
     lostLogBytes: () => logs.lostBytes,
     capacity: {
       offers: () => provider.offers(),
@@ -238,19 +246,17 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     onAdopted: (id) => queue.adopt(id),
     onOrphan: (id, answer, acknowledge) => queue.settle(id, answer, acknowledge),
   });
-  const queue = new AsyncQueue({
-    events: store.events,
-    resolve: (accountId, name, qualifier) =>
-      catalog.resolve(accountId, name, qualifier) ??
-      (catalog.isDamaged(accountId, name, qualifier) ? "damaged" : "missing"),
-    run: (request, retries, answer) => void server.run(request, "asynchronous", retries, answer),
-    decide: (attempt, nowMs) => decideRetry(attempt, retrySettings, nowMs),
-    isFunctionFailure,
-    ...retrySettings,
-    clock: systemClock,
+  const events = await openEvents({
+    store,
+    catalog,
+    server: () => server,
+    aws: { endpoints: options.aws?.endpoints ?? {}, region },
+    retrySettings: options.retrySettings ?? {},
+    deliverySettings: options.deliverySettings ?? {},
     log,
   });
-  await queue.load();
+  closers.push((graceMs) => events.close(graceMs));
+  const { queue } = events;
   await capacities.load();
   const sizes = await openSizes({
     store,
@@ -293,6 +299,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     catalog,
     codeStore,
     invoker,
+    eventInvokeConfigs: events.configs,
+    isAwsShared: options.aws?.isShared ?? false,
     clock: systemClock,
     region,
     url,
@@ -314,7 +322,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     catalog,
     accessKeys,
     store,
-    queue,
+    events,
   });
   const addRoute: AddRoute = (method, path, handler) =>
     http.addRoute(method, path, handler, path === "/healthz" ? { access: "open" } : {});
@@ -342,7 +350,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   await prepareKnown(store, runtimes, log);
   await adopt(server, leftOver, settings.adoptionMsMax);
   server.keepPools();
-  queue.start();
+  events.start();
 
   let stopping: Promise<void> | undefined;
   const hurry = new AbortController();

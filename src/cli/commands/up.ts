@@ -14,7 +14,8 @@ const HELP_AFTER = `
 Each option is also an environment variable: HEARTH_HOST, HEARTH_PORT, HEARTH_DATA, HEARTH_PROVIDER,
 HEARTH_SANDBOX_MEMORY, HEARTH_HARVEST_NOTICE, HEARTH_MICROVM_MEMORY, HEARTH_EC2, HEARTH_AGENT_HOST, HEARTH_AGENT_PORT,
 HEARTH_AGENT_ADVERTISE, HEARTH_LOG_LEVEL, HEARTH_BLANKS, HEARTH_ASYNC_RETRY_SECONDS, HEARTH_FIXED_PRICE,
-HEARTH_S3_ENDPOINT, HEARTH_ALLOW_DEPRECATED_RUNTIMES=1, HEARTH_NO_EXAMPLES=1, HEARTH_NO_NETWORK=1. The command line decides.
+HEARTH_S3_ENDPOINT, HEARTH_AWS_ENDPOINT, HEARTH_AWS_SHARED=1, HEARTH_ALLOW_DEPRECATED_RUNTIMES=1, HEARTH_NO_EXAMPLES=1,
+HEARTH_NO_NETWORK=1. The command line decides.
 
 When it serves it prints one line, \`ready http://HOST:PORT\`, on standard output. SIGTERM or Ctrl-C
 ends it: running invocations finish, and nothing of it stays behind.
@@ -49,6 +50,8 @@ export function addUpCommand(program: Command, context: CliContext): void {
       "--async-retry-seconds <LIST>",
       "pauses before retries of failed asynchronous calls (default 60,120; or none)",
     )
+    .option("--aws-endpoint <URL>", "where SQS, SNS, EventBridge and S3 are, if not at AWS (docs/async.md)")
+    .option("--aws-shared", "let every account's functions use the server's AWS credentials, not only the operator's")
     .option("--no-examples", "do not deploy and invoke the functions of examples/")
     .option("--no-network", "containers reach no network")
     .option("--fixed-price <USD>", "what a GiB-hour of fixed capacity costs where no offer says so, for `hearth costs`")

@@ -34,3 +34,21 @@ test("throttles are retried with growing pauses until the event is too old, and 
     }),
   );
 });
+
+test.for([0, 1, 2] as const)("an owner who wants %d retries gets so many", (retriesMax) => {
+  const limits = { retriesMax };
+  for (let failures = 1; failures <= retriesMax; failures++) {
+    expect(decideRetry({ ...failed(failures), limits }, settings, 1_000).kind).toBe("retry");
+  }
+  const last = decideRetry({ ...failed(retriesMax + 1), limits }, settings, 1_000);
+  expect(last).toEqual({ kind: "giveUp", condition: "RetriesExhausted" });
+});
+
+test("an owner's event age counts instead of the server's, for failures and throttles alike", () => {
+  const limits = { ageMsMax: 60_000 };
+  const throttled = { ...failed(0), systemFailures: 1, result: { rejected: "CONCURRENCY_LIMIT" } as const, limits };
+  expect(decideRetry(throttled, settings, 59_000).kind).toBe("retry");
+  const tooOld = { kind: "giveUp", condition: "EventAgeExceeded" };
+  expect(decideRetry(throttled, settings, 59_001)).toEqual(tooOld);
+  expect(decideRetry({ ...failed(1), limits }, settings, 1)).toEqual(tooOld);
+});

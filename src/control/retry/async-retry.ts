@@ -8,7 +8,7 @@ export type RetrySettings = {
   /** First pause after a throttle or a fault of the system; doubles up to the maximum. */
   readonly systemDelayMs: number;
   readonly systemDelayMsMax: number;
-  /** An event older than this is given up. */
+  /** An event older than this is given up, unless its function's owner said otherwise. */
   readonly eventAgeMsMax: number;
   /** Executions of asynchronous invocations at the same time, of one account and of all. */
   readonly runningPerAccountMax: number;
@@ -33,17 +33,19 @@ export const DEFAULT_RETRY_SETTINGS: RetrySettings = {
 
 /** Decides what becomes of an asynchronous invocation after an attempt. */
 export function decideRetry(attempt: Attempt, settings: RetrySettings, nowMs: number): RetryDecision {
-  const { result, acceptedMs, functionFailures, systemFailures } = attempt;
+  const { result, acceptedMs, functionFailures, systemFailures, limits = {} } = attempt;
+  const { retriesMax = settings.errorDelaysMs.length, ageMsMax = settings.eventAgeMsMax } = limits;
   if ("outcome" in result && result.outcome === "ok") return { kind: "done" };
   if ("rejected" in result && !ERROR_CODES[result.rejected].retryable)
     return { kind: "giveUp", condition: "RetriesExhausted" };
   if (isFunctionFailure(result)) {
     const delayMs = settings.errorDelaysMs[functionFailures - 1];
-    if (delayMs === undefined) return { kind: "giveUp", condition: "RetriesExhausted" };
-    return retryAt(nowMs + delayMs, acceptedMs, settings, "functionFailed");
+    if (delayMs === undefined || functionFailures > retriesMax)
+      return { kind: "giveUp", condition: "RetriesExhausted" };
+    return retryAt(nowMs + delayMs, acceptedMs, ageMsMax, "functionFailed");
   }
   const delayMs = Math.min(settings.systemDelayMs * 2 ** Math.min(systemFailures - 1, 30), settings.systemDelayMsMax);
-  return retryAt(nowMs + delayMs, acceptedMs, settings, "systemFailed");
+  return retryAt(nowMs + delayMs, acceptedMs, ageMsMax, "systemFailed");
 }
 
 /** Whether it was the function that failed, and not the system around it. */
@@ -54,9 +56,9 @@ export function isFunctionFailure(result: Attempt["result"]): boolean {
 function retryAt(
   atMs: number,
   acceptedMs: number,
-  settings: RetrySettings,
+  ageMsMax: number,
   why: "functionFailed" | "systemFailed",
 ): RetryDecision {
-  if (atMs - acceptedMs > settings.eventAgeMsMax) return { kind: "giveUp", condition: "EventAgeExceeded" };
+  if (atMs - acceptedMs > ageMsMax) return { kind: "giveUp", condition: "EventAgeExceeded" };
   return { kind: "retry", atMs, why };
 }

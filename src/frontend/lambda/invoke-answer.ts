@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { RESPONSE_TOO_LARGE } from "../../model/response-limit.ts";
+import { executionErrorOf } from "../../model/execution-error.ts";
 import type { InvokeAnswer, InvokeRequest } from "../../ports/invoker.ts";
 import { invalidRequestContent, lambdaErrorOf, sendError } from "./lambda-error.ts";
 
@@ -18,9 +18,10 @@ export function sendInvokeAnswer(response: ServerResponse, request: InvokeReques
     case "timeout":
     case "exit":
     case "outOfMemory":
-      return send(response, request, bodyOf(endOf(request, outcome, answer.exit)), answer.logTail, true);
-    case "responseTooLarge":
-      return send(response, request, TOO_LARGE_BODY, answer.logTail, true);
+    case "responseTooLarge": {
+      const error = executionErrorOf(outcome, answer.exit, request.id, request.version.timeoutMs);
+      return send(response, request, Buffer.from(JSON.stringify(error)), answer.logTail, true);
+    }
     case "invalidPayload":
       return sendError(response, request.id, invalidRequestContent(invalidPayloadMessage(request.payload)));
     case "agentFault":
@@ -56,33 +57,6 @@ function send(
   if (body.length <= ONE_WRITE_BYTES_MAX) response.end(body.toString("latin1"), "latin1");
   else response.end(body);
 }
-
-/** What Lambda's callers get when the function did not end by itself. */
-export type ErrorObject = { readonly errorType: string; readonly errorMessage: string };
-
-/** @param exit as in the answer. */
-export function endOf(
-  { id, version }: InvokeRequest,
-  outcome: "timeout" | "exit" | "outOfMemory",
-  exit: string | undefined,
-): ErrorObject {
-  if (outcome === "timeout") {
-    const seconds = (version.timeoutMs / 1000).toFixed(2);
-    return {
-      errorType: "Sandbox.Timedout",
-      errorMessage: `RequestId: ${id} Error: Task timed out after ${seconds} seconds`,
-    };
-  }
-  const errorType = outcome === "exit" ? "Runtime.ExitError" : "Runtime.OutOfMemory";
-  const how = exit === undefined ? "Runtime exited without providing a reason" : `Runtime exited with error: ${exit}`;
-  return { errorType, errorMessage: `RequestId: ${id} Error: ${how}` };
-}
-
-function bodyOf(error: ErrorObject): Buffer {
-  return Buffer.from(JSON.stringify(error));
-}
-
-const TOO_LARGE_BODY = bodyOf(RESPONSE_TOO_LARGE);
 
 /** Lambda's sentence, with this parser's reason at its end. */
 export function invalidPayloadMessage(payload: Buffer): string {

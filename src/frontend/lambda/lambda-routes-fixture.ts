@@ -20,6 +20,7 @@ import { createAccessKeyRing } from "../../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../../server/catalog/catalog.ts";
 import { createFilesCodeStore } from "../../store/files/code-store.ts";
 import { createMemoryStore } from "../../store/memory/memory-store.ts";
+import { loadEventInvokeConfigs } from "../../triggers/event-invoke-configs.ts";
 import { createHttpServer, type HttpServer } from "../http-server.ts";
 import { addLambdaRoutes } from "./lambda-routes.ts";
 
@@ -100,6 +101,7 @@ export function serveLambdaRoutes(
     };
     // As if half of it were enough.
     const effectiveMemoryMiB = ({ settings }: FunctionDescription) => settings.memoryMiB / 2;
+    const eventInvokeConfigs = await loadEventInvokeConfigs(store.eventInvokeConfigs, systemClock);
     const provisionedState = () => ({ allocated: 0, available: 0, status: "IN_PROGRESS" as const });
     const routes = {
       catalog,
@@ -107,6 +109,8 @@ export function serveLambdaRoutes(
       objects,
       invoker,
       effectiveMemoryMiB,
+      eventInvokeConfigs,
+      isAwsShared: false,
       clock: systemClock,
       region,
       url,

@@ -2,6 +2,7 @@ import type { AccountId } from "../../model/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { CodeStore } from "../../ports/code-store.ts";
 import type { ProvisionedDescription, ProvisionedState } from "../../ports/concurrency-catalog.ts";
+import type { EventInvokeConfigs } from "../../ports/event-invoke-config.ts";
 import type { FunctionCatalog, FunctionDescription } from "../../ports/function-catalog.ts";
 import type { Invoker } from "../../ports/invoker.ts";
 import type { ObjectSource } from "../../ports/object-source.ts";
@@ -12,6 +13,7 @@ import { addAliasRoutes } from "./alias-routes.ts";
 import { addCodeRoute, CodeLocation } from "./code-location.ts";
 import { addCodeSigningRoutes } from "./code-signing-routes.ts";
 import { addConcurrencyRoutes } from "./concurrency-routes.ts";
+import { addEventInvokeRoutes } from "./event-invoke-routes.ts";
 import { addFunctionRoutes } from "./function-routes.ts";
 import { addInvokeRoute } from "./invoke-route.ts";
 import { addOptionRoutes } from "./option-routes.ts";
@@ -24,6 +26,9 @@ export type LambdaRoutesOptions = {
   readonly invoker: Invoker;
   /** Where code comes from that is said to be in a bucket. */
   readonly objects: ObjectSource;
+  readonly eventInvokeConfigs: EventInvokeConfigs;
+  /** Whether accounts besides the operator's may use the server's credentials of AWS. */
+  readonly isAwsShared: boolean;
   readonly clock: Clock;
   readonly region: string;
   /** This server's own, for callers that do not say how they named it. */
@@ -48,6 +53,7 @@ const CONCURRENT_EXECUTIONS_DEFAULT = 1000;
 /** Adds AWS Lambda's API (rest-json, 2015-03-31) to a server. */
 export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions): void {
   const { catalog, codeStore, clock, region, allowDeprecatedRuntimes = false } = options;
+  const { eventInvokeConfigs, isAwsShared } = options;
   const codeLocation = new CodeLocation(options.secret, options.url, clock);
   addInvokeRoute(server, options);
   addFunctionRoutes(server, { ...options, codeLocation, allowDeprecatedRuntimes });
@@ -56,6 +62,7 @@ export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions
   addConcurrencyRoutes(server, options);
   addOptionRoutes(server, catalog, region);
   addCodeSigningRoutes(server, catalog, region);
+  addEventInvokeRoutes(server, { catalog, configs: eventInvokeConfigs, region, isAwsShared });
   addTagRoutes(server, catalog, region);
   addAccountRoutes(server, catalog, options.concurrentExecutionsMax ?? CONCURRENT_EXECUTIONS_DEFAULT);
   addCodeRoute(server, codeLocation, codeStore);

@@ -1,8 +1,9 @@
 import type { ServerResponse } from "node:http";
+import { type ExecutionError, executionErrorOf } from "../../model/execution-error.ts";
 import { RESPONSE_TOO_LARGE, STREAM_TOO_LARGE } from "../../model/response-limit.ts";
 import type { InvokeAnswer, InvokeRequest, ResponseSink } from "../../ports/invoker.ts";
 import { EVENT_STREAM_CONTENT_TYPE, EventFrames } from "./event-stream.ts";
-import { type ErrorObject, endOf, invalidPayloadMessage } from "./invoke-answer.ts";
+import { invalidPayloadMessage } from "./invoke-answer.ts";
 import { invalidRequestContent, type LambdaError, lambdaErrorOf, sendError } from "./lambda-error.ts";
 
 const payloadChunk = new EventFrames("PayloadChunk", "application/octet-stream");
@@ -93,7 +94,7 @@ function failureOf(
     case "timeout":
     case "exit":
     case "outOfMemory":
-      return completeOf(endOf(request, outcome, exit));
+      return completeOf(executionErrorOf(outcome, exit, request.id, request.version.timeoutMs));
     case "responseTooLarge":
       return completeOf(hasBegun ? STREAM_TOO_LARGE : RESPONSE_TOO_LARGE);
     default:
@@ -101,7 +102,7 @@ function failureOf(
   }
 }
 
-function completeOf({ errorType, errorMessage }: ErrorObject): CompleteEvent {
+function completeOf({ errorType, errorMessage }: ExecutionError): CompleteEvent {
   return { ErrorCode: errorType, ErrorDetails: errorMessage };
 }
 

@@ -283,6 +283,55 @@ export function describeStore(
       expect(await store.events.load()).toEqual([event]);
     });
 
+    test("an event has one outcome, and is kept with it until everybody was told", async () => {
+      const [event, other] = [queuedEvent(), queuedEvent()];
+      const { id, accountId, functionName, qualifier, invokedArn } = event;
+      await store.events.append(event);
+      await store.events.append(other);
+      const response = Buffer.from([1, 0, 255]);
+      const first = { condition: "Success", endedMs: 5, invokeCount: 1, execution: undefined } as const;
+      const deliveries = [
+        { kind: "destination", to: "https://a.example/", attempts: 0, nextAttemptMs: 5 },
+        { kind: "deadLetter", to: "arn:aws:sqs:us-east-1:000000000000:q", attempts: 0, nextAttemptMs: 5 },
+      ] as const;
+      await store.events.conclude(id, first, response, deliveries);
+      await store.events.conclude(id, { ...first, condition: "RetriesExhausted" }, undefined, []);
+      await store.events.conclude("never appended" as InvocationId, first, undefined, deliveries);
+      await afterRestart();
+      expect(await store.events.load()).toEqual([other]);
+      const concluded = { id, accountId, functionName, qualifier, invokedArn, outcome: first, deliveries };
+      expect(await store.events.loadConcluded()).toEqual([concluded]);
+      expect(await store.events.payloadsOf(id)).toEqual({ payload: event.payload, response });
+      expect(await store.events.payloadsOf(other.id)).toBeUndefined();
+      const left = [{ ...deliveries[1], attempts: 3, nextAttemptMs: 77 }];
+      await store.events.setDeliveries(id, left);
+      await afterRestart();
+      expect(await store.events.loadConcluded()).toEqual([{ ...concluded, deliveries: left }]);
+      await store.events.finish(id);
+      expect(await store.events.loadConcluded()).toEqual([]);
+    });
+
+    test("event-invoke configs are kept by function and qualifier", async () => {
+      const config = (accountId: AccountId, functionName: string, qualifier: string, retriesMax: number) => {
+        const rest = { lastModifiedMs: 1, ageMsMax: 60_000, onSuccess: "arn:s", onFailure: "arn:f" };
+        return { accountId, functionName, qualifier, retriesMax, ...rest };
+      };
+      for (const [accountId, retriesMax] of [[accountA, 1] as const, [accountB, 2] as const]) {
+        for (const qualifier of ["$LATEST", "1", "live"]) {
+          await store.eventInvokeConfigs.put(config(accountId, "f", qualifier, retriesMax));
+        }
+      }
+      await store.eventInvokeConfigs.put(config(accountA, "f", "1", 0));
+      await store.eventInvokeConfigs.delete(accountA, "f", "live");
+      await store.eventInvokeConfigs.delete(accountB, "f", undefined);
+      await store.eventInvokeConfigs.delete(accountB, "never was", "1");
+      await afterRestart();
+      expect(await store.eventInvokeConfigs.load()).toEqual([
+        config(accountA, "f", "$LATEST", 1),
+        config(accountA, "f", "1", 0),
+      ]);
+    });
+
     test("what a caller does to its bytes afterwards changes nothing", async () => {
       const event = { ...queuedEvent(), payload: Buffer.from("before") };
       await store.events.append(event);

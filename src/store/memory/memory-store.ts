@@ -1,12 +1,12 @@
 import type { CostRow } from "../../model/cost.ts";
-import type { AccountId, InvocationId } from "../../model/ids.ts";
+import type { AccountId } from "../../model/ids.ts";
 import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../../ports/capacity-change.ts";
-import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
 import type { HostRecord, HostStore, JoinTokenRecord } from "../../ports/remote-host.ts";
 import { SIZING_CHANGES_KEPT, type SizingChange, scopeKeyOf } from "../../ports/sizing-change.ts";
 import type { SizingStore, StoredSize } from "../../ports/sizing-store.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
 import { createMemoryFunctionStore } from "./function-store.ts";
+import { createMemoryEventInvokeConfigStore, createMemoryEventStore } from "./memory-event-store.ts";
 
 /** A store that forgets everything when the process ends. For tests, the simulator and trials. */
 export function createMemoryStore(): Store {
@@ -18,6 +18,7 @@ export function createMemoryStore(): Store {
   return {
     events: createMemoryEventStore(),
     functions: createMemoryFunctionStore(),
+    eventInvokeConfigs: createMemoryEventInvokeConfigStore(),
     hosts: createMemoryHostStore(),
     sizing: createMemorySizingStore(),
     loadAccounts: async () => [...accounts.values()],
@@ -102,22 +103,5 @@ function sumOf(row: CostRow, before: CostRow | undefined): CostRow {
     heldMs: before.heldMs + row.heldMs,
     heldUsd: before.heldUsd + row.heldUsd,
     fixedUsd: before.fixedUsd + row.fixedUsd,
-  };
-}
-
-function createMemoryEventStore(): EventStore {
-  const events = new Map<InvocationId, QueuedEvent>();
-  const change = (id: InvocationId, members: Partial<QueuedEvent>) => {
-    const event = events.get(id);
-    if (event !== undefined) events.set(id, { ...event, ...members });
-  };
-  return {
-    append: async (event) => {
-      if (!events.has(event.id)) events.set(event.id, { ...event, payload: Buffer.from(event.payload) });
-    },
-    load: async () => [...events.values()],
-    beginAttempt: async (id, attempts) => change(id, { attempts }),
-    reschedule: async (id, next) => change(id, next),
-    finish: async (id) => void events.delete(id),
   };
 }

@@ -99,6 +99,18 @@ const MIGRATIONS: readonly string[] = [
     FOREIGN KEY (account_id, name) REFERENCES function ON DELETE CASCADE
   ) WITHOUT ROWID, STRICT;
   `,
+  `
+  ALTER TABLE event ADD COLUMN outcome TEXT;
+  ALTER TABLE event ADD COLUMN response BLOB;
+  ALTER TABLE event ADD COLUMN deliveries TEXT;
+  CREATE TABLE event_invoke_config (
+    account_id TEXT NOT NULL,
+    function_name TEXT NOT NULL,
+    qualifier TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (account_id, function_name, qualifier)
+  ) WITHOUT ROWID, STRICT;
+  `,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

@@ -5,8 +5,9 @@ import type { CostRow } from "../../model/cost.ts";
 import { HearthError } from "../../model/error-code.ts";
 import type { AccountId } from "../../model/ids.ts";
 import { CAPACITY_CHANGES_KEPT, type CapacityChange } from "../../ports/capacity-change.ts";
-import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
+import { eventInvokeConfigStoreOf } from "./event-invoke-config-store.ts";
+import { eventStoreOf } from "./event-store.ts";
 import { functionStoreOf } from "./function-store.ts";
 import { hostStoreOf } from "./host-store.ts";
 import { sizingStoreOf } from "./sizing-store.ts";
@@ -34,6 +35,7 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
   return {
     events: eventStoreOf(worker),
     functions: functionStoreOf(worker),
+    eventInvokeConfigs: eventInvokeConfigStoreOf(worker),
     hosts: hostStoreOf(worker),
     sizing: sizingStoreOf(worker),
     loadAccounts: async () => (await worker.run("loadAccounts")) as unknown as AccountRecord[],
@@ -68,50 +70,6 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
       await worker.run("putMeta", name, value);
     },
     close: () => worker.close(),
-  };
-}
-
-function eventStoreOf(worker: SqliteWorker): EventStore {
-  return {
-    append: async (event) => {
-      await worker.run(
-        "appendEvent",
-        event.id,
-        event.accountId,
-        event.functionName,
-        event.qualifier,
-        event.payload,
-        event.invokedArn,
-        event.clientContext ?? null,
-        event.traceId ?? null,
-        event.acceptedMs,
-        event.attempts,
-        event.functionFailures,
-        event.nextAttemptMs,
-        event.deadlineMs ?? null,
-      );
-    },
-    load: async () => (await worker.run("loadEvents")).map(eventOf),
-    beginAttempt: async (id, attempts) => {
-      await worker.run("beginAttempt", attempts, id);
-    },
-    reschedule: async (id, { attempts, functionFailures, nextAttemptMs }) => {
-      await worker.run("rescheduleEvent", attempts, functionFailures, nextAttemptMs, id);
-    },
-    finish: async (id) => {
-      await worker.run("finishEvent", id);
-    },
-  };
-}
-
-function eventOf(row: Row): QueuedEvent {
-  const payload = row["payload"] as Uint8Array;
-  return {
-    ...(row as unknown as QueuedEvent),
-    payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
-    clientContext: (row["clientContext"] as string | null) ?? undefined,
-    traceId: (row["traceId"] as string | null) ?? undefined,
-    deadlineMs: (row["deadlineMs"] as number | null) ?? undefined,
   };
 }
 

@@ -190,7 +190,7 @@ export class ScriptedServer {
       },
       metrics: new Metrics({
         pools: () => control.snapshot(systemClock.monotonicMs()),
-        eventQueue: () => ({ length: 0, oldestAcceptedMs: undefined }),
+        eventQueue: () => ({ length: 0, oldestAcceptedMs: undefined, undelivered: 0 }),
         lostLogBytes: () => 0,
       }),
       region: "us-east-1",

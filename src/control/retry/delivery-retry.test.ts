@@ -1,0 +1,22 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { decideDelivery, DEFAULT_DELIVERY_SETTINGS as settings } from "./delivery-retry.ts";
+
+test("pauses grow from one second to five minutes, and end six hours after the outcome", () => {
+  fc.assert(
+    fc.property(fc.nat(1e12), (endedMs) => {
+      let nowMs = endedMs;
+      for (let failures = 1; failures < 1000; failures++) {
+        const decision = decideDelivery(failures, endedMs, settings, nowMs);
+        if (decision.kind === "giveUp") {
+          expect(nowMs - endedMs).toBeGreaterThan(settings.ageMsMax - settings.delayMsMax);
+          expect(failures).toBeGreaterThan(70);
+          return;
+        }
+        expect(decision.atMs - nowMs).toBe(Math.min(1000 * 2 ** (failures - 1), 300_000));
+        nowMs = decision.atMs;
+      }
+      throw new Error("tried for ever");
+    }),
+  );
+});

@@ -1,0 +1,71 @@
+import type { Delivery, EventOutcome } from "../../model/event-outcome.ts";
+import type { InvocationId } from "../../model/ids.ts";
+import type { EventInvokeConfig, EventInvokeConfigStore } from "../../ports/event-invoke-config.ts";
+import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
+
+type Conclusion = {
+  readonly outcome: EventOutcome;
+  readonly response: Buffer | undefined;
+  readonly deliveries: readonly Delivery[];
+};
+
+export function createMemoryEventStore(): EventStore {
+  const events = new Map<InvocationId, QueuedEvent>();
+  const conclusions = new Map<InvocationId, Conclusion>();
+  const change = (id: InvocationId, members: Partial<QueuedEvent>) => {
+    const event = events.get(id);
+    if (event !== undefined) events.set(id, { ...event, ...members });
+  };
+  return {
+    append: async (event) => {
+      if (!events.has(event.id)) events.set(event.id, { ...event, payload: Buffer.from(event.payload) });
+    },
+    load: async () => [...events.values()].filter(({ id }) => !conclusions.has(id)),
+    beginAttempt: async (id, attempts) => change(id, { attempts }),
+    reschedule: async (id, next) => change(id, next),
+    conclude: async (id, outcome, response, deliveries) => {
+      if (!events.has(id) || conclusions.has(id)) return;
+      conclusions.set(id, {
+        outcome,
+        response: response === undefined ? undefined : Buffer.from(response),
+        deliveries,
+      });
+    },
+    loadConcluded: async () =>
+      [...events.values()].flatMap(({ id, accountId, functionName, qualifier, invokedArn }) => {
+        const conclusion = conclusions.get(id);
+        if (conclusion === undefined) return [];
+        const { outcome, deliveries } = conclusion;
+        return [{ id, accountId, functionName, qualifier, invokedArn, outcome, deliveries }];
+      }),
+    payloadsOf: async (id) => {
+      const [event, conclusion] = [events.get(id), conclusions.get(id)];
+      if (event === undefined || conclusion === undefined) return undefined;
+      return { payload: event.payload, response: conclusion.response };
+    },
+    setDeliveries: async (id, deliveries) => {
+      const conclusion = conclusions.get(id);
+      if (conclusion !== undefined) conclusions.set(id, { ...conclusion, deliveries });
+    },
+    finish: async (id) => {
+      events.delete(id);
+      conclusions.delete(id);
+    },
+  };
+}
+
+export function createMemoryEventInvokeConfigStore(): EventInvokeConfigStore {
+  const configs = new Map<string, EventInvokeConfig>();
+  const keyOf = (accountId: string, functionName: string, qualifier: string) =>
+    `${accountId}/${functionName}/${qualifier}`;
+  return {
+    load: async () => [...configs.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, config]) => config),
+    put: async (config) => void configs.set(keyOf(config.accountId, config.functionName, config.qualifier), config),
+    delete: async (accountId, functionName, qualifier) => {
+      for (const [key, config] of configs) {
+        if (config.accountId !== accountId || config.functionName !== functionName) continue;
+        if (qualifier === undefined || config.qualifier === qualifier) configs.delete(key);
+      }
+    },
+  };
+}

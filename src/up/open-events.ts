@@ -1,0 +1,95 @@
+import {
+  DEFAULT_RETRY_SETTINGS,
+  decideRetry,
+  isFunctionFailure,
+  type RetrySettings,
+} from "../control/retry/async-retry.ts";
+import { DEFAULT_DELIVERY_SETTINGS, type DeliverySettings, decideDelivery } from "../control/retry/delivery-retry.ts";
+import { systemClock } from "../ports/clock.ts";
+import type { FunctionCatalog } from "../ports/function-catalog.ts";
+import type { Log } from "../ports/log.ts";
+import type { Store } from "../ports/store.ts";
+import type { Server } from "../server/server.ts";
+import { AsyncQueue } from "../triggers/async-queue.ts";
+import { AwsClients, type AwsSettings } from "../triggers/aws/aws-clients.ts";
+import { Deliverer } from "../triggers/destination/deliver.ts";
+import { loadEventInvokeConfigs, type StoredEventInvokeConfigs } from "../triggers/event-invoke-configs.ts";
+import { Outbox } from "../triggers/outbox.ts";
+
+export type EventOptions = {
+  readonly store: Store;
+  readonly catalog: FunctionCatalog;
+  readonly server: () => Server;
+  readonly aws: AwsSettings;
+  readonly retrySettings: Partial<RetrySettings>;
+  readonly deliverySettings: Partial<DeliverySettings>;
+  readonly log: Log;
+};
+
+/** What runs functions besides callers that wait, and tells of it. */
+export type Events = {
+  readonly queue: AsyncQueue;
+  readonly outbox: Outbox;
+  readonly configs: StoredEventInvokeConfigs;
+  start(): void;
+  /** Ends what is under way, after `queue.close`. */
+  close(graceMs: number): Promise<void>;
+};
+
+/** Puts the parts together and reads what an earlier server left; nothing runs before `start`. @throws HearthError STORE_FAILED. */
+export async function openEvents(options: EventOptions): Promise<Events> {
+  const { store, catalog, log } = options;
+  const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
+  const deliverySettings = { ...DEFAULT_DELIVERY_SETTINGS, ...options.deliverySettings };
+  const configs = await loadEventInvokeConfigs(store.eventInvokeConfigs, systemClock);
+  const queue = new AsyncQueue({
+    events: store.events,
+    resolve: (accountId, name, qualifier) =>
+      catalog.resolve(accountId, name, qualifier) ??
+      (catalog.isDamaged(accountId, name, qualifier) ? "damaged" : "missing"),
+    run: (request, retries, answer) => void options.server().run(request, "asynchronous", retries, answer),
+    decide: (attempt, nowMs) => decideRetry(attempt, retrySettings, nowMs),
+    isFunctionFailure,
+    configOf: (accountId, name, qualifier) => configs.get(accountId, name, qualifier),
+    deadLetterOf: () => undefined,
+    onConcluded: (event) => outbox.add(event),
+    undeliveredCount: () => outbox.length,
+    ...retrySettings,
+    clock: systemClock,
+    log,
+  });
+  const aws = new AwsClients(options.aws);
+  const deliverer = new Deliverer({
+    aws,
+    resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
+    enqueue: (request) => queue.accept(request),
+  });
+  const outbox = new Outbox({
+    events: store.events,
+    deliver: (message, signal) => deliverer.deliver(message, signal),
+    decide: (failures, endedMs, nowMs) => decideDelivery(failures, endedMs, deliverySettings, nowMs),
+    clock: systemClock,
+    log,
+  });
+  await queue.load();
+  await outbox.load();
+  // What is made anew under a name that was deleted inherits nothing.
+  catalog.onDeleted(({ accountId, name, qualifier }) => {
+    configs.forget(accountId, name, qualifier).catch((error: unknown) => {
+      log.error({ functionName: name, error }, "event-invoke configs of what was deleted could not be removed");
+    });
+  });
+  return {
+    queue,
+    outbox,
+    configs,
+    start: () => {
+      queue.start();
+      outbox.start();
+    },
+    close: async (graceMs) => {
+      await outbox.close(graceMs);
+      await aws.close();
+    },
+  };
+}
