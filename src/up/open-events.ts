@@ -51,7 +51,7 @@ export async function openEvents(options: EventOptions): Promise<Events> {
     decide: (attempt, nowMs) => decideRetry(attempt, retrySettings, nowMs),
     isFunctionFailure,
     configOf: (accountId, name, qualifier) => configs.get(accountId, name, qualifier),
-    deadLetterOf: () => undefined,
+    deadLetterOf: (accountId, name, qualifier) => catalog.get(accountId, name, qualifier)?.settings.deadLetterArn,
     onConcluded: (event) => outbox.add(event),
     undeliveredCount: () => outbox.length,
     ...retrySettings,

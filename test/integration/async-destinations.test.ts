@@ -129,6 +129,25 @@ describe("outcomes of events are delivered", needsMoto, () => {
     expect(log).toContain(`"requestId":"${succeeded}"`);
   });
 
+  test("dead letters are the events themselves, with what happened as attributes", async () => {
+    const letters = await aws.queue("letters");
+    await lambda.request("DELETE", "/2019-09-25/functions/f/event-invoke-config");
+    const change = JSON.stringify({ DeadLetterConfig: { TargetArn: letters.arn } });
+    expect((await lambda.request("PUT", "/2015-03-31/functions/f/configuration", change)).status).toBe(200);
+    await lambda.settled("f");
+    const failed = await send({ n: 8, fail: true });
+    const [letter] = await letters.take(1);
+    expect(letter?.Body).toBe('{"n":8,"fail":true}');
+    expect(letter?.MessageAttributes).toMatchObject({
+      RequestID: { DataType: "String", StringValue: failed },
+      ErrorCode: { DataType: "Number", StringValue: "200" },
+      ErrorMessage: { DataType: "String", StringValue: "as asked" },
+    });
+    const none = JSON.stringify({ DeadLetterConfig: { TargetArn: "" } });
+    await lambda.request("PUT", "/2015-03-31/functions/f/configuration", none);
+    await lambda.settled("f");
+  });
+
   test("nobody is told where nobody asked to be", async () => {
     await lambda.request("DELETE", "/2019-09-25/functions/f/event-invoke-config");
     const before = webhook.calls.length;
