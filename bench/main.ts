@@ -8,7 +8,18 @@ import { parseArgs } from "node:util";
  * Runs benchmarks, each in a process of its own, one after the other: `npm run bench [NAME…] [-- --quick]`.
  * `--quick` shows that everything works; it judges nothing and writes no result.
  */
-const BENCHMARKS = ["simulator", "core", "invoke", "cold", "python", "capacity", "memory", "lifetime", "microvm"];
+const BENCHMARKS = [
+  "simulator",
+  "core",
+  "invoke",
+  "cold",
+  "python",
+  "capacity",
+  "memory",
+  "evidence",
+  "lifetime",
+  "microvm",
+];
 /** It has no short form: its shortest honest run is its only one. */
 const WITHOUT_QUICK = new Set(["simulator"]);
 /** All sides and the load generator share these many processors, on every machine. */

@@ -9,7 +9,7 @@ import type { ContainerBackend } from "./container-backend.ts";
 import { FunctionLog } from "./function-log.ts";
 import { KeptResults } from "./kept-results.ts";
 import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
-import { ServerLink } from "./server-link.ts";
+import { ServerLink, type Welcome } from "./server-link.ts";
 import { SpareEndpoint } from "./spare-endpoint.ts";
 
 /** Before a server has said its own. */
@@ -55,6 +55,7 @@ export class Agent {
         this.#link.send({ kind: "containerReady", containerId: id, startMs, memoryBytes }),
       onPrewarmed: ({ id }, initUs) => this.#link.send({ kind: "prewarmed", containerId: id, initUs }),
       onChunk: (order, bytes, contentType) => this.#chunk(order, bytes, contentType),
+      onResized: ({ id }, memoryMiB) => this.#link.send({ kind: "containerResized", containerId: id, memoryMiB }),
       onFinished: (order, result, payload) => this.#finished(order, result, payload),
       onGone: ({ id }, reason) => this.#gone(id, reason),
     };
@@ -65,6 +66,7 @@ export class Agent {
         onWelcome: (welcome) => {
           this.#freezeAfterMs = welcome.freezeAfterMs;
           this.#blankMemoryMiB = welcome.blankMemoryMiB;
+          this.#watchPressure(welcome);
         },
         onOrder: (order, payload) => this.#obey(order, payload),
         onLost: () => {
@@ -82,6 +84,12 @@ export class Agent {
     await this.#link.close();
     await this.#spareEndpoint.close();
     await this.#backend.close();
+  }
+
+  /** Anew for each server: what an earlier one was told, this one does not know. */
+  #watchPressure({ pressureAtMiB: atMiB, pressureClearMiB: clearMiB = atMiB }: Welcome): void {
+    const bounds = atMiB === undefined || clearMiB === undefined ? undefined : { atMiB, clearMiB };
+    this.#backend.watchPressure(bounds, (report) => this.#link.send({ kind: "pressure", ...report }));
   }
 
   #hello(): AgentMessage {

@@ -1,5 +1,6 @@
 import type { Duplex, Readable } from "node:stream";
 import type { ContainerId } from "../model/ids.ts";
+import type { Usage } from "../model/invocation.ts";
 import type { RuntimeName } from "../model/runtime.ts";
 
 /** How the first process of a container ended. */
@@ -9,21 +10,32 @@ export type ContainerExit = {
   readonly signal: string | undefined;
   /** The kernel killed something in the container because its memory limit was reached. */
   readonly isOutOfMemory: boolean;
+  /** The kernel killed something in it below its limit: the instance, or its host, was out of memory. */
+  readonly isCrowdedOut: boolean;
+};
+
+/** Of the memory that the containers of an instance hold together, file cache apart. */
+export type PressureBounds = { readonly atMiB: number; readonly clearMiB: number };
+
+export type PressureReport = {
+  readonly memoryUsedMiB: number;
+  /** Part of the last ten seconds in which something waited for memory. undefined: cannot tell. */
+  readonly memoryStallShare: number | undefined;
 };
 
 /** What of the container's size and code is decided when it stops being blank. */
 export type ContainerAssignment = {
   readonly codeDir: string;
   readonly memoryMiB: number;
+  /** So far the limit may be raised, before the kernel would kill. undefined: not at all. */
+  readonly rescueMemoryMiB?: number | undefined;
   /** Takes effect with `limitCpu`. */
   readonly cpuMilli: number;
   readonly ephemeralStorageMiB: number;
 };
 
-export type ContainerUsage = {
-  readonly cpuUs: number | undefined;
-  readonly memoryPeakBytes: number | undefined;
-};
+/** Of an execution, with the limits that it ended under. */
+export type ContainerUsage = Omit<Usage, "wallUs" | "initUs">;
 
 /** The external extensions of one container, once their processes are started. */
 export type ExtensionProcesses = {
@@ -54,8 +66,12 @@ export type ContainerHandle = {
   /** Host uid of the container's processes; tells whose connection to the Runtime API it is. undefined: not its own. */
   readonly hostUid: number | undefined;
 
-  /** Gives the container its code, limits and /tmp size. Once. @throws Error naming what failed. */
-  assign(assignment: ContainerAssignment): void;
+  /**
+   * Gives the container its code, limits and /tmp size. Once.
+   * @param onResized its memory limit was raised, in a later turn.
+   * @throws Error naming what failed.
+   */
+  assign(assignment: ContainerAssignment, onResized: (memoryMiB: number) => void): void;
   /** Holds the container to its share of CPU from now on; while it initialised it could use the whole instance's. */
   limitCpu(): void;
   /**
@@ -86,6 +102,11 @@ export type ContainerBackend = {
    * @throws Error naming what failed.
    */
   create(containerId: ContainerId, runtime: RuntimeName, memoryMiB: number): Promise<ContainerHandle>;
+  /**
+   * Tells when the containers together hold `atMiB`, when they hold still more, and when they hold less than `clearMiB` again.
+   * Replaces what was asked before. @param bounds undefined: it is not told.
+   */
+  watchPressure(bounds: PressureBounds | undefined, onReport: (report: PressureReport) => void): void;
   /** Containers are gone by then. */
   close(): Promise<void>;
 };

@@ -1,6 +1,7 @@
 import { duplexPair } from "node:stream";
 import { afterEach, describe, expect, test } from "vitest";
 import type { ContainerId, FunctionKey, InvocationId, LeaseId } from "../model/ids.ts";
+import { UNMEASURED } from "../model/invocation.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 import { encodeFrame, FrameDecoder } from "../protocol/frame.ts";
 import type { RuntimeOrder } from "../protocol/runtime-protocol.ts";
@@ -70,7 +71,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     freeze: () => story.push("freeze"),
     thaw: () => story.push("thaw"),
     beginUsage() {},
-    readUsage: () => ({ cpuUs: 0, memoryPeakBytes: 0 }),
+    readUsage: () => UNMEASURED,
     startExtensions: () => Promise.reject(new Error("no extensions here")),
     signalRuntime() {},
     async destroy() {
@@ -78,13 +79,14 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     },
   };
   const world: ContainerWorld = {
-    backend: { create: () => created.promise, close: async () => {} },
+    backend: { create: () => created.promise, watchPressure() {}, close: async () => {} },
     log() {},
     spareEndpoint: { take: (use) => use(undefined) },
     initMsMax,
     freezeAfterMs: () => 1,
     blankMemoryMiB: () => 128,
     onReady: () => story.push("ready"),
+    onResized() {},
     onPrewarmed: (_, initUs) => story.push(initUs >= 0 ? "prewarmed" : `prewarmed in ${initUs} µs`),
     onChunk() {},
     onFinished: ({ invocationId }, { outcome, initUs }) =>
@@ -106,7 +108,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     container,
     story,
     log,
-    exit: () => exited.resolve({ status: 1, signal: undefined, isOutOfMemory: false }),
+    exit: () => exited.resolve({ status: 1, signal: undefined, isOutOfMemory: false, isCrowdedOut: false }),
     create: () => created.resolve(handle),
     say: (message: object, payload = "") => runtime.write(encodeFrame(message, Buffer.from(payload))),
     heard: (kind: RuntimeOrder["kind"]) =>

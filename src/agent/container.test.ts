@@ -1,6 +1,7 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import type { ContainerId } from "../model/ids.ts";
+import { UNMEASURED } from "../model/invocation.ts";
 import { encodeFrame } from "../protocol/frame.ts";
 import { Container, type ContainerWorld } from "./container.ts";
 import type { ContainerExit, ContainerHandle } from "./container-backend.ts";
@@ -29,7 +30,7 @@ function open(destroy: () => Promise<void>) {
     freeze() {},
     thaw() {},
     beginUsage() {},
-    readUsage: () => ({ cpuUs: 0, memoryPeakBytes: 0 }),
+    readUsage: () => UNMEASURED,
     startExtensions: () => Promise.reject(new Error("no extensions here")),
     signalRuntime() {},
     destroy,
@@ -37,13 +38,14 @@ function open(destroy: () => Promise<void>) {
   const isReady = Promise.withResolvers<void>();
   const gone: string[] = [];
   const world: ContainerWorld = {
-    backend: { create: () => created.promise, close: async () => {} },
+    backend: { create: () => created.promise, watchPressure() {}, close: async () => {} },
     log() {},
     spareEndpoint: { take: (use) => use(undefined) },
     initMsMax: 10_000,
     freezeAfterMs: () => 1000,
     blankMemoryMiB: () => 128,
     onReady: () => isReady.resolve(),
+    onResized() {},
     onPrewarmed() {},
     onChunk() {},
     onFinished() {},

@@ -44,6 +44,7 @@ export type ContainerWorld = {
   onReady(container: Container, startMs: number, memoryBytes: number | undefined): void;
   onPrewarmed(container: Container, initUs: number): void;
   onChunk(order: RunOrder, bytes: Buffer, contentType: string | undefined): void;
+  onResized(container: Container, memoryMiB: number): void;
   onFinished(order: RunOrder, result: RunResult, payload: Buffer): void;
   onGone(container: Container, reason: string): void;
 };
@@ -142,7 +143,8 @@ export class Container {
     const state = this.#state;
     const isFree = state.name === "blank" || (state.name === "creating" && state.next === undefined);
     if (!isFree) throw new Error(`assignment for container ${this.id}, which is ${state.name}`);
-    this.#assignment = assignment;
+    const { memoryMiB, requestedMemoryMiB = memoryMiB } = assignment;
+    this.#assignment = { ...assignment, requestedMemoryMiB };
     if (state.name === "blank") this.#assign(first);
     else this.#enter({ ...state, next: first });
   }
@@ -243,7 +245,7 @@ export class Container {
     const { handle, driver } = body;
     const assignment = this.#assignment as Assignment;
     const isCurrent = () => this.#body === body && !this.#isOver();
-    handle.assign(assignment);
+    handle.assign(assignment, (memoryMiB) => isCurrent() && this.#onResized(memoryMiB));
     let environment: Readonly<Record<string, string>>;
     const phase = this.#state.name === "repeating" ? "invoke" : "init";
     const facts = { containerId: this.id, assignment, initializationType, phase } as const;
@@ -318,6 +320,12 @@ export class Container {
     } catch (cause) {
       this.#fault("limit CPU", cause);
     }
+  }
+
+  /** An init that is repeated begins with the limit that the one before it came to. */
+  #onResized(memoryMiB: number): void {
+    this.#assignment = { ...(this.#assignment as Assignment), memoryMiB };
+    this.#world.onResized(this, memoryMiB);
   }
 
   #onInitError(payload: Buffer): void {
@@ -462,7 +470,7 @@ export class Container {
     const wallUsMin = outcome === "timeout" ? (this.#assignment as Assignment).timeoutMs * 1000 : 0;
     const usage = run.beganMs === undefined ? undefined : this.#readUsage();
     return {
-      ...UNMEASURED,
+      ...(usage ?? UNMEASURED),
       outcome,
       containerUsable,
       wallUs: Math.max(wallUs, wallUsMin),
@@ -532,6 +540,7 @@ export class Container {
 
   #onExit(exit: ContainerExit): void {
     const text = exitText(exit);
+    if (exit.isCrowdedOut) return this.#endBecause("killed below its limit: the instance was out of memory");
     this.#fail(exit.isOutOfMemory ? "outOfMemory" : "exit", `exited: ${text ?? "exit status 0"}`, EMPTY, text);
   }
 

@@ -9,5 +9,5 @@ test.each([
   [{ status: undefined, signal: "SIGRTMIN" }, "signal: SIGRTMIN"],
   [{ status: undefined, signal: undefined }, undefined],
 ])("%o", (end, text) => {
-  expect(exitText({ ...end, isOutOfMemory: false })).toBe(text);
+  expect(exitText(end)).toBe(text);
 });

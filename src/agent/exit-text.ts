@@ -17,7 +17,7 @@ const SIGNAL_WORDS: Readonly<Record<string, string>> = {
 };
 
 /** `exit status 1`, `signal: killed`; undefined for status 0, of which Lambda says that no reason was given. */
-export function exitText(exit: ContainerExit): string | undefined {
+export function exitText(exit: Pick<ContainerExit, "status" | "signal">): string | undefined {
   if (exit.signal !== undefined) return `signal: ${SIGNAL_WORDS[exit.signal] ?? exit.signal}`;
   return exit.status === undefined || exit.status === 0 ? undefined : `exit status ${exit.status}`;
 }

@@ -18,7 +18,7 @@ process.on("uncaughtException", (cause) => {
   process.exit(1);
 });
 
-const backend = await createBackend(config);
+const backend = await createBackend(config, log);
 const agent = new Agent({ config, backend, log, onExitOrdered: (reason) => void close(reason) });
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void close(signal));
 

@@ -5,6 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { identifyProcess } from "../host/process-identity.ts";
+import { UNMEASURED } from "../model/invocation.ts";
 import { isPythonRuntime, type RuntimeName } from "../model/runtime.ts";
 import type { AgentConfig } from "../protocol/agent-config.ts";
 import type {
@@ -26,7 +27,7 @@ const CHANNEL_FD = 3;
 /** Asks the managed runtime for figures that only it has here. */
 const REPORT_USAGE = "HEARTH_REPORT_USAGE";
 /** Without control groups only the runtime itself can tell what it used. */
-const UNKNOWN_USAGE: ContainerUsage = { cpuUs: undefined, memoryPeakBytes: undefined };
+const UNKNOWN_USAGE: ContainerUsage = UNMEASURED;
 /** One pipe for both streams keeps what is written to them in order. */
 const JOIN_OUTPUTS = ["-c", 'exec "$@" 2>&1', "sh"];
 
@@ -47,6 +48,8 @@ export function createProcessBackend(config: AgentConfig): ContainerBackend {
       recordIdentity(child, join(directory, IDENTITY_FILE));
       return handle;
     },
+    /** Nothing counts what child processes hold. */
+    watchPressure() {},
     async close() {
       await rm(workDir, { recursive: true, force: true });
     },
@@ -97,7 +100,12 @@ class ProcessContainer implements ContainerHandle {
     this.tmpDir = join(directory, "tmp");
     this.exited = new Promise((resolve) => {
       child.once("exit", (status, signal) => {
-        resolve({ status: status ?? undefined, signal: signal ?? undefined, isOutOfMemory: false });
+        resolve({
+          status: status ?? undefined,
+          signal: signal ?? undefined,
+          isOutOfMemory: false,
+          isCrowdedOut: false,
+        });
       });
     });
   }

@@ -21,7 +21,7 @@ const CLOGGED_BYTES = 1024 * 1024;
 const BACKLOG_BYTES_MAX = 1024 * 1024;
 const READ_BUFFER_BYTES = 64 * 1024;
 
-type Welcome = Extract<ServerMessage, { kind: "welcome" }>;
+export type Welcome = Extract<ServerMessage, { kind: "welcome" }>;
 type Order = Exclude<ServerMessage, { kind: "welcome" }>;
 
 export type ServerLinkEvents = {

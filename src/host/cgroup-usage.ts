@@ -4,43 +4,76 @@ import { KernelFile } from "./kernel-file.ts";
 /** memory.stat is dear to read (the kernel sums up all CPUs): only after a change of the peak by this much. */
 const PEAK_CHANGE_BYTES = 256 * 1024;
 
-const FILE_CACHE_KEYS = { 1: ["total_inactive_file ", "total_active_file "], 2: ["inactive_file ", "active_file "] };
+const FILE_CACHE_KEYS = {
+  1: ["total_inactive_file ", "total_active_file "],
+  2: ["inactive_file ", "active_file "],
+} as const;
+const MAJOR_FAULT_KEYS = { 1: "total_pgmajfault ", 2: "pgmajfault " } as const;
+
+/** Where a version of control groups keeps its figures, counted since the group was made; a reading is a system call, some 3 µs. */
+export type UsageSource = {
+  readonly version: 1 | 2;
+  cpuUs(): number;
+  /** As of the last `cpuUs`, or later. */
+  throttledUs(): number;
+  readonly peak: KernelFile;
+  readonly stat: KernelFile;
+  /** A number that stands still while no limit is in the way. @param isLimitNear the group's own was nearly reached. */
+  trouble(isLimitNear: boolean): number | undefined;
+  /** What tasks waited, given how far that number and the major faults moved; undefined: cannot tell. */
+  stallUs(trouble: number, majorFaults: number): number | undefined;
+};
 
 /** Tells the memory peak of an execution apart from file cache, which both cgroup versions count as used. */
 export class CgroupUsageReader {
-  readonly #cpu: { file: KernelFile; unitsPerUs: number };
-  readonly #peak: KernelFile;
-  readonly #stat: KernelFile;
-  readonly #fileCacheKeys: readonly string[];
+  readonly #source: UsageSource;
+  readonly #statKeys: readonly [string, string, string];
   #cpuBeginUs = 0;
+  #throttledSeenUs: number;
   #peakSeenBytes = Number.NEGATIVE_INFINITY;
-  #fileCacheBytes = 0;
+  #cacheBytes = 0;
+  #troubleSeen: number;
+  #majorFaultsSeen = 0;
 
-  constructor(version: 1 | 2, files: { cpu: KernelFile; peak: KernelFile; stat: KernelFile }) {
-    this.#cpu = { file: files.cpu, unitsPerUs: version === 1 ? 1000 : 1 };
-    this.#peak = files.peak;
-    this.#stat = files.stat;
-    this.#fileCacheKeys = FILE_CACHE_KEYS[version];
+  constructor(source: UsageSource) {
+    this.#source = source;
+    this.#statKeys = [...FILE_CACHE_KEYS[source.version], MAJOR_FAULT_KEYS[source.version]];
+    this.#cpuBeginUs = source.cpuUs();
+    this.#throttledSeenUs = source.throttledUs();
+    this.#troubleSeen = source.trouble(true) ?? 0;
   }
 
   begin(): void {
-    this.#cpuBeginUs = this.#cpuUs();
+    this.#cpuBeginUs = this.#source.cpuUs();
   }
 
-  read(): CgroupUsage {
-    const peakBytes = this.#peak.readNumber();
-    if (Math.abs(peakBytes - this.#peakSeenBytes) >= PEAK_CHANGE_BYTES) {
-      this.#peakSeenBytes = peakBytes;
-      this.#fileCacheBytes = this.#stat.readSum(this.#fileCacheKeys);
-    }
+  read(limitBytes: number): CgroupUsage {
+    const cpuUs = this.#source.cpuUs() - this.#cpuBeginUs;
+    const throttledUs = this.#source.throttledUs() - this.#throttledSeenUs;
+    const peakBytes = this.#source.peak.readNumber();
+    const trouble =
+      (this.#source.trouble(peakBytes + PEAK_CHANGE_BYTES >= limitBytes) ?? this.#troubleSeen) - this.#troubleSeen;
+    const isPeakNew = Math.abs(peakBytes - this.#peakSeenBytes) >= PEAK_CHANGE_BYTES;
+    const majorFaults = isPeakNew || trouble > 0 ? this.#readStat(peakBytes) : 0;
+    this.#throttledSeenUs += throttledUs;
+    this.#troubleSeen += trouble;
     return {
-      cpuUs: Math.max(0, this.#cpuUs() - this.#cpuBeginUs),
-      memoryPeakBytes: Math.max(0, peakBytes - this.#fileCacheBytes),
+      cpuUs: Math.max(0, cpuUs),
+      throttledUs: Math.max(0, throttledUs),
+      memoryPeakBytes: Math.max(0, peakBytes - this.#cacheBytes),
+      cacheBytes: this.#cacheBytes,
+      memoryStallUs: this.#source.stallUs(Math.max(0, trouble), majorFaults),
     };
   }
 
-  #cpuUs(): number {
-    return Math.round(this.#cpu.file.readNumber() / this.#cpu.unitsPerUs);
+  /** @returns major faults since the last time. */
+  #readStat(peakBytes: number): number {
+    const [inactiveBytes, activeBytes, majorFaults] = this.#source.stat.readNumbersAfter(this.#statKeys);
+    const since = majorFaults - this.#majorFaultsSeen;
+    this.#peakSeenBytes = peakBytes;
+    this.#cacheBytes = inactiveBytes + activeBytes;
+    this.#majorFaultsSeen = majorFaults;
+    return since;
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import {
   type Cgroup,
@@ -7,10 +7,13 @@ import {
   type CgroupTotals,
   CPU_PERIOD_US,
   cpuQuotaUs,
+  type MemoryGuard,
 } from "./cgroup.ts";
 import { childGroups, killProcesses, makeGroup, processIdsBelow, removeGroup } from "./cgroup-tree.ts";
 import { CgroupUsageReader, readTotals } from "./cgroup-usage.ts";
+import type { DescriptorWatch } from "./descriptor-watch.ts";
 import { KernelFile } from "./kernel-file.ts";
+import { averagePressure } from "./pressure.ts";
 
 export const CONTROLLERS_V2 = ["memory", "cpu", "pids"] as const;
 
@@ -88,6 +91,32 @@ export class CgroupV2 implements Cgroup {
     });
   }
 
+  watchUsage(): undefined {}
+
+  watchKills(watch: DescriptorWatch, onEvent: () => void): (() => void) | undefined {
+    const path = join(this.#directory, "memory.events.local");
+    if (!existsSync(path)) return undefined;
+    const fd = openSync(path, "r");
+    const stop = watch.watch(fd, "changed", onEvent);
+    return () => {
+      stop();
+      closeSync(fd);
+    };
+  }
+
+  memoryStallShare(): number | undefined {
+    try {
+      return averagePressure(readFileSync(join(this.#directory, "memory.pressure"), "utf8"), "some");
+    } catch {
+      return undefined;
+    }
+  }
+
+  guardMemory(watch: DescriptorWatch, onEvent: () => void): MemoryGuard | undefined {
+    if (!existsSync(join(this.#directory, "memory.high"))) return undefined;
+    return new GuardV2(this.#directory, { watch, onEvent, heldBytes: () => this.totals().memoryBytes });
+  }
+
   openMeter(): CgroupMeter {
     return new MeterV2(this.#directory);
   }
@@ -106,12 +135,52 @@ export class CgroupV2 implements Cgroup {
   }
 }
 
+/** The kernel counts each time that use rose to `memory.high` in `memory.events`, and slows down whoever goes on above it. */
+class GuardV2 implements MemoryGuard {
+  readonly #directory: string;
+  readonly #heldBytes: () => number;
+  readonly #eventsFd: number;
+  readonly #stop: () => void;
+  #nearBytes = Number.POSITIVE_INFINITY;
+
+  constructor(
+    directory: string,
+    { watch, onEvent, heldBytes }: { watch: DescriptorWatch; onEvent: () => void; heldBytes: () => number },
+  ) {
+    this.#directory = directory;
+    this.#heldBytes = heldBytes;
+    this.#eventsFd = openSync(join(directory, "memory.events"), "r");
+    this.#stop = watch.watch(this.#eventsFd, "changed", onEvent);
+  }
+
+  arm(_limitMiB: number, nearMiB: number): void {
+    this.#nearBytes = nearMiB * MEBIBYTE;
+    writeFileSync(join(this.#directory, "memory.high"), String(this.#nearBytes));
+  }
+
+  disarm(): void {
+    writeFileSync(join(this.#directory, "memory.high"), "max");
+  }
+
+  look() {
+    const heldBytes = this.#heldBytes();
+    return { heldBytes, isStuck: heldBytes >= this.#nearBytes };
+  }
+
+  close(): void {
+    this.#stop();
+    closeSync(this.#eventsFd);
+  }
+}
+
 class MeterV2 implements CgroupMeter {
   readonly #freezer: KernelFile;
   readonly #cpu: KernelFile;
   readonly #peak: { readonly file: KernelFile; readonly canReset: boolean };
   readonly #stat: KernelFile;
   readonly #events: KernelFile;
+  /** undefined: the kernel keeps none (built without, or started with `psi=0`). */
+  readonly #pressure: KernelFile | undefined;
   readonly #usage: CgroupUsageReader;
 
   constructor(directory: string) {
@@ -120,7 +189,22 @@ class MeterV2 implements CgroupMeter {
     this.#peak = openPeak(directory);
     this.#stat = new KernelFile(join(directory, "memory.stat"), "r");
     this.#events = new KernelFile(join(directory, "memory.events"), "r");
-    this.#usage = new CgroupUsageReader(2, { cpu: this.#cpu, peak: this.#peak.file, stat: this.#stat });
+    this.#pressure = openIfKept(join(directory, "memory.pressure"));
+    let throttledUs = 0;
+    this.#usage = new CgroupUsageReader({
+      version: 2,
+      cpuUs: () => {
+        const [cpuUs, throttled] = this.#cpu.readNumbersAfter(["usage_usec ", "throttled_usec "]);
+        throttledUs = throttled;
+        return cpuUs;
+      },
+      throttledUs: () => throttledUs,
+      peak: this.#peak.file,
+      stat: this.#stat,
+      // The first line is of `some`: at least one task waited.
+      trouble: () => this.#pressure?.readNumberBehind("total=") ?? 0,
+      stallUs: (waitedUs) => (this.#pressure === undefined ? undefined : waitedUs),
+    });
   }
 
   freeze(): void {
@@ -136,16 +220,21 @@ class MeterV2 implements CgroupMeter {
     this.#usage.begin();
   }
 
-  readUsage() {
-    return this.#usage.read();
+  readUsage(limitMiB: number) {
+    return this.#usage.read(limitMiB * MEBIBYTE);
   }
 
   oomKills(): number {
     return this.#events.readNumberAfter("oom_kill ");
   }
 
+  hasReachedLimit(): boolean {
+    return this.#events.readNumberAfter("oom ") > 0;
+  }
+
   close(): void {
     for (const file of [this.#freezer, this.#cpu, this.#peak.file, this.#stat, this.#events]) file.close();
+    this.#pressure?.close();
   }
 }
 
@@ -158,6 +247,20 @@ function openPeak(directory: string): { file: KernelFile; canReset: boolean } {
   if (!existsSync(path)) return { file: new KernelFile(join(directory, "memory.current"), "r"), canReset: false };
   const file = openForReset(path);
   return file === undefined ? { file: new KernelFile(path, "r"), canReset: false } : { file, canReset: true };
+}
+
+/** @returns undefined where the kernel has no such file, or refuses to read it. */
+function openIfKept(path: string): KernelFile | undefined {
+  let file: KernelFile | undefined;
+  try {
+    file = new KernelFile(path, "r");
+    file.readNumber();
+    return file;
+  } catch (error) {
+    file?.close();
+    if (["ENOENT", "EOPNOTSUPP"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
 }
 
 function openForReset(path: string): KernelFile | undefined {

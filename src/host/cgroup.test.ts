@@ -19,6 +19,9 @@ type Flavour = {
   readonly peak: string;
   readonly cpu: readonly [path: string, textOf: (us: number) => string];
   readonly stat: string;
+  /** Of the quota, and of time that something waited for memory. */
+  readonly throttled: readonly [path: string, textOf: (cpuUs: number, throttledUs: number) => string];
+  readonly trouble: readonly [path: string, textOf: (count: number) => string];
   readonly freezer: readonly [path: string, frozen: string, thawed: string];
   readonly oom: readonly [path: string, textOf: (kills: number) => string];
 };
@@ -40,6 +43,8 @@ const V1: Flavour = {
     "memory/memory.usage_in_bytes": "4096\n",
     "memory/memory.max_usage_in_bytes": "0\n",
     "memory/memory.stat": "",
+    "memory/memory.failcnt": "0\n",
+    "cpu,cpuacct/cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n",
     "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n",
     "cpu,cpuacct/cpuacct.usage": "0\n",
     "freezer/freezer.state": "THAWED\n",
@@ -53,6 +58,8 @@ const V1: Flavour = {
   peak: "memory/memory.max_usage_in_bytes",
   cpu: ["cpu,cpuacct/cpuacct.usage", (us) => `${us * 1000}\n`],
   stat: "memory/memory.stat",
+  throttled: ["cpu,cpuacct/cpu.stat", (_, us) => `nr_periods 9\nnr_throttled 3\nthrottled_time ${us * 1000}\n`],
+  trouble: ["memory/memory.failcnt", (count) => `${count}\n`],
   freezer: ["freezer/freezer.state", "FROZEN", "THAWED"],
   oom: ["memory/memory.oom_control", (kills) => `oom_kill_disable 0\nunder_oom 0\noom_kill ${kills}\n`],
 };
@@ -64,6 +71,8 @@ const V2: Flavour = {
     "memory.swap.max": "max\n",
     "memory.peak": "0\n",
     "memory.stat": "",
+    "memory.pressure":
+      "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
     "memory.events": "low 0\noom 0\noom_kill 0\noom_group_kill 0\n",
     "cpu.stat": "usage_usec 0\nuser_usec 0\n",
     "cgroup.freeze": "0\n",
@@ -77,6 +86,8 @@ const V2: Flavour = {
   peak: "memory.peak",
   cpu: ["cpu.stat", (us) => `usage_usec ${us}\nuser_usec 5\n`],
   stat: "memory.stat",
+  throttled: ["cpu.stat", (cpuUs, us) => `usage_usec ${cpuUs}\nuser_usec 0\nnr_throttled 3\nthrottled_usec ${us}\n`],
+  trouble: ["memory.pressure", (us) => `some avg10=3.17 avg60=0.00 avg300=0.00 total=${us}\nfull avg10=1.00 total=5\n`],
   freezer: ["cgroup.freeze", "1", "0"],
   oom: ["memory.events", (kills) => `low 0\noom 9\noom_kill ${kills}\noom_group_kill 4\n`],
 };
@@ -188,7 +199,61 @@ describe.each([
     write(flavour.cpu[0], flavour.cpu[1](1_004_321));
     write(flavour.peak, `${80 * MEBIBYTE}\n`);
     write(flavour.stat, fileCache(20 * MEBIBYTE, prefix));
-    expect(meter.readUsage()).toEqual({ cpuUs: 4321, memoryPeakBytes: 60 * MEBIBYTE });
+    expect(meter.readUsage(100)).toMatchObject({
+      cpuUs: 4321,
+      throttledUs: 0,
+      memoryPeakBytes: 60 * MEBIBYTE,
+      cacheBytes: 20 * MEBIBYTE,
+      memoryStallUs: 0,
+    });
+    meter.close();
+  });
+
+  test("meters throttled time beside CPU, since the last reading", () => {
+    const [path, textOf] = flavour.throttled;
+    write(path, textOf(1000, 500));
+    const meter = group.openMeter();
+    meter.beginUsage();
+    write(path, textOf(4000, 90_500));
+    expect(meter.readUsage(100).throttledUs).toBe(90_000);
+    expect(meter.readUsage(100).throttledUs).toBe(0);
+    meter.close();
+  });
+
+  test("meters what waited for memory since the last reading, and looks at the cache again then", () => {
+    const meter = group.openMeter();
+    const [path, textOf] = flavour.trouble;
+    write(flavour.peak, `${100 * MEBIBYTE}\n`);
+    write(flavour.stat, `${fileCache(60 * MEBIBYTE, prefix)}${prefix}pgmajfault 5\n`);
+    expect(meter.readUsage(100)).toMatchObject({ cacheBytes: 60 * MEBIBYTE, memoryStallUs: 0 });
+    // At its limit the peak stays what it is while less and less of it is cache.
+    write(flavour.stat, `${fileCache(2 * MEBIBYTE, prefix)}${prefix}pgmajfault 8\n`);
+    expect(meter.readUsage(100).cacheBytes).toBe(60 * MEBIBYTE);
+    write(path, textOf(1000));
+    const stalled = { cacheBytes: 2 * MEBIBYTE, memoryPeakBytes: 98 * MEBIBYTE };
+    expect(meter.readUsage(100)).toMatchObject({
+      ...stalled,
+      memoryStallUs: version === 2 ? 1000 : 1000 * 4 + 3 * 100,
+    });
+    expect(meter.readUsage(100).memoryStallUs).toBe(0);
+    meter.close();
+  });
+
+  test("asks no further where a group of version 1 stayed below its limit", () => {
+    if (version === 2) return; // What is above it may be in its way.
+    const meter = group.openMeter();
+    write(flavour.peak, `${100 * MEBIBYTE}\n`);
+    write(flavour.trouble[0], flavour.trouble[1](1000));
+    expect(meter.readUsage(128).memoryStallUs).toBe(0);
+    expect(meter.readUsage(100).memoryStallUs).toBe(4000);
+    meter.close();
+  });
+
+  test("cannot tell what waited where the kernel keeps no pressure", () => {
+    if (version === 1) return;
+    rmSync(pathOf("memory.pressure"));
+    const meter = group.openMeter();
+    expect(meter.readUsage(100).memoryStallUs).toBeUndefined();
     meter.close();
   });
 

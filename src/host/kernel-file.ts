@@ -27,6 +27,19 @@ export class KernelFile {
     return findNumber(key, this.#read());
   }
 
+  /** Likewise of several keys, from one reading. */
+  readNumbersAfter<const Keys extends readonly string[]>(keys: Keys): { [key in keyof Keys]: number } {
+    const length = this.#read();
+    return keys.map((key) => findNumber(key, length)) as { [key in keyof Keys]: number };
+  }
+
+  /** The number after the first place where this text stands; 0 if it does not. */
+  readNumberBehind(text: string): number {
+    const length = this.#read();
+    const at = buffer.indexOf(text, 0, "latin1");
+    return at < 0 || at >= length ? 0 : numberAt(at + text.length, length);
+  }
+
   /** The sum of the numbers after the keys. */
   readSum(keys: readonly string[]): number {
     const length = this.#read();

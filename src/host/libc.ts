@@ -13,6 +13,9 @@ type Libc = {
   socket(domain: number, type: number, protocol: number): number;
   ioctl(fd: number, request: bigint, argument: Uint8Array): number;
   lseek(fd: number, offset: bigint, whence: number): bigint;
+  eventfd(initial: number, flags: number): number;
+  epoll_create1(flags: number): number;
+  epoll_ctl(epollFd: number, operation: number, fd: number, event: Uint8Array): number;
   sched_setscheduler(pid: number, policy: number, parameter: Uint8Array): number;
   __errno_location(): bigint;
 };
@@ -26,6 +29,9 @@ const SIGNATURES = {
   socket: { arguments: ["i32", "i32", "i32"], return: "i32" },
   ioctl: { arguments: ["i32", "u64", "buffer"], return: "i32" },
   lseek: { arguments: ["i32", "i64", "i32"], return: "i64" },
+  eventfd: { arguments: ["u32", "i32"], return: "i32" },
+  epoll_create1: { arguments: ["i32"], return: "i32" },
+  epoll_ctl: { arguments: ["i32", "i32", "i32", "buffer"], return: "i32" },
   sched_setscheduler: { arguments: ["i32", "i32", "buffer"], return: "i32" },
   __errno_location: { arguments: [], return: "pointer" },
 } as const;
@@ -69,6 +75,12 @@ export function socketPair(): [number, number] {
 /** @throws LibcError */
 export function makeFifo(path: string, mode: number): void {
   checked(libc().mkfifo(path, mode), () => `mkfifo ${path}`);
+}
+
+/** A counter that the kernel raises to tell of something; readable then. Not inherited by children. @throws LibcError */
+export function makeEventFd(): number {
+  const EFD_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
+  return checked(libc().eventfd(0, EFD_CLOEXEC_NONBLOCK), () => "eventfd");
 }
 
 /**

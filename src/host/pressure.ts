@@ -83,13 +83,18 @@ export function readPressure(procDir = "/proc"): Pressure | undefined {
   try {
     const cpu = readFileSync(join(procDir, "pressure/cpu"), "utf8");
     const memory = readFileSync(join(procDir, "pressure/memory"), "utf8");
-    return { cpuSome: average(cpu, "some"), memorySome: average(memory, "some"), memoryFull: average(memory, "full") };
+    return {
+      cpuSome: averagePressure(cpu, "some"),
+      memorySome: averagePressure(memory, "some"),
+      memoryFull: averagePressure(memory, "full"),
+    };
   } catch {
     return undefined; // Without PSI there is no such folder; switched off, reading it fails.
   }
 }
 
-function average(text: string, kind: "some" | "full"): number {
+/** Of the last 10 s, from 0 to 1, as a file of pressure tells it. */
+export function averagePressure(text: string, kind: "some" | "full"): number {
   return Number(new RegExp(`^${kind} avg10=([\\d.]+)`, "m").exec(text)?.[1] ?? 0) / 100;
 }
 

@@ -32,7 +32,7 @@ export type FunctionSource = {
   readonly handler?: string;
   readonly timeoutMs?: number;
   readonly environment?: Readonly<Record<string, string>>;
-};
+} & Partial<Pick<Assignment, "memoryMiB" | "requestedMemoryMiB" | "rescueMemoryMiB" | "cpuMilli">>;
 
 const WAIT_MS_MAX = 20_000;
 
@@ -137,8 +137,10 @@ export class AgentHarness {
       codeDir,
       codeSha256Hex: "0".repeat(64),
       environment: { ...source.environment },
-      memoryMiB: 256,
-      cpuMilli: 145,
+      memoryMiB: source.memoryMiB ?? 256,
+      cpuMilli: source.cpuMilli ?? 145,
+      ...(source.requestedMemoryMiB === undefined ? {} : { requestedMemoryMiB: source.requestedMemoryMiB }),
+      ...(source.rescueMemoryMiB === undefined ? {} : { rescueMemoryMiB: source.rescueMemoryMiB }),
       timeoutMs: source.timeoutMs ?? 3000,
       ephemeralStorageMiB: 512,
       region: "us-east-1",

@@ -108,7 +108,7 @@ describe.for(ociRuntimes.length === 0 ? ["runc"] : ociRuntimes)("a container by 
     await instance.assign("hungry", join(codeDir, "mine"), { memoryMiB: 128 });
     const eat = `const held = []; for (;;) held.push(Buffer.alloc(${8 * MEBIBYTE}, 1));`;
     const { exit } = await instance.evaluate("hungry", eat);
-    expect(exit).toEqual({ signal: "SIGKILL", isOutOfMemory: true });
+    expect(exit).toEqual({ signal: "SIGKILL", isOutOfMemory: true, isCrowdedOut: false });
     await instance.destroy("hungry");
   });
 
@@ -244,7 +244,7 @@ describe.for(ociRuntimes.length === 0 ? ["runc"] : ociRuntimes)("a container by 
     const before = await instance.order("mounts");
     await instance.create("brief");
     const { exit } = await instance.evaluate("brief", "process.exit(7)");
-    expect(exit).toEqual({ status: 7, isOutOfMemory: false });
+    expect(exit).toEqual({ status: 7, isOutOfMemory: false, isCrowdedOut: false });
     await instance.destroy("brief");
     await instance.destroy("brief");
     expect(await instance.order("mounts")).toBe(before);

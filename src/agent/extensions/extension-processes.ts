@@ -22,7 +22,11 @@ export function watchEnds(ends: Readable, onEnd: (name: string, exit: ContainerE
     for (const line of lines) {
       const [, status, name] = /^(\d+) (.+)$/.exec(line) ?? [];
       if (name === undefined) continue;
-      onEnd(name, { ...runtimeEnd({ status: Number(status), signal: undefined }), isOutOfMemory: false });
+      onEnd(name, {
+        ...runtimeEnd({ status: Number(status), signal: undefined }),
+        isOutOfMemory: false,
+        isCrowdedOut: false,
+      });
     }
   });
   ends.on("error", () => {}); // The container ends, and with it what there was to tell.

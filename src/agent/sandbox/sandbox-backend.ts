@@ -3,21 +3,31 @@ import { Socket } from "node:net";
 import { join } from "node:path";
 import type { Cgroup } from "../../host/cgroup.ts";
 import { type CgroupHost, detectCgroups } from "../../host/cgroup-host.ts";
+import { DescriptorWatch } from "../../host/descriptor-watch.ts";
 import { makeFifo, scheduleAsBatch, socketPair } from "../../host/libc.ts";
 import { bringLoopbackUp } from "../../host/loopback.ts";
 import { hostUidOf, ociConfig, ociProcess, UIDS_PER_CONTAINER } from "../../host/oci/oci-config.ts";
 import type { ContainerId } from "../../model/ids.ts";
 import { isPythonRuntime, type RuntimeName } from "../../model/runtime.ts";
 import { type AgentConfig, CONTAINERS_PER_INSTANCE_MAX } from "../../protocol/agent-config.ts";
-import type { ContainerBackend, ContainerHandle, ExtensionProcesses } from "../container-backend.ts";
+import { type AgentLog, reasonOf } from "../agent-log.ts";
+import type {
+  ContainerBackend,
+  ContainerHandle,
+  ExtensionProcesses,
+  PressureBounds,
+  PressureReport,
+} from "../container-backend.ts";
 import { START_EXTENSIONS } from "../extensions/extension-processes.ts";
 import { runtimeCommand } from "../runtime-command.ts";
 import { withInit } from "./container-init.ts";
 import { CoveredHierarchy } from "./covered-hierarchy.ts";
 import { CONTAINER_PATHS, InstanceMounts } from "./instance-mounts.ts";
+import { InstancePressure } from "./instance-pressure.ts";
 import { OciRuntime } from "./oci-runtime.ts";
 import { startOrphanReaper } from "./orphan-reaper.ts";
 import { ParallelLimit } from "./parallel-limit.ts";
+import { roomForRescue } from "./raised-limit.ts";
 import { removeEmptied, SandboxContainer } from "./sandbox-container.ts";
 import { diskTmpVolumes, memoryTmpVolumes } from "./tmp-volume.ts";
 
@@ -27,6 +37,8 @@ const STARTS_MAX = 2;
 const PIDS_MAX = 1024;
 /** Lambda's default; another size is mounted over it when the container is assigned. */
 const TMP_SIZE_MIB = 512;
+const KILL_LOOKS_MS = [1, 20, 200, 1000];
+const MEBIBYTE = 1024 * 1024;
 
 /**
  * Prepares the agent's mount namespace and makes containers in it. The agent must be the first
@@ -34,21 +46,22 @@ const TMP_SIZE_MIB = 512;
  *
  * @throws Error naming what could not be prepared.
  */
-export async function createSandboxBackend(config: AgentConfig): Promise<ContainerBackend> {
+export async function createSandboxBackend(config: AgentConfig, log: AgentLog): Promise<ContainerBackend> {
   if (config.backend.kind !== "sandbox") throw new Error(`not the configuration of a sandbox: ${config.backend.kind}`);
   const cgroups = detectCgroups();
   if ("missing" in cgroups) throw new Error(cgroups.missing);
   bringLoopbackUp();
   // Under load a fifth more invocations per second: a container that is woken does not interrupt the agent's turn.
   scheduleAsBatch();
-  return new SandboxBackend(config, config.backend, cgroups);
+  return new SandboxBackend(config, config.backend, cgroups, log);
 }
 
 type SandboxConfig = Extract<AgentConfig["backend"], { kind: "sandbox" }>;
 
 class SandboxBackend implements ContainerBackend {
   readonly #config: SandboxConfig;
-  readonly #cpuMilliMax: number;
+  readonly #shape: AgentConfig["shape"];
+  readonly #log: AgentLog;
   readonly #cgroups: CgroupHost;
   readonly #mounts: InstanceMounts;
   readonly #ociRuntime: OciRuntime;
@@ -56,11 +69,16 @@ class SandboxBackend implements ContainerBackend {
   readonly #starts = new ParallelLimit(STARTS_MAX, CONTAINERS_PER_INSTANCE_MAX);
   /** Numbers of the containers that exist; each has a range of uids. */
   readonly #slots = new Set<number>();
+  readonly #watch = new DescriptorWatch();
+  readonly #containers = new Set<SandboxContainer>();
+  #stopKills: (() => void) | undefined;
+  #pressure: InstancePressure | undefined;
   readonly #stopReaper = startOrphanReaper();
 
-  constructor(config: AgentConfig, backend: SandboxConfig, cgroups: CgroupHost) {
+  constructor(config: AgentConfig, backend: SandboxConfig, cgroups: CgroupHost, log: AgentLog) {
     this.#config = backend;
-    this.#cpuMilliMax = config.shape.cpuMilli;
+    this.#shape = config.shape;
+    this.#log = log;
     this.#cgroups = cgroups;
     this.#covered = new CoveredHierarchy(cgroups.unusedMount);
     const { runtimesDir, nodeBinaries, pythonHomes } = config;
@@ -75,7 +93,10 @@ class SandboxBackend implements ContainerBackend {
     const slot = this.#takeSlot();
     const cgroup = this.#cgroups.group(join(this.#config.cgroupPath, containerId));
     try {
-      return await this.#starts.run(() => this.#start(containerId, runtime, memoryMiB, slot, cgroup));
+      const container = await this.#starts.run(() => this.#start(containerId, runtime, memoryMiB, slot, cgroup));
+      this.#watch.open(); // Before a call waits for it.
+      this.#stopKills ??= this.#group.watchKills(this.#watch, () => this.#onKills());
+      return container;
     } catch (error) {
       await removeEmptied(cgroup);
       this.#mounts.close(containerId);
@@ -84,8 +105,41 @@ class SandboxBackend implements ContainerBackend {
     }
   }
 
+  watchPressure(bounds: PressureBounds | undefined, onReport: (report: PressureReport) => void): void {
+    this.#pressure?.close();
+    this.#pressure = bounds && new InstancePressure(this.#group, this.#watch, bounds, onReport);
+  }
+
   async close(): Promise<void> {
     this.#stopReaper();
+    this.#pressure?.close();
+    this.#stopKills?.();
+    await this.#watch.close();
+  }
+
+  /** The event comes before the kill, which is looked for a few times. */
+  #onKills(): void {
+    for (const afterMs of KILL_LOOKS_MS) {
+      setTimeout(() => {
+        for (const container of this.#containers) {
+          try {
+            container.hastenEnd();
+          } catch (cause) {
+            this.#log("warn", "a killed container goes on as it was", { reason: reasonOf(cause) });
+          }
+        }
+      }, afterMs).unref();
+    }
+  }
+
+  /** Of all containers of the instance together. */
+  get #group(): Cgroup {
+    return this.#cgroups.group(this.#config.cgroupPath);
+  }
+
+  #roomMiB(): number {
+    const { memoryBytes } = this.#group.totals();
+    return roomForRescue(this.#shape.memoryMiB, memoryBytes / MEBIBYTE);
   }
 
   async #start(
@@ -108,7 +162,7 @@ class SandboxBackend implements ContainerBackend {
     try {
       const fds = { outputFd: output.writeFd, channelFd: containerChannelFd };
       const pid = await this.#ociRuntime.start({ containerId, bundleDir, ...fds });
-      const container = new SandboxContainer({
+      const container: SandboxContainer = new SandboxContainer({
         containerId,
         pid,
         channelFd,
@@ -117,12 +171,20 @@ class SandboxBackend implements ContainerBackend {
         loopback,
         cgroup,
         mounts: this.#mounts,
+        memoryMiB,
         tmpSizeMiB: TMP_SIZE_MIB,
-        cpuMilliMax: this.#cpuMilliMax,
+        cpuMilliMax: this.#shape.cpuMilli,
+        watch: this.#watch,
+        roomMiB: () => this.#roomMiB(),
+        onTrouble: (what, cause) => this.#log("warn", what, { containerId, reason: reasonOf(cause) }),
         startExtensions: (names, environment) =>
           this.#startExtensions({ containerId, uidBase, hostUid }, names, environment),
-        onDestroyed: () => this.#giveBack(slot, cgroup),
+        onDestroyed: () => {
+          this.#containers.delete(container);
+          this.#giveBack(slot, cgroup);
+        },
       });
+      this.#containers.add(container);
       openFds.length = 0; // They are the container's now.
       return container;
     } finally {

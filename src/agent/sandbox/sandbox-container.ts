@@ -4,6 +4,7 @@ import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Cgroup, CgroupMeter } from "../../host/cgroup.ts";
 import { type ProcessEnd, waitForChild } from "../../host/child-wait.ts";
+import type { DescriptorWatch } from "../../host/descriptor-watch.ts";
 import type {
   ContainerAssignment,
   ContainerExit,
@@ -13,6 +14,8 @@ import type {
 } from "../container-backend.ts";
 import { HOLD_SIGNAL, heldEnd, runtimeEnd } from "./container-init.ts";
 import { CONTAINER_PATHS, type InstanceMounts } from "./instance-mounts.ts";
+import { MemoryRescue } from "./memory-rescue.ts";
+import { setOomPriority } from "./oom-priority.ts";
 
 /** Between the end of the channel and the kernel's word that the process is gone; a process that goes on is killed then. */
 const EXIT_GRACE_MS = 100;
@@ -31,12 +34,19 @@ export type ContainerParts = {
   readonly loopback: string;
   readonly cgroup: Cgroup;
   readonly mounts: InstanceMounts;
+  /** Limit that it was made with. */
+  readonly memoryMiB: number;
   /** Size of the /tmp that it was made with. */
   readonly tmpSizeMiB: number;
   /** The instance's share: the kernel refuses a group more than the group above it has. */
   readonly cpuMilliMax: number;
   /** Starts its extensions, as processes of the container. */
   startExtensions(names: readonly string[], environment: Readonly<Record<string, string>>): Promise<ExtensionProcesses>;
+  readonly watch: DescriptorWatch;
+  /** What the instance has left to raise limits with. */
+  readonly roomMiB: () => number;
+  /** What does not stop the container. */
+  readonly onTrouble: (what: string, cause: unknown) => void;
   /** Its uids may serve another container. */
   readonly onDestroyed: () => void;
 };
@@ -60,11 +70,18 @@ export class SandboxContainer implements ContainerHandle {
   #extensions: ExtensionProcesses | undefined;
   /** Its init is no process of ours any more. */
   #isCollected = false;
+  /** What it is really held to. */
+  #limits: { readonly memoryLimitMiB: number; readonly cpuMilli: number };
+  #rescue: MemoryRescue | undefined;
+  #isFrozen = false;
+  /** Since the last execution was reported. */
+  #rescues = 0;
   #destroyed: Promise<void> | undefined;
 
   constructor(parts: ContainerParts) {
     this.#parts = parts;
     this.#meter = parts.cgroup.openMeter();
+    this.#limits = { memoryLimitMiB: parts.memoryMiB, cpuMilli: parts.cpuMilliMax };
     this.hostUid = parts.hostUid;
     this.loopback = parts.loopback;
     this.optDir = parts.mounts.optDir;
@@ -75,16 +92,24 @@ export class SandboxContainer implements ContainerHandle {
     this.exited = new Promise<void>((resolve) => this.channel.once("close", resolve)).then(() => this.#collect());
   }
 
-  assign({ codeDir, memoryMiB, cpuMilli, ephemeralStorageMiB }: ContainerAssignment): void {
+  assign(assignment: ContainerAssignment, onResized: (memoryMiB: number) => void): void {
+    const { codeDir, memoryMiB, rescueMemoryMiB, cpuMilli, ephemeralStorageMiB } = assignment;
     const { mounts, containerId, cgroup, tmpSizeMiB, cpuMilliMax } = this.#parts;
     if (ephemeralStorageMiB !== tmpSizeMiB) mounts.resizeTmp(containerId, ephemeralStorageMiB);
     mounts.showCode(containerId, codeDir);
     cgroup.setLimits({ memoryMiB });
+    this.#limits = { ...this.#limits, memoryLimitMiB: memoryMiB };
     this.#cpuMilli = Math.min(cpuMilli, cpuMilliMax);
+    this.#beginWork();
+    const ceilingMiB = rescueMemoryMiB ?? memoryMiB;
+    // Not on the way of the call that waits for it.
+    if (ceilingMiB > memoryMiB) setImmediate(() => this.#openRescue(memoryMiB, ceilingMiB, onResized));
   }
 
   limitCpu(): void {
-    if (this.#cpuMilli !== undefined) this.#parts.cgroup.setLimits({ cpuMilli: this.#cpuMilli });
+    if (this.#cpuMilli === undefined) return;
+    this.#parts.cgroup.setLimits({ cpuMilli: this.#cpuMilli });
+    this.#limits = { ...this.#limits, cpuMilli: this.#cpuMilli };
   }
 
   async startExtensions(
@@ -93,6 +118,7 @@ export class SandboxContainer implements ContainerHandle {
   ): Promise<ExtensionProcesses> {
     process.kill(this.#parts.pid, HOLD_SIGNAL);
     this.#extensions = await this.#parts.startExtensions(names, environment);
+    this.#beginWork();
     return this.#extensions;
   }
 
@@ -117,10 +143,31 @@ export class SandboxContainer implements ContainerHandle {
 
   freeze(): void {
     this.#meter.freeze();
+    this.#isFrozen = true;
+    setOomPriority(this.#parts.cgroup, "waiting");
   }
 
   thaw(): void {
     this.#meter.thaw();
+    this.#isFrozen = false;
+    this.#beginWork();
+  }
+
+  /**
+   * What the kernel killed must end soon: until its memory is free it goes on killing. It may be frozen, and its share of CPU may be
+   * less than it takes to give back its memory.
+   */
+  hastenEnd(): void {
+    if (this.#destroyed !== undefined || this.#meter.oomKills() === 0) return;
+    this.#meter.thaw();
+    this.#parts.cgroup.setLimits({ cpuMilli: this.#parts.cpuMilliMax });
+  }
+
+  /** Not on the way of the call that waits for it. */
+  #beginWork(): void {
+    setImmediate(() => {
+      if (!this.#isFrozen && this.#destroyed === undefined) setOomPriority(this.#parts.cgroup, "working");
+    });
   }
 
   beginUsage(): void {
@@ -128,7 +175,9 @@ export class SandboxContainer implements ContainerHandle {
   }
 
   readUsage(): ContainerUsage {
-    return this.#meter.readUsage();
+    const rescues = this.#rescues;
+    this.#rescues = 0;
+    return { ...this.#meter.readUsage(this.#limits.memoryLimitMiB), ...this.#limits, rescues };
   }
 
   destroy(): Promise<void> {
@@ -136,7 +185,20 @@ export class SandboxContainer implements ContainerHandle {
     return this.#destroyed;
   }
 
+  #openRescue(limitMiB: number, ceilingMiB: number, onResized: (memoryMiB: number) => void): void {
+    if (this.#destroyed !== undefined) return;
+    const { cgroup, watch, roomMiB, onTrouble } = this.#parts;
+    const onRaised = (memoryLimitMiB: number) => {
+      this.#limits = { ...this.#limits, memoryLimitMiB };
+      this.#rescues += 1;
+      onResized(memoryLimitMiB);
+    };
+    const onFailed = (cause: unknown) => onTrouble("memory rescue", cause);
+    this.#rescue = new MemoryRescue({ cgroup, watch, limitMiB, ceilingMiB, roomMiB, onRaised, onTrouble: onFailed });
+  }
+
   async #destroy(): Promise<void> {
+    this.#rescue?.close();
     const { cgroup, mounts, containerId, onDestroyed } = this.#parts;
     cgroup.killAll();
     this.channel.destroy();
@@ -158,7 +220,9 @@ export class SandboxContainer implements ContainerHandle {
     const end =
       (await this.#waitForRuntime(this.#extensions === undefined ? EXIT_GRACE_MS : HELD_GRACE_MS)) ??
       (await this.#killAndWait());
-    return { ...runtimeEnd(end), isOutOfMemory: this.#meter.oomKills() > 0 };
+    const wasKilled = this.#meter.oomKills() > 0;
+    const isOutOfMemory = wasKilled && this.#meter.hasReachedLimit(this.#limits.memoryLimitMiB);
+    return { ...runtimeEnd(end), isOutOfMemory, isCrowdedOut: wasKilled && !isOutOfMemory };
   }
 
   /** Its init ends with it, or says how it ended. */

@@ -21,8 +21,8 @@ const CORE_BYTES_MAX = 0;
 const PENDING_SIGNALS_MAX = 256;
 const MESSAGE_QUEUE_BYTES_MAX = 0;
 const LOCKED_BYTES_MAX = 64 * 1024;
-/** Under memory pressure on the host a function goes before anything else. */
-const OOM_SCORE_ADJUSTMENT = 800;
+/** Out of memory, the kernel takes a container that does not work yet before anything else. */
+const OOM_SCORE_ADJUSTMENT = 1000;
 
 export type OciBind = {
   readonly source: string;

@@ -8,7 +8,7 @@ import { agentConfigSchema } from "../../../src/protocol/agent-config.ts";
 
 /** An agent that does what a test says: one line of JSON in, one line out. */
 const config = agentConfigSchema.parse(JSON.parse(process.env["HEARTH_AGENT_CONFIG"] ?? "null"));
-const backend: ContainerBackend = await createSandboxBackend(config);
+const backend: ContainerBackend = await createSandboxBackend(config, () => {});
 const containers = new Map<string, TestContainer>();
 const server = connect(config.serverSocketPath);
 server.on("error", () => {}); // The server was killed: the instance stays.
@@ -43,7 +43,7 @@ const orders: Record<string, (order: Order) => unknown> = {
   },
   assign({ containerId, ...assignment }) {
     const beganMs = performance.now();
-    of(containerId).handle.assign(assignment);
+    of(containerId).handle.assign(assignment, () => {});
     of(containerId).handle.limitCpu();
     return { assignMs: performance.now() - beganMs };
   },
@@ -80,6 +80,10 @@ const orders: Record<string, (order: Order) => unknown> = {
   mounts: () => readFileSync("/proc/self/mountinfo", "utf8"),
   processes: () => readdirSync("/proc").filter((name) => /^\d+$/.test(name)).length,
   pid: () => process.pid,
+  held: () => ({
+    descriptors: readdirSync("/proc/self/fd").length,
+    threads: readdirSync("/proc/self/task").length,
+  }),
   residentMiB: () => process.memoryUsage.rss() / 1024 / 1024,
 };
 

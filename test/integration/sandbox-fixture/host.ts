@@ -112,9 +112,14 @@ export class TestInstance {
     return this.order("create", { containerId, runtime, memoryMiB });
   }
 
-  assign(containerId: string, codeDir: string, size: { memoryMiB?: number; cpuMilli?: number; tmpMiB?: number } = {}) {
-    const { memoryMiB = 256, cpuMilli = 2000, tmpMiB = 512 } = size;
-    return this.order("assign", { containerId, codeDir, memoryMiB, cpuMilli, ephemeralStorageMiB: tmpMiB });
+  assign(
+    containerId: string,
+    codeDir: string,
+    size: { memoryMiB?: number; rescueMemoryMiB?: number; cpuMilli?: number; tmpMiB?: number } = {},
+  ) {
+    const { memoryMiB = 256, cpuMilli = 2000, tmpMiB: ephemeralStorageMiB = 512, rescueMemoryMiB } = size;
+    const assignment = { codeDir, memoryMiB, cpuMilli, ephemeralStorageMiB, rescueMemoryMiB };
+    return this.order("assign", { containerId, ...assignment });
   }
 
   /** Runs JavaScript inside the container. @returns what it returns; throws its error's code or message. */
