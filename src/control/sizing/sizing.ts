@@ -13,7 +13,8 @@ import {
 import type { Execution } from "./execution.ts";
 import { requestedSize } from "./size-bounds.ts";
 import { isSameSize } from "./trial.ts";
-import { type SizingHint, type VersionRecord, VersionSizing } from "./version-sizing.ts";
+import type { SizingHint, VersionRecord } from "./version-record.ts";
+import { VersionSizing } from "./version-sizing.ts";
 
 /** A function version's whole story, as JSON. */
 export type SizingRecord = Omit<SizedVersion, "memoryMiB" | "cpuMilli"> & { readonly version: VersionRecord };

@@ -1,45 +1,23 @@
 import { cpuMilliOf } from "../../model/function-version.ts";
 import type { Grant, Room } from "../../model/grant.ts";
 import type { SizeStory } from "../../model/size-story.ts";
-import {
-  type AdjustmentCondition,
-  type ContainerSize,
-  DECISIONS_KEPT,
-  type SizingDecision,
-  type SizingSettings,
-} from "../../model/sizing.ts";
-import { CpuEvidence, type CpuEvidenceRecord } from "./cpu-evidence.ts";
+import type { AdjustmentCondition, ContainerSize, SizingDecision, SizingSettings } from "../../model/sizing.ts";
+import { CpuEvidence } from "./cpu-evidence.ts";
+import { DecisionLog } from "./decision-log.ts";
 import { type Execution, isStalled, peakMiBOf } from "./execution.ts";
-import { Failures, type FailuresRecord } from "./failures.ts";
-import { InputNeed, type InputNeedRecord } from "./input-need.ts";
-import { nextStepOf, type SizingState } from "./next-step.ts";
-import { PeakMemory, type PeakMemoryRecord } from "./peak-memory.ts";
-import { Reservation, type ReservationRecord } from "./reservation.ts";
+import { Failures } from "./failures.ts";
+import { InputNeed } from "./input-need.ts";
+import { nextReview } from "./next-review.ts";
+import { PeakMemory } from "./peak-memory.ts";
+import { GOT_WORSE, meanText, peaksText, shortageText, trialFailedText } from "./reason-text.ts";
+import { Reservation, type ReservationChange } from "./reservation.ts";
 import { type SizeBounds, sizeBoundsOf, withinBounds } from "./size-bounds.ts";
 import { chooseByRatio, chooseCpuApart, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
-import { Slowness, type SlownessRecord } from "./slowness.ts";
-import { isSameSize, Trial, type TrialRecord } from "./trial.ts";
+import { Slowness } from "./slowness.ts";
+import { isSameSize, Trial } from "./trial.ts";
+import type { SizingHint, VersionRecord } from "./version-record.ts";
+import { storyOf } from "./version-story.ts";
 import { Watch } from "./watch.ts";
-
-/** What the version before it needed: it lets a new one shrink sooner, once its own executions agree. */
-export type SizingHint = { readonly memoryMiB: number; readonly maxMiB: number };
-
-/** All that is known of a function version, as plain JSON of at most 4 KiB. */
-export type VersionRecord = {
-  readonly requested: ContainerSize;
-  readonly proven: ContainerSize;
-  readonly hint: SizingHint | undefined;
-  readonly peaks: PeakMemoryRecord;
-  readonly cpu: CpuEvidenceRecord;
-  readonly inputs: InputNeedRecord;
-  readonly usual: SlownessRecord;
-  readonly failures: FailuresRecord;
-  readonly trial: TrialRecord | undefined;
-  readonly reservation: ReservationRecord;
-  readonly decisions: readonly SizingDecision[];
-  /** executions, memoryReviewAt, cpuReviewAt, smallestMiB, startsToTrial, watch, needMiB. */
-  readonly counts: readonly number[];
-};
 
 /** One new container in so many gets the size on trial. */
 const CONTAINERS_PER_TRIAL = 10;
@@ -48,20 +26,12 @@ const SAVING_MIN = 0.01;
 /** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
 const MARGIN_LEFT_MIN = 0.6;
 const GROWTH_AFTER_KILL = 1.5;
-/** So much more evidence is needed before it can say something else. */
-const REVIEW_FACTOR = 2.5;
-const REVIEW_EXECUTIONS_MAX = 4096;
 const CPU_EXECUTIONS_MIN = 20;
+const CPU_REVIEW_EXECUTIONS_MAX = 4096;
 /** At the newest limit: how much it throttles is all that must be learned there. */
 const CPU_EXECUTIONS_AT_LIMIT_MIN = 10;
 const CPU_CHANGE_MIN = 0.03;
 const WARM_HINT_MARGIN = 1.02;
-const CONDITIONS = { outOfMemory: "outOfMemory", rescued: "rescued" } as const;
-const HAPPENINGS = {
-  outOfMemory: "An execution was killed at",
-  rescued: "An execution would have been killed, had its limit not been raised, at",
-  pressure: "An execution waited for memory at",
-} as const;
 
 /**
  * The size of one function version, learned from its executions. What new containers get is the **proven** size, and one in ten
@@ -89,10 +59,8 @@ export class VersionSizing {
   #failures = new Failures();
   #watch = new Watch();
   #reservation = new Reservation();
-  /** In soft mode: what a container may need at its most. It follows the reservation's reviews, and records at once. */
-  #needMiB = 0;
   #room: Room;
-  #decisions: SizingDecision[] = [];
+  #decisions = new DecisionLog();
   #executions = 0;
   #memoryReviewAt = 0;
   #cpuReviewAt = CPU_EXECUTIONS_MIN;
@@ -135,7 +103,7 @@ export class VersionSizing {
 
   /** The newest last, at most `DECISIONS_KEPT`. */
   get decisions(): readonly SizingDecision[] {
-    return this.#decisions;
+    return this.#decisions.all;
   }
 
   get hint(): SizingHint | undefined {
@@ -171,31 +139,21 @@ export class VersionSizing {
 
   /** All that is shown of it. */
   story(): SizeStory {
-    const learned = this.#learned();
-    const peaks = this.#peaks.figures(learned.memoryMiB);
-    const demand = this.#cpu.demand();
-    const question = this.#question();
-    return {
+    return storyOf({
       requested: this.requested,
       effective: this.effective,
-      learned,
-      ...(this.#trial === undefined ? {} : { onTrial: this.#trial.size }),
-      ...(question === undefined ? {} : { byRatioMiB: chooseByRatio(question, learned.memoryMiB).size.memoryMiB }),
-      reservationMiB: this.#room.reservedMiB,
-      evidence: {
-        executions: this.#executions,
-        peaksMeasured: this.#peaks.executions,
-        executionsMin: this.#settings.executionsMin,
-        failures: this.#failures.count,
-        failedMiB: this.#failures.memoryMiB,
-        ...(peaks === undefined ? {} : { peaks }),
-        ...(demand === undefined
-          ? {}
-          : { cpu: { cpuMs: demand.cpuMs, waitMs: demand.waitMs, parallelism: demand.parallelism } }),
-      },
-      nextStep: nextStepOf(this.#state()),
-      decisions: this.#decisions,
-    };
+      learned: this.#learned(),
+      room: this.#room,
+      trial: this.#trial,
+      question: this.#question(),
+      peaks: this.#peaks,
+      demand: this.#cpu.demand(),
+      failures: this.#failures,
+      executions: this.#executions,
+      settings: this.#settings,
+      reviewAt: this.#isSoft ? this.#reservation.reviewAt : this.#memoryReviewAt,
+      decisions: this.#decisions.all,
+    });
   }
 
   /** In soft mode the limit that would be enough; the proven size has at least what was requested there. */
@@ -203,20 +161,6 @@ export class VersionSizing {
     const needMiB = this.#peaks.needMiB();
     if (!this.#isSoft || needMiB === undefined || !this.#isEnough(this.#peaks.executions)) return this.#proven;
     return { ...this.#proven, memoryMiB: withinBounds(this.#bounds, needMiB) };
-  }
-
-  #state(): SizingState {
-    const { executions } = this.#peaks;
-    const learned = this.#learned();
-    return {
-      mode: this.#settings.mode,
-      learned: isSameSize(learned, this.requested) ? undefined : learned,
-      trial: this.#trial === undefined ? undefined : { size: this.#trial.size, executions: this.#trial.executions },
-      hasGivenUp: this.#failures.isFinal,
-      heldFor: this.#failures.heldFor(this.#executions),
-      missing: Math.max(0, this.#settings.executionsMin - executions),
-      reviewIn: (this.#isSoft ? this.#reservation.reviewAt : this.#memoryReviewAt) - executions,
-    };
   }
 
   /** A container was made with this size: says whose turn the next one is. */
@@ -275,7 +219,7 @@ export class VersionSizing {
       failures: this.#failures.record(),
       trial: this.#trial?.record(),
       reservation: this.#reservation.record(),
-      decisions: this.#decisions,
+      decisions: this.#decisions.all,
       counts: [
         this.#executions,
         this.#memoryReviewAt,
@@ -283,7 +227,6 @@ export class VersionSizing {
         this.#smallestMiB,
         this.#startsToTrial,
         this.#watch.level,
-        this.#needMiB,
       ],
     };
   }
@@ -298,7 +241,7 @@ export class VersionSizing {
     version.#usual = Slowness.from(record.usual);
     version.#failures = Failures.from(record.failures);
     version.#reservation = Reservation.from(record.reservation);
-    version.#decisions = [...record.decisions];
+    version.#decisions = new DecisionLog(record.decisions);
     let level = 0;
     [
       version.#executions = 0,
@@ -307,7 +250,6 @@ export class VersionSizing {
       version.#smallestMiB = record.requested.memoryMiB,
       version.#startsToTrial = 0,
       level = 0,
-      version.#needMiB = 0,
     ] = record.counts;
     version.#watch = new Watch(level);
     version.#updateRoom();
@@ -329,40 +271,26 @@ export class VersionSizing {
     return this.#roomOf(this.#applied);
   }
 
-  /** What is reserved is never more than the limit, and a single container may need what lies between the two. */
+  /** What is applied of what was learned. */
   #roomOf({ memoryMiB }: ContainerSize): Room {
-    const { reservedMiB } = this.#reservation;
-    if (!this.#isSoft || this.#settings.mode !== "auto" || reservedMiB === undefined) {
-      return { memoryMiB, reservedMiB: memoryMiB, needMiB: memoryMiB };
-    }
-    const reserved = Math.min(memoryMiB, reservedMiB);
-    return { memoryMiB, reservedMiB: reserved, needMiB: Math.min(memoryMiB, Math.max(reserved, this.#needMiB)) };
+    const isPacked = this.#isSoft && this.#settings.mode === "auto";
+    return isPacked ? this.#reservation.roomOf(memoryMiB) : { memoryMiB, reservedMiB: memoryMiB, needMiB: memoryMiB };
   }
 
   #reviewReservation(): void {
-    const { executions, maxMiB } = this.#peaks;
-    if (!this.#isEnough(executions)) return;
-    const wanted = this.#peaks.reservationMiB();
-    if (wanted === undefined) return;
-    const limitMiB = this.#applied.memoryMiB;
-    const nowMiB = Math.min(limitMiB, this.#reservation.reservedMiB ?? limitMiB);
-    const wantedMiB = Math.min(limitMiB, Math.max(this.#settings.memoryMiBMin, wanted));
-    if (maxMiB > this.#needMiB) this.#needMiB = Math.ceil(maxMiB + this.#peaks.marginMiB());
-    if (!this.#reservation.review(executions, wantedMiB, nowMiB)) return;
-    this.#needMiB = Math.ceil(maxMiB + this.#peaks.marginMiB());
-    const toMiB = this.#reservation.reservedMiB ?? limitMiB;
-    const why = `The mean of ${executions} peaks is ${(this.#peaks.meanMiB() ?? 0).toFixed(1)} MiB, the largest ${maxMiB.toFixed(1)} MiB.`;
-    this.#noteReservation(nowMiB, toMiB, toMiB < nowMiB ? "tooMuch" : "tooLittle", why);
+    if (!this.#isEnough(this.#peaks.executions)) return;
+    const change = this.#reservation.review(this.#peaks, this.#applied.memoryMiB, this.#settings.memoryMiBMin);
+    if (change === undefined) return;
+    this.#noteReservation(change, change.toMiB < change.fromMiB ? "tooMuch" : "tooLittle", meanText(this.#peaks));
   }
 
   /** The limit is reserved again for a while: what was learned was too little at least once. */
   #forgetReservation(condition: AdjustmentCondition, why: string): void {
-    const reservedMiB = this.#reservation.reservedMiB;
-    if (!this.#reservation.reset(this.#settings.executionsMin) || reservedMiB === undefined) return;
-    this.#noteReservation(reservedMiB, this.#applied.memoryMiB, condition, why);
+    const change = this.#reservation.reset(this.#applied.memoryMiB, this.#settings.executionsMin);
+    if (change !== undefined) this.#noteReservation(change, condition, why);
   }
 
-  #noteReservation(fromMiB: number, toMiB: number, condition: AdjustmentCondition, why: string): void {
+  #noteReservation({ fromMiB, toMiB }: ReservationChange, condition: AdjustmentCondition, why: string): void {
     const { cpuMilli } = this.#applied;
     this.#note({ memoryMiB: fromMiB, cpuMilli }, { memoryMiB: toMiB, cpuMilli }, condition, why, "reservation");
   }
@@ -381,11 +309,10 @@ export class VersionSizing {
 
   /** Killed or stalled. At what was requested, or above, that is the function's own affair, unless it may grow. */
   #shortOfMemory({ memoryLimitMiB, cpuLimitMilli, outcome }: Execution): void {
-    const condition = CONDITIONS[outcome as keyof typeof CONDITIONS] ?? "pressure";
+    const condition = outcome === "outOfMemory" || outcome === "rescued" ? outcome : "pressure";
     this.#peaks.failed();
     this.#memoryReviewAt = 0;
-    const why = () => `${HAPPENINGS[condition]} ${memoryLimitMiB} MiB`;
-    this.#forgetReservation(condition, `${why()}.`);
+    this.#forgetReservation(condition, shortageText(condition, memoryLimitMiB));
     if (memoryLimitMiB >= this.requested.memoryMiB) {
       const wantedMiB = outcome === "rescued" ? this.#peaks.maxMiB + this.#peaks.marginMiB() : 0;
       return this.#growAfterFailure(memoryLimitMiB, wantedMiB, condition);
@@ -398,9 +325,9 @@ export class VersionSizing {
     this.#trial = undefined;
     this.#failures.add(this.#executions);
     const failed = { memoryMiB: memoryLimitMiB, cpuMilli: cpuLimitMilli };
-    const whyNever = () => `${why()}; no size up to that is tried again.`;
-    if (isProven) this.#move(this.requested, condition, whyNever);
-    else this.#note(failed, this.#proven, condition, whyNever());
+    const why = () => `${shortageText(condition, memoryLimitMiB)} No size up to that is tried again.`;
+    if (isProven) this.#move(this.requested, condition, why);
+    else this.#note(failed, this.#proven, condition, why());
   }
 
   /** @param wantedMiB what is known to be enough; 0: nothing is. */
@@ -434,29 +361,19 @@ export class VersionSizing {
     if (verdict === "undecided") return;
     this.#trial = undefined;
     if (verdict === "good") {
-      const saved = `${trial.executions} executions at the size on trial went as well as before.`;
-      this.#move(trial.size, "proven", () => saved);
-      return;
+      const why = `${trial.executions} executions at the size on trial went as well as before.`;
+      return this.#move(trial.size, "proven", () => why);
     }
     this.#failures.add(this.#executions);
     this.#boundBy(trial.size);
-    this.#note(
-      trial.size,
-      this.#proven,
-      "worse",
-      `Of ${trial.executions} executions on trial too many were slow or failed.`,
-    );
+    this.#note(trial.size, this.#proven, "worse", trialFailedText(trial.executions));
   }
 
   #rollBack(): void {
     this.#failures.add(this.#executions);
     this.#boundBy(this.#proven);
     this.#trial = undefined;
-    this.#move(
-      this.requested,
-      "worse",
-      () => "Executions have become slower or fail more often than before the change.",
-    );
+    this.#move(this.requested, "worse", () => GOT_WORSE);
   }
 
   /** What was made less is what failed. */
@@ -478,11 +395,8 @@ export class VersionSizing {
     const memoryMiB = Math.min(most, withinBounds(this.#bounds, maxMiB + marginMiB));
     if (memoryMiB <= this.#proven.memoryMiB) return;
     this.#memoryReviewAt = nextReview(this.#peaks.executions);
-    this.#move(
-      this.#sizeWith(memoryMiB, this.#proven),
-      "tooLittle",
-      () => `The largest peak is ${maxMiB.toFixed(1)} MiB now.`,
-    );
+    const why = () => `The largest peak is ${maxMiB.toFixed(1)} MiB now.`;
+    this.#move(this.#sizeWith(memoryMiB, this.#proven), "tooLittle", why);
   }
 
   #reviewMemory(): void {
@@ -494,9 +408,7 @@ export class VersionSizing {
     this.#memoryReviewAt = nextReview(executions);
     const choice = this.#memoryChoice(Math.max(needMiB, this.#failures.memoryMiB + 1));
     if (choice === undefined || choice.size.memoryMiB > this.#proven.memoryMiB * (1 - SAVING_MIN)) return;
-    const why = () =>
-      `The largest of ${executions} peaks is ${this.#peaks.maxMiB.toFixed(1)} MiB, half are below ${(this.#peaks.quantile(0.5) ?? 0).toFixed(1)} MiB.`;
-    this.#propose(choice, "tooMuch", why);
+    this.#propose(choice, "tooMuch", () => peaksText(this.#peaks));
   }
 
   /** undefined: too few executions have been seen. */
@@ -524,7 +436,7 @@ export class VersionSizing {
     if (this.#cpu.executions < CPU_EXECUTIONS_AT_LIMIT_MIN || !this.#failures.allowsLess(this.#executions)) return;
     const question = this.#question();
     if (question === undefined) return;
-    this.#cpuReviewAt = Math.min(2 * this.#executions, this.#executions + REVIEW_EXECUTIONS_MAX);
+    this.#cpuReviewAt = Math.min(2 * this.#executions, this.#executions + CPU_REVIEW_EXECUTIONS_MAX);
     const choice = chooseCpuApart(question);
     const [now, next] = [this.#proven.cpuMilli, choice.size.cpuMilli];
     if (Math.abs(next - now) < now * CPU_CHANGE_MIN) return;
@@ -575,10 +487,7 @@ export class VersionSizing {
     why: string,
     appliesTo: SizingDecision["appliesTo"] = "size",
   ): void {
-    this.#decisions = [
-      ...this.#decisions.slice(1 - DECISIONS_KEPT),
-      { atExecution: this.#executions, condition, appliesTo, from, to, why },
-    ];
+    this.#decisions.note(this.#executions, from, to, condition, why, appliesTo);
   }
 
   #sizeWith(memoryMiB: number, { cpuMilli }: ContainerSize): ContainerSize {
@@ -587,9 +496,4 @@ export class VersionSizing {
       cpuMilli: this.#settings.cpu === "ratio" ? Math.max(cpuMilli, cpuMilliOf(memoryMiB)) : cpuMilli,
     };
   }
-}
-
-/** In the long run each generation of peaks is reason enough. */
-function nextReview(executions: number): number {
-  return Math.min(REVIEW_FACTOR * executions, executions + REVIEW_EXECUTIONS_MAX);
 }
