@@ -97,6 +97,10 @@ export type UpFlags = {
 export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, string | undefined>>): UpOptions {
   const given = (flag: string | undefined, option: string, variable: string, otherwise: string): Given =>
     flag !== undefined ? { text: flag, from: option } : { text: env[variable] || otherwise, from: variable };
+  const s3Endpoint = endpointIn(
+    given(flags.s3Endpoint, "--s3-endpoint", "HEARTH_S3_ENDPOINT", env["AWS_ENDPOINT_URL_S3"] ?? ""),
+  );
+  const awsEndpoints = endpointsIn(given(flags.awsEndpoint, "--aws-endpoint", "HEARTH_AWS_ENDPOINT", ""), env);
   return {
     host: hostIn(given(flags.host, "--host", "HEARTH_HOST", DEFAULT_HOST)),
     port: portIn(given(flags.port, "--port", "HEARTH_PORT", String(DEFAULT_PORT))),
@@ -109,13 +113,12 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
       given(flags.asyncRetrySeconds, "--async-retry-seconds", "HEARTH_ASYNC_RETRY_SECONDS", "default"),
     ),
     aws: {
-      endpoints: endpointsIn(given(flags.awsEndpoint, "--aws-endpoint", "HEARTH_AWS_ENDPOINT", ""), env),
+      // What is said of S3 alone holds for code and for records alike.
+      endpoints: { ...awsEndpoints, ...(s3Endpoint === undefined ? {} : { S3: s3Endpoint }) },
       isShared: flags.awsShared === true || isSwitchedOn("HEARTH_AWS_SHARED", env),
     },
     blanks: countIn(given(flags.blanks, "--blanks", "HEARTH_BLANKS", "default")),
-    s3Endpoint: endpointIn(
-      given(flags.s3Endpoint, "--s3-endpoint", "HEARTH_S3_ENDPOINT", env["AWS_ENDPOINT_URL_S3"] ?? ""),
-    ),
+    s3Endpoint,
     allowDeprecatedRuntimes:
       flags.allowDeprecatedRuntimes === true || isSwitchedOn("HEARTH_ALLOW_DEPRECATED_RUNTIMES", env),
     fixedUsdPerGiBHour: priceIn(given(flags.fixedPrice, "--fixed-price", "HEARTH_FIXED_PRICE", "unknown")),
@@ -198,16 +201,12 @@ function delaysIn({ text, from }: Given): number[] | undefined {
 function endpointsIn(all: Given, env: Readonly<Record<string, string | undefined>>): UpOptions["aws"]["endpoints"] {
   const named = AWS_SERVICES.flatMap((service) => {
     const variable = `AWS_ENDPOINT_URL_${service}`;
-    const given: Given = env[variable] ? { text: env[variable], from: variable } : all;
-    return given.text === "" ? [] : [[service, urlIn(given)] as const];
+    // That of S3 is an option of its own.
+    const isGiven = service !== "S3" && env[variable];
+    const endpoint = endpointIn(isGiven ? { text: env[variable] ?? "", from: variable } : all);
+    return endpoint === undefined ? [] : [[service, endpoint] as const];
   });
   return Object.fromEntries(named);
-}
-
-function urlIn({ text, from }: Given): string {
-  const url = URL.parse(text);
-  if (url !== null && /^https?:$/.test(url.protocol)) return text;
-  throw usageError(`${from} ${text} is no URL`, "give one such as http://127.0.0.1:4566");
 }
 
 function countIn({ text, from }: Given): number | undefined {
