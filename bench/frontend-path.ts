@@ -12,6 +12,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createHttpServer } from "../src/frontend/http-server.ts";
 import { addLambdaRoutes } from "../src/frontend/lambda/lambda-routes.ts";
+import { policyDocument } from "../src/frontend/lambda/policy-document.ts";
+import { UrlAddress } from "../src/frontend/url/url-address.ts";
 import { DEFAULT_ACCOUNT_ID } from "../src/model/ids.ts";
 import { UNMEASURED } from "../src/model/invocation.ts";
 import { systemClock } from "../src/ports/clock.ts";
@@ -19,6 +21,9 @@ import { zipOfEntries } from "../src/ports/contract/zip-fixture.ts";
 import type { Invoker } from "../src/ports/invoker.ts";
 import { createAccessKeyRing } from "../src/server/catalog/access-key-ring.ts";
 import { createCatalog } from "../src/server/catalog/catalog.ts";
+import { createLayerCatalog } from "../src/server/layers/layer-catalog.ts";
+import { createResourcePolicies } from "../src/server/policies/resource-policies.ts";
+import { createFunctionUrls } from "../src/server/urls/function-urls.ts";
 import { createFilesCodeStore } from "../src/store/files/code-store.ts";
 import { createMemoryStore } from "../src/store/memory/memory-store.ts";
 import { loadEventInvokeConfigs } from "../src/triggers/event-invoke-configs.ts";
@@ -137,6 +142,12 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
     accountConcurrencyMax: 1000,
     onDamage: fail,
   });
+  const layers = await createLayerCatalog({ ...options, table: store.layers, codeStore });
+  const hangingOn = { catalog, onFailure: fail };
+  const show = policyDocument(region);
+  const policies = await createResourcePolicies({ ...hangingOn, table: store.policies, show });
+  const urls = await createFunctionUrls({ ...hangingOn, table: store.functionUrls, clock: systemClock });
+  const urlAddress = new UrlAddress({ region, serverUrl: "http://127.0.0.1", domain: "localhost" });
   const settings = {
     runtime: "nodejs24.x" as const,
     handler: "index.handler",
@@ -186,6 +197,10 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
   addLambdaRoutes(server, {
     ...options,
     catalog,
+    layers,
+    policies,
+    urls,
+    urlAddress,
     codeStore,
     invoker,
     url: "",

@@ -26,6 +26,8 @@ export type PressureReport = {
 /** What of the container's size and code is decided when it stops being blank. */
 export type ContainerAssignment = {
   readonly codeDir: string;
+  /** undefined: no layers. */
+  readonly layers?: { readonly dir: string } | undefined;
   readonly memoryMiB: number;
   /** So far the limit may be raised, before the kernel would kill. undefined: not at all. */
   readonly rescueMemoryMiB?: number | undefined;
@@ -59,6 +61,8 @@ export type ContainerHandle = {
   readonly taskRoot: string;
   /** What the container sees as /opt once it is assigned, as the agent sees it. */
   readonly optDir: string;
+  /** Where it sees the layers after `assign`: `/opt`, or a folder of its own without isolation. */
+  readonly optRoot: string;
   /** Where the container may write, its private temporary folder, as it sees it. */
   readonly tmpDir: string;
   /** The address at which the agent reaches servers in the container: what `sandbox.localdomain` means there. */

@@ -66,6 +66,7 @@ export function environmentOf(
   return functionEnvironment(assignment, {
     runtime,
     taskRoot: handle.taskRoot,
+    optRoot: handle.optRoot,
     tmpDir: handle.tmpDir,
     runtimeApi,
     logStreamHex: randomBytes(16).toString("hex"),

@@ -61,6 +61,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     exited: exited.promise,
     taskRoot: "/var/task",
     optDir: "/var/empty",
+    optRoot: "/opt",
     tmpDir: "/tmp",
     loopback: "127.0.0.1",
     hostUid: undefined,

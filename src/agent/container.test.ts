@@ -22,6 +22,7 @@ function open(destroy: () => Promise<void>) {
     exited: exited.promise,
     taskRoot: "/var/task",
     optDir: "/var/empty",
+    optRoot: "/opt",
     tmpDir: "/tmp",
     loopback: "127.0.0.1",
     hostUid: undefined,

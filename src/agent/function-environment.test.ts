@@ -24,6 +24,7 @@ const ASSIGNMENT: Assignment = {
 const PLACE: FunctionPlace = {
   runtime: "nodejs24.x",
   taskRoot: "/var/task",
+  optRoot: "/opt",
   tmpDir: "/tmp",
   runtimeApi: undefined,
   logStreamHex: "0123456789abcdef0123456789abcdef",

@@ -8,6 +8,7 @@ export type FunctionPlace = {
   readonly runtime: RuntimeName;
   /** As the container sees them. */
   readonly taskRoot: string;
+  readonly optRoot: string;
   readonly tmpDir: string;
   /** `127.0.0.1:PORT`. undefined: there is none, as no port could be opened. */
   readonly runtimeApi: string | undefined;
@@ -30,14 +31,14 @@ export function functionEnvironment(assignment: Assignment, place: FunctionPlace
   return { ...unreserved(place), ...assignment.environment, ...reserved(assignment, place) };
 }
 
-function unreserved({ runtime, taskRoot, tmpDir }: FunctionPlace): Record<string, string> {
+function unreserved({ runtime, taskRoot, optRoot, tmpDir }: FunctionPlace): Record<string, string> {
   const layer = NODE_LAYER[runtime];
-  const nodePath = `/opt/nodejs/${layer}/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:${taskRoot}`;
+  const nodePath = `${optRoot}/nodejs/${layer}/node_modules:${optRoot}/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:${taskRoot}`;
   return {
     LANG: "en_US.UTF-8",
     TZ: ":UTC",
-    PATH: "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
-    LD_LIBRARY_PATH: `/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:${taskRoot}:${taskRoot}/lib:/opt/lib`,
+    PATH: `/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:${optRoot}/bin`,
+    LD_LIBRARY_PATH: `/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:${taskRoot}:${taskRoot}/lib:${optRoot}/lib`,
     PWD: taskRoot,
     SHLVL: "0",
     AWS_XRAY_CONTEXT_MISSING: "LOG_ERROR",

@@ -82,6 +82,7 @@ class ProcessContainer implements ContainerHandle {
   readonly exited: Promise<ContainerExit>;
   readonly taskRoot: string;
   readonly optDir: string;
+  readonly optRoot: string;
   readonly tmpDir: string;
   readonly loopback = "127.0.0.1";
   readonly hostUid = undefined;
@@ -96,7 +97,8 @@ class ProcessContainer implements ContainerHandle {
     this.channel = child.stdio[CHANNEL_FD] as Duplex;
     this.output = child.stdout as Readable;
     this.taskRoot = join(directory, "task");
-    this.optDir = join(directory, "../opt");
+    this.optDir = join(directory, "opt");
+    this.optRoot = this.optDir;
     this.tmpDir = join(directory, "tmp");
     this.exited = new Promise((resolve) => {
       child.once("exit", (status, signal) => {
@@ -110,8 +112,10 @@ class ProcessContainer implements ContainerHandle {
     });
   }
 
-  assign({ codeDir }: ContainerAssignment): void {
+  assign({ codeDir, layers }: ContainerAssignment): void {
     symlinkSync(codeDir, this.taskRoot);
+    // What all containers of the instance have there, if there is anything, where no layers are.
+    symlinkSync(layers?.dir ?? join(this.optDir, "../../opt"), this.optDir);
   }
 
   /** Child processes have no share of their own. */

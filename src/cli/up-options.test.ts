@@ -61,6 +61,12 @@ describe("upOptionsFrom", () => {
     expect(
       upOptionsFrom({ allowDeprecatedRuntimes: true }, { HEARTH_S3_ENDPOINT: "http://s3", AWS_ENDPOINT_URL_S3: "x" }),
     ).toMatchObject({ allowDeprecatedRuntimes: true, s3Endpoint: "http://s3" });
+    expect(upOptionsFrom({}, {}).urlDomain).toBeUndefined();
+    expect(upOptionsFrom({ urlDomain: "none" }, { HEARTH_URL_DOMAIN: "f.example.com" }).urlDomain).toBe("none");
+    expect(upOptionsFrom({}, { HEARTH_URL_DOMAIN: "https://f.example.com" }).urlDomain).toBe("https://f.example.com");
+    for (const urlDomain of ["ftp://x", "a/b", ".x", "a b"]) {
+      expect(() => upOptionsFrom({ urlDomain }, {})).toThrow(/is no domain/);
+    }
     expect(upOptionsFrom({ fixedPrice: "0.0125" }, {}).fixedUsdPerGiBHour).toBe(0.0125);
   });
 

@@ -60,6 +60,8 @@ export type UpOptions = {
   readonly s3Endpoint: string | undefined;
   /** Whether functions may be of runtimes that AWS makes no new ones of. */
   readonly allowDeprecatedRuntimes: boolean;
+  /** What host names of function URLs end with, after a scheme if they are to be shown with it; `none`: they have no names. undefined: the server's own choice. */
+  readonly urlDomain: string | undefined;
   /** What a GiB-hour of fixed capacity costs where no fixed offer has a price, for comparisons; undefined: nobody knows. */
   readonly fixedUsdPerGiBHour: number | undefined;
 };
@@ -87,6 +89,7 @@ export type UpFlags = {
   readonly fixedPrice?: string;
   readonly s3Endpoint?: string;
   readonly allowDeprecatedRuntimes?: boolean;
+  readonly urlDomain?: string;
 };
 
 /**
@@ -121,6 +124,7 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
     s3Endpoint,
     allowDeprecatedRuntimes:
       flags.allowDeprecatedRuntimes === true || isSwitchedOn("HEARTH_ALLOW_DEPRECATED_RUNTIMES", env),
+    urlDomain: domainIn(given(flags.urlDomain, "--url-domain", "HEARTH_URL_DOMAIN", "default")),
     fixedUsdPerGiBHour: priceIn(given(flags.fixedPrice, "--fixed-price", "HEARTH_FIXED_PRICE", "unknown")),
   };
 }
@@ -227,6 +231,15 @@ function priceIn({ text, from }: Given): number | undefined {
   const usd = Number(text);
   if (text.trim() !== "" && usd > 0 && usd <= PRICE_USD_MAX) return usd;
   throw usageError(`${from} ${text} is no price`, "give USD per GiB-hour, such as 0.0125");
+}
+
+function domainIn({ text, from }: Given): string | undefined {
+  if (text === "default") return undefined;
+  if (/^(https?:\/\/)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text)) return text;
+  throw usageError(
+    `${from} ${text} is no domain`,
+    "give one such as functions.example.com, https://functions.example.com behind a proxy with TLS, or none",
+  );
 }
 
 function oneOf<const T extends readonly string[]>(choices: T, { text, from }: Given): T[number] {

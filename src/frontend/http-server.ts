@@ -44,6 +44,9 @@ export type RouteRequest = {
   /** Decoded path parameters. */
   readonly params: Readonly<Record<string, string | undefined>>;
   readonly query: URLSearchParams;
+  /** As on the wire, without the query; and that. */
+  readonly path: string;
+  readonly rawQuery: string;
   readonly body: Buffer;
   readonly principal: Principal;
   readonly requestId: string;
@@ -62,6 +65,14 @@ export type RouteOptions = {
 /** Largest body of a route, and the error of a larger one; asked before the body is read. */
 export type BodyLimit = (request: IncomingMessage) => { readonly bytesMax: number; readonly error: () => LambdaError };
 
+/** Something that the server has beside its API, for strangers: it decides itself whom it serves. */
+export type Site = {
+  /** Whether a request is for it; asked of every request, before anything else. */
+  claims(request: IncomingMessage, path: string): boolean;
+  readonly bodyLimit: BodyLimit;
+  serve: RouteHandler;
+};
+
 export type HttpServerOptions = {
   readonly host: string;
   /** 0: any free port. */
@@ -78,6 +89,12 @@ export type HttpServerOptions = {
 export type HttpServer = {
   /** Path in find-my-way's syntax, `/a/:name`; a trailing slash is allowed in requests. */
   addRoute(method: string, path: string, handler: RouteHandler, options?: RouteOptions): void;
+  addSite(site: Site): void;
+  /**
+   * Who signed a request that a site serves.
+   * @throws LambdaError when nobody did, or the key is unknown, or the signature does not fit: a site trusts nobody.
+   */
+  authenticate(request: RouteRequest): Principal;
   /** @throws Error when the address cannot be bound. */
   listen(): Promise<{ readonly host: string; readonly port: number }>;
   /** Takes no new connections, lets running requests finish for `graceMs`, then cuts them off. */
@@ -98,8 +115,8 @@ const defaultBodyLimit: BodyLimit = () => ({
 });
 
 /**
- * The server's one HTTP endpoint. A request passes, in this order: the guard against browsers, the
- * route, the caller's identity as far as the head tells it, the size limit, the body, the signature,
+ * The server's one HTTP endpoint. What is for a site goes there; any other request passes, in this order: the guard
+ * against browsers, the route, the caller's identity as far as the head tells it, the size limit, the body, the signature,
  * the handler. Nothing of a refused request's body is kept.
  */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
@@ -115,6 +132,9 @@ class LambdaHttpServer implements HttpServer {
     onBadUrl: () => {},
   });
   readonly #authenticator: Authenticator;
+  /** Trusts nobody without a signature. */
+  readonly #strictAuthenticator: Authenticator;
+  readonly #sites: { readonly site: Site; readonly route: Route }[] = [];
   /** Only a server that trusts unsigned requests needs it. */
   readonly #guard: ReturnType<typeof createBrowserGuard> | undefined;
   #bodyBytesHeld = 0;
@@ -126,6 +146,7 @@ class LambdaHttpServer implements HttpServer {
     const isLocal = isLoopback(options.host);
     this.#guard = isLocal ? createBrowserGuard(options.host) : undefined;
     this.#authenticator = new Authenticator({ ...options, isSignatureRequired: !isLocal });
+    this.#strictAuthenticator = new Authenticator({ ...options, isSignatureRequired: true });
     this.#server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true });
     this.#server.maxConnections = CONNECTIONS_MAX;
     this.#server.on("request", (req, res) => this.#begin(req, res, false));
@@ -139,6 +160,25 @@ class LambdaHttpServer implements HttpServer {
       bodyLimit: options.bodyLimit ?? defaultBodyLimit,
     };
     this.#router.on(method as findMyWay.HTTPMethod, path, () => {}, route);
+  }
+
+  addSite(site: Site): void {
+    const route = { handler: (request: RouteRequest) => site.serve(request), isOpen: true, bodyLimit: site.bodyLimit };
+    this.#sites.push({ site, route });
+  }
+
+  authenticate(request: RouteRequest): Principal {
+    const { req, path, rawQuery, body } = request;
+    const identity = this.#strictAuthenticator.identify(req, rawQuery);
+    const refused =
+      identity.kind === "signed"
+        ? this.#strictAuthenticator.verify(identity, req, path, rawQuery, body)
+        : identity.kind === "refused"
+          ? identity.refusal
+          : undefined;
+    if (refused !== undefined) throw new LambdaError(refused.type, 403, refused.message);
+    const { accountId, key } = identity as Extract<Identity, { kind: "signed" }>;
+    return { accountId, accessKeyId: key.accessKeyId };
   }
 
   listen(): Promise<{ readonly host: string; readonly port: number }> {
@@ -178,13 +218,8 @@ class LambdaHttpServer implements HttpServer {
   /** @returns why the request is refused; undefined when it is being served. */
   #admit(exchange: Exchange): LambdaError | undefined {
     const { req, res } = exchange;
-    const blocked = this.#guard?.(req.headers);
-    if (blocked !== undefined) return new LambdaError("AccessDeniedException", 403, blocked);
-
-    const found = this.#router.find(req.method as findMyWay.HTTPMethod, exchange.path);
-    if (found === null || found.store === null) return unknownOperation(req.method ?? "", exchange.path);
-    exchange.params = found.params;
-    const route = found.store as Route;
+    const route = this.#siteOf(exchange) ?? this.#routeOf(exchange);
+    if (route instanceof LambdaError) return route;
 
     const identity: Identity | undefined = route.isOpen
       ? undefined
@@ -208,6 +243,22 @@ class LambdaHttpServer implements HttpServer {
       this.#serve(exchange, route, identity);
     });
     return undefined;
+  }
+
+  #siteOf({ req, path }: Exchange): Route | undefined {
+    for (const { site, route } of this.#sites) if (site.claims(req, path)) return route;
+    return undefined;
+  }
+
+  /** @returns the error of who must not ask, or asks for what is not there. */
+  #routeOf(exchange: Exchange): Route | LambdaError {
+    const { req, path } = exchange;
+    const blocked = this.#guard?.(req.headers);
+    if (blocked !== undefined) return new LambdaError("AccessDeniedException", 403, blocked);
+    const found = this.#router.find(req.method as findMyWay.HTTPMethod, path);
+    if (found === null || found.store === null) return unknownOperation(req.method ?? "", path);
+    exchange.params = found.params;
+    return found.store as Route;
   }
 
   #serve(exchange: Exchange, route: Route, identity: AcceptedIdentity | undefined): void {

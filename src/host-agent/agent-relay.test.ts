@@ -65,11 +65,9 @@ beforeEach(async () => {
     },
     code: {
       find: (hash) => here.get(hash),
-      ensure: (hash) => {
-        const code = coming.get(hash) ?? Promise.withResolvers<string>();
-        coming.set(hash, code);
-        return code.promise;
-      },
+      ensure: (hash) => awaited(hash),
+      findLayers: (hashes) => here.get(hashes.join("+")),
+      ensureLayers: (hashes) => awaited(hashes.join("+")),
     },
     log: { warn() {}, debug() {} },
   });
@@ -87,6 +85,12 @@ afterEach(() => {
   server.close();
   rmSync(dir, { recursive: true });
 });
+
+function awaited(name: string): Promise<string> {
+  const code = coming.get(name) ?? Promise.withResolvers<string>();
+  coming.set(name, code);
+  return code.promise;
+}
 
 function coldRun(containerId: string, codeSha256Hex = HASH): object {
   const lease = { leaseId: `l-${containerId}`, invocationId: `n-${containerId}` };
@@ -126,6 +130,21 @@ test("code that is here does not make an order wait, and a prewarm is one too", 
   far.send({ kind: "run", containerId: "c-1", leaseId: "l-2" });
   expect(await agent.heard(2)).toEqual(["prewarm c-1", "run c-1"]);
   expect(agent.frames[0]?.header).toMatchObject({ assignment: { codeDir: "/on/this/host" } });
+});
+
+test("an order waits for its code and its layers, and is told where both are", async () => {
+  const order = coldRun("c-1") as { assignment: object };
+  const layers = { dir: "/on/the/server", sha256Hexes: [OTHER_HASH, HASH] };
+  far.send({ ...order, assignment: { ...order.assignment, layers } });
+  await expect.poll(() => coming.size).toBe(2);
+  coming.get(HASH)?.resolve("/code/here");
+  far.send({ kind: "run", containerId: "c-2", leaseId: "l-3" });
+  expect(await agent.heard(1)).toEqual(["run c-2"]);
+  coming.get(`${OTHER_HASH}+${HASH}`)?.resolve("/layers/here");
+  expect(await agent.heard(2)).toEqual(["run c-2", "run c-1"]);
+  expect(agent.frames[1]?.header).toMatchObject({
+    assignment: { codeDir: "/code/here", layers: { dir: "/layers/here", sha256Hexes: [OTHER_HASH, HASH] } },
+  });
 });
 
 test("code that cannot be had is the end of its container, and its executions are answered: they never began", async () => {

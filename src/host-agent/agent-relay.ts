@@ -13,7 +13,7 @@ export type AgentRelayOptions = {
   readonly socketPath: string;
   /** A connection of its own to the server. @throws Error when there is none to be had. */
   dial(): Promise<Socket>;
-  readonly code: Pick<CodeCache, "find" | "ensure">;
+  readonly code: Pick<CodeCache, "find" | "ensure" | "findLayers" | "ensureLayers">;
   readonly log: Pick<Log, "warn" | "debug">;
 };
 
@@ -93,6 +93,9 @@ export class AgentRelay {
   }
 }
 
+/** Where an assignment's code is on this host. */
+type Folders = { readonly codeDir: string; readonly layersDir: string | undefined };
+
 type Held = { readonly frames: Buffer[] };
 
 /** One agent's connection and the server's end of it. */
@@ -164,15 +167,32 @@ class Passage {
     if (held !== undefined) return this.#hold(held, frame);
     const assignment = assignmentOf(message);
     if (containerId === undefined || assignment === undefined) return this.#toAgent.put(frame);
-    const dir = this.#options.code.find(assignment.codeSha256Hex, this.#instanceId);
-    if (dir !== undefined) return this.#toAgent.put(withCodeDir(frame, dir));
+    const found = this.#find(assignment);
+    if (found !== undefined) return this.#toAgent.put(withFolders(frame, found));
     const waiting: Held = { frames: [] };
     this.#held.set(containerId, waiting);
     this.#hold(waiting, frame);
-    this.#options.code.ensure(assignment.codeSha256Hex, this.#instanceId).then(
-      (found) => this.#release(containerId, waiting, found),
+    this.#ensure(assignment).then(
+      (folders) => this.#release(containerId, waiting, folders),
       (error: Error) => this.#giveUp(containerId, waiting, error),
     );
+  }
+
+  #find({ codeSha256Hex, layers }: Assignment): Folders | undefined {
+    const { code } = this.#options;
+    const codeDir = code.find(codeSha256Hex, this.#instanceId);
+    const layersDir = layers && code.findLayers(layers.sha256Hexes, this.#instanceId);
+    if (codeDir === undefined || (layers !== undefined && layersDir === undefined)) return undefined;
+    return { codeDir, layersDir };
+  }
+
+  async #ensure({ codeSha256Hex, layers }: Assignment): Promise<Folders> {
+    const { code } = this.#options;
+    const [codeDir, layersDir] = await Promise.all([
+      code.ensure(codeSha256Hex, this.#instanceId),
+      layers && code.ensureLayers(layers.sha256Hexes, this.#instanceId),
+    ]);
+    return { codeDir, layersDir };
   }
 
   #hold(held: Held, frame: Buffer): void {
@@ -180,10 +200,10 @@ class Passage {
     this.#heldBytes += frame.length;
   }
 
-  #release(containerId: ContainerId, held: Held, codeDir: string): void {
+  #release(containerId: ContainerId, held: Held, folders: Folders): void {
     const [first, ...later] = this.#unhold(containerId, held);
     if (this.#agent.destroyed || first === undefined) return;
-    this.#toAgent.put(withCodeDir(first, codeDir));
+    this.#toAgent.put(withFolders(first, folders));
     for (const frame of later) this.#toAgent.put(frame);
   }
 
@@ -225,12 +245,15 @@ function containerOf(message: ServerMessage): ContainerId | undefined {
 
 function assignmentOf(message: ServerMessage): Assignment | undefined {
   const assignment = message.kind === "run" || message.kind === "prewarm" ? message.assignment : undefined;
-  // It becomes a path.
-  return assignment !== undefined && SHA256_HEX.test(assignment.codeSha256Hex) ? assignment : undefined;
+  if (assignment === undefined) return undefined;
+  // They become paths.
+  const hashes = [assignment.codeSha256Hex, ...(assignment.layers?.sha256Hexes ?? [])];
+  return hashes.every((hash) => SHA256_HEX.test(hash)) ? assignment : undefined;
 }
 
-function withCodeDir(frame: Buffer, codeDir: string): Buffer {
+function withFolders(frame: Buffer, { codeDir, layersDir }: Folders): Buffer {
   const { message, payload } = decoded(frame);
-  const assignment = assignmentOf(message);
-  return encodeFrame({ ...message, ...(assignment && { assignment: { ...assignment, codeDir } }) }, payload);
+  const given = assignmentOf(message);
+  const layers = given?.layers && layersDir !== undefined ? { ...given.layers, dir: layersDir } : undefined;
+  return encodeFrame({ ...message, ...(given && { assignment: { ...given, codeDir, layers } }) }, payload);
 }

@@ -91,6 +91,19 @@ test("beyond its bound the longest unused goes; what an instance was given stays
   expect(await cache.ensure(second, a)).toBe(join(dir, second));
 });
 
+test("layers are fetched once each and laid over each other; the overlay is there after a restart", async () => {
+  const cache = await open();
+  const layers = ["one", "two"].map(deploy);
+  expect(cache.findLayers(layers, a)).toBeUndefined();
+  const [dir] = await Promise.all([cache.ensureLayers(layers, a), cache.ensureLayers(layers, b)]);
+  expect(readFileSync(join(dir, "index.js"), "utf8")).toMatch(/^twotwo/);
+  expect(cache.findLayers(layers, a)).toBe(dir);
+  expect(await cache.ensureLayers([layers[0] as string], a)).toBe(cache.find(layers[0] as string, a));
+  expect(fetched).toEqual(layers);
+  expect((await open()).findLayers(layers, a)).toBe(dir);
+  await expect(cache.ensureLayers([layers[0] as string, "ab".repeat(32)], a)).rejects.toThrow("there is no such code");
+});
+
 test("instances of an earlier host agent may use all that is here", async () => {
   const codes = ["first", "second", "third"].map(deploy);
   const before = await open();

@@ -20,13 +20,13 @@ type Cached = { bytes: number; usedMs: number };
 const FOLDER = /^[0-9a-f]{64}$/;
 
 /**
- * Functions' code on this host, by hash. What an instance was given stays until that instance has ended: it may be mounted in its
+ * Functions' code and layers on this host, by hash. What an instance was given stays until that instance has ended: it may be mounted in its
  * containers. The rest is removed beyond `bytesMax`, the longest unused first.
  */
 export class CodeCache {
   readonly #options: CodeCacheOptions;
   readonly #cached = new Map<string, Cached>();
-  readonly #fetching = new Map<string, Promise<string>>();
+  readonly #fetching = new Map<string, Promise<void>>();
   readonly #uses = new Map<InstanceId, Set<string>>();
   #lastTrim: Promise<void> = Promise.resolve();
 
@@ -55,15 +55,24 @@ export class CodeCache {
   }
 
   /** Fetches what is not here; several askers cause one fetch. @throws Error when it cannot be had, or is not what its hash says. */
-  async ensure(sha256Hex: string, instanceId: InstanceId): Promise<string> {
-    for (;;) {
-      const dir = this.find(sha256Hex, instanceId);
-      if (dir !== undefined) return dir;
-      const fetching =
-        this.#fetching.get(sha256Hex) ?? this.#fetch(sha256Hex).finally(() => this.#fetching.delete(sha256Hex));
-      this.#fetching.set(sha256Hex, fetching);
-      await fetching;
-    }
+  ensure(sha256Hex: string, instanceId: InstanceId): Promise<string> {
+    return this.#ensure(sha256Hex, instanceId, () => this.#fetch(sha256Hex));
+  }
+
+  /** As `find`, of layers laid over each other. */
+  findLayers(sha256Hexes: readonly string[], instanceId: InstanceId): string | undefined {
+    return this.find(this.#options.store.overlayName(sha256Hexes), instanceId);
+  }
+
+  /** As `ensure`, of layers laid over each other. */
+  async ensureLayers(sha256Hexes: readonly string[], instanceId: InstanceId): Promise<string> {
+    const name = this.#options.store.overlayName(sha256Hexes);
+    return this.#ensure(name, instanceId, async () => {
+      for (const sha256Hex of sha256Hexes) await this.ensure(sha256Hex, instanceId);
+      await this.#lastTrim;
+      await this.#options.store.overlay(sha256Hexes);
+      this.#cached.set(name, { bytes: await this.#sizeOf(name), usedMs: performance.now() });
+    });
   }
 
   /** The instance has ended. */
@@ -71,7 +80,18 @@ export class CodeCache {
     if (this.#uses.delete(instanceId)) this.#trimLater();
   }
 
-  async #fetch(sha256Hex: string): Promise<string> {
+  /** @param make puts it into the cache. */
+  async #ensure(name: string, instanceId: InstanceId, make: () => Promise<void>): Promise<string> {
+    for (;;) {
+      const dir = this.find(name, instanceId);
+      if (dir !== undefined) return dir;
+      const fetching = this.#fetching.get(name) ?? make().finally(() => this.#fetching.delete(name));
+      this.#fetching.set(name, fetching);
+      await fetching;
+    }
+  }
+
+  async #fetch(sha256Hex: string): Promise<void> {
     const beganMs = performance.now();
     const archive = await this.#options.fetch(sha256Hex);
     // One that runs does not know of this code and would remove it.
@@ -83,7 +103,6 @@ export class CodeCache {
     this.#options.log.info({ sha256Hex, archiveBytes: archive.length, tookMs }, "code fetched");
     // Whoever waits for it says first that it uses it.
     setImmediate(() => this.#trimLater());
-    return this.#options.store.dir(sha256Hex);
   }
 
   #trimLater(): void {
@@ -115,7 +134,7 @@ export class CodeCache {
     this.#options.log.info({ removed: removed.length }, "old code removed");
   }
 
-  /** Of the archive and its unpacked form. */
+  /** Of the archive and its unpacked form. What an overlay shares with its layers counts for both. */
   async #sizeOf(sha256Hex: string): Promise<number> {
     const { dir } = this.#options;
     const archive = await lstat(join(dir, `${sha256Hex}.zip`)).catch(() => ({ size: 0 }));

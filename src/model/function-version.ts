@@ -28,6 +28,8 @@ export type FunctionVersion = {
   readonly codeSha256Hex: string;
   /** undefined: as Lambda has it when nothing is said, x86_64. */
   readonly architecture?: "x86_64" | "arm64" | undefined;
+  /** Of the archives of its layers, the lowest first. Absent: it has none. */
+  readonly layerSha256Hexes?: readonly string[] | undefined;
   readonly environment: Readonly<Record<string, string>>;
   /** The requested size: what the function is told it has. Containers get what sizing grants. */
   readonly memoryMiB: number;

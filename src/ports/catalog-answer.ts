@@ -9,6 +9,10 @@ export type CatalogRefusal =
   | "codeMismatch"
   | "codeStorageExceeded"
   | "tooManyTags"
+  /** Unpacked, over UNZIPPED_BYTES_MAX. */
+  | "layersTooLarge"
+  /** Likewise, together; the detail is their size in bytes. */
+  | "codeWithLayersTooLarge"
   /** The version is not to be deleted: aliases lead to it, whose names are the detail. */
   | "aliased"
   | "aliasExists"

@@ -18,7 +18,7 @@ export const ZIP_ENTRIES_MAX = 65_535;
 /** Names in one path of an archive. Deep trees of packages have some thirty. */
 export const ZIP_DEPTH_MAX = 128;
 
-/** The code of functions, addressed by its content. */
+/** The code of functions and layers, addressed by its content. */
 export type CodeStore = {
   /**
    * Keeps an archive and its unpacked form; durable once resolved. The same archive twice costs nothing.
@@ -36,6 +36,18 @@ export type CodeStore = {
    * @throws HearthError CODE_CORRUPT when the archive is missing or is not what it was, STORE_FAILED.
    */
   verify(sha256Hex: string): Promise<void>;
-  /** Removes code that was not in `used` at any call during the last `graceMs`. */
+  /** Bytes of the files that were unpacked. @throws HearthError STORE_FAILED. */
+  unpackedBytes(sha256Hex: string): Promise<number>;
+  /**
+   * The name, for `dir` and `retain`, of these archives laid over each other, later ones on top: a hash of the list,
+   * and of a single archive its own.
+   */
+  overlayName(sha256Hexes: readonly string[]): string;
+  /**
+   * Makes the folder of an overlay, if it is not there; durable once resolved. Read-only: its files are those of the archives.
+   * @throws HearthError STORE_FAILED when one of them is not there.
+   */
+  overlay(sha256Hexes: readonly string[]): Promise<void>;
+  /** Removes code and overlays that were not in `used` at any call during the last `graceMs`. */
   retain(used: ReadonlySet<string>, graceMs: number): Promise<void>;
 };

@@ -34,6 +34,15 @@ export type FunctionSettings = {
   readonly kmsKeyArn?: string | undefined;
   /** Whether a network was ever named, even none: it is echoed then. There are no networks to choose from. */
   readonly isVpcEchoed?: boolean | undefined;
+  /** The lowest first. Absent: none. */
+  readonly layers?: readonly FunctionLayer[] | undefined;
+};
+
+/** A layer as a function has it: also when that version of it was deleted since. */
+export type FunctionLayer = {
+  /** With its version. */
+  readonly arn: string;
+  readonly code: StoredCode;
 };
 
 /** One version of a function as it is stored: `$LATEST`, which changes, or a published one, which never does. */
@@ -199,6 +208,8 @@ export type FunctionCatalog = {
   isDamaged(accountId: AccountId, name: string, qualifier: string | undefined): boolean;
   /** Count of functions and bytes of the zipped code of all versions, as GetAccountSettings reports them. */
   usage(accountId: AccountId): { readonly functionCount: number; readonly codeSizeBytes: number };
+  /** Gives `$LATEST` a new revision, because something that belongs to it changed. */
+  touch(accountId: AccountId, name: string): Promise<void>;
   /** `listener` hears of each key that serves nobody any more, in the turn in which its successor is visible. */
   onRetired(listener: (key: FunctionKey) => void): void;
   /** `listener` hears of each function, version and alias that is gone, in the turn in which it is. */

@@ -4,7 +4,11 @@ import type { CapacityChange } from "./capacity-change.ts";
 import type { EventInvokeConfigStore } from "./event-invoke-config.ts";
 import type { EventStore } from "./event-store.ts";
 import type { FunctionStore } from "./function-store.ts";
+import type { FunctionUrl } from "./function-urls.ts";
+import type { LayerRecord } from "./layer-catalog.ts";
+import type { RecordTable } from "./record-table.ts";
 import type { HostStore } from "./remote-host.ts";
+import type { PolicyRecord } from "./resource-policies.ts";
 import type { SizingStore } from "./sizing-store.ts";
 
 /** An account as it is stored. */
@@ -31,6 +35,9 @@ export type Store = {
   readonly eventInvokeConfigs: EventInvokeConfigStore;
   readonly hosts: HostStore;
   readonly sizing: SizingStore;
+  readonly layers: RecordTable<LayerRecord>;
+  readonly policies: RecordTable<PolicyRecord>;
+  readonly functionUrls: RecordTable<FunctionUrl>;
   loadAccounts(): Promise<AccountRecord[]>;
   putAccount(account: AccountRecord): Promise<void>;
   loadAccessKeys(): Promise<AccessKey[]>;

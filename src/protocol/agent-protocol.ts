@@ -31,6 +31,15 @@ export const assignmentSchema = z.object({
   codeDir: z.string(),
   /** SHA-256 of the code's archive, lower-case hex: by which a host agent fetches it. */
   codeSha256Hex: z.string(),
+  /** What the container sees at /opt; absent: nothing. */
+  layers: z
+    .object({
+      /** Folder of the layers laid over each other; a host agent puts its own host's path here too. */
+      dir: z.string(),
+      /** Of their archives, the lowest first. */
+      sha256Hexes: z.array(z.string()),
+    })
+    .optional(),
   environment: z.record(z.string(), z.string()),
   /** The container's real limit. */
   memoryMiB: z.number(),

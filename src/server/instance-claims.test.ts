@@ -67,9 +67,10 @@ test("results that were announced and never came are told once, when their insta
 
 test("an instance may have the code that it was ordered to run while it is there", () => {
   const claims = new InstanceClaims();
-  claims.given(one, "aa");
-  claims.given(one, "bb");
+  claims.given(one, ["aa", "dd"]);
+  claims.given(one, ["bb"]);
   expect(claims.mayHave([two, one], "aa")).toBe(true);
+  expect(claims.mayHave([one], "dd")).toBe(true);
   expect(claims.mayHave([two], "aa")).toBe(false);
   expect(claims.mayHave([one], "cc")).toBe(false);
   claims.forget(one);

@@ -28,11 +28,11 @@ export class InstanceClaims {
     this.#accountOf.set(instanceId, accountId);
   }
 
-  /** The instance is ordered to run this code. */
-  given(instanceId: InstanceId, codeSha256Hex: string): void {
-    const given = this.#code.get(instanceId);
-    if (given === undefined) this.#code.set(instanceId, new Set([codeSha256Hex]));
-    else given.add(codeSha256Hex);
+  /** The instance is ordered to run a function of these archives. */
+  given(instanceId: InstanceId, sha256Hexes: readonly string[]): void {
+    const given = this.#code.get(instanceId) ?? new Set();
+    this.#code.set(instanceId, given);
+    for (const sha256Hex of sha256Hexes) given.add(sha256Hex);
   }
 
   /** Whether one of the instances was ordered to run this code. */

@@ -14,7 +14,7 @@ import type { Log } from "../ports/log.ts";
 import type { LogStore } from "../ports/log-store.ts";
 import type { AgentMessage, ServerMessage } from "../protocol/agent-protocol.ts";
 import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
-import { assignmentOf } from "./assignment.ts";
+import { archivesOf, assignmentOf } from "./assignment.ts";
 import { endLines, LogTail, retryLine, startLine } from "./execution-log.ts";
 import { inTime } from "./in-time.ts";
 import { InstanceClaims } from "./instance-claims.ts";
@@ -34,6 +34,7 @@ export type ServerOptions = Pick<
   readonly leftOver: ReadonlySet<InstanceId>;
   readonly provider: Omit<CapacityProvider, "kind">;
   codeDir(sha256Hex: string): string;
+  layersDir(sha256Hexes: readonly string[]): string;
   readonly logs: LogStore;
   readonly metrics: Metrics;
   readonly region: string;
@@ -282,7 +283,7 @@ export class Server {
     if (waitedMs > WAIT_MS_MIN) this.#options.metrics.observeWait(waitedMs);
     const { id, version, invokedArn, clientContext, traceId, payload, sink } = request;
     if (sink !== undefined) pending.stream = this.#streamTo(sink, lease);
-    if (lease.start === "cold") this.claims.given(lease.instanceId, version.codeSha256Hex);
+    if (lease.start === "cold") this.claims.given(lease.instanceId, archivesOf(version));
     this.#send(
       lease.instanceId,
       {
@@ -313,7 +314,7 @@ export class Server {
     const version = this.#versions.get(functionKey);
     this.#options.log.debug({ instanceId, containerId, functionKey, reason }, "loading a function ahead of its call");
     if (version !== undefined) {
-      this.claims.given(instanceId, version.codeSha256Hex);
+      this.claims.given(instanceId, archivesOf(version));
       const assignment = assignmentOf(version, grant, this.#options);
       return this.#send(instanceId, { kind: "prewarm", containerId, assignment });
     }

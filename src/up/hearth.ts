@@ -10,8 +10,11 @@ import { addCapacityRoutes } from "../frontend/admin/capacity-routes.ts";
 import { addHostRoutes } from "../frontend/admin/host-routes.ts";
 import { addOfferRoutes } from "../frontend/admin/offer-routes.ts";
 import { addSizingRoutes } from "../frontend/admin/sizing-routes.ts";
+import { isLoopback } from "../frontend/auth/browser-guard.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
 import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
+import { policyDocument } from "../frontend/lambda/policy-document.ts";
+import { UrlAddress } from "../frontend/url/url-address.ts";
 import { socketPathIn } from "../host/socket-path.ts";
 import { buildBundles } from "../images/bundle.ts";
 import { findNodeBinaries } from "../images/node-binaries.ts";
@@ -35,8 +38,11 @@ import { AccountCapacities } from "../server/account-capacities.ts";
 import { BookedControlPlane } from "../server/booked-control-plane.ts";
 import { createAccessKeyRing } from "../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../server/catalog/catalog.ts";
+import { createLayerCatalog } from "../server/layers/layer-catalog.ts";
 import { Metrics } from "../server/metrics.ts";
+import { createResourcePolicies } from "../server/policies/resource-policies.ts";
 import { Server } from "../server/server.ts";
+import { createFunctionUrls } from "../server/urls/function-urls.ts";
 import { createFilesCodeStore } from "../store/files/code-store.ts";
 import { openFilesLogStore } from "../store/files/log-store.ts";
 import { createS3ObjectSource } from "../store/s3/object-source.ts";
@@ -61,6 +67,8 @@ export type HearthOptions = {
   readonly fleet: FleetChoice;
   /** Whether containers reach the network. */
   readonly network: boolean;
+  /** What host names of function URLs end with; `none`: they have none. undefined: `localhost` on loopback, else none. */
+  readonly urlDomain?: string | undefined;
   readonly region: string;
   readonly log: Log;
   /** The database ended by itself: nothing can be accepted or recorded any more. */
@@ -147,16 +155,26 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   const missingPythons = PYTHON_RUNTIMES.filter((name) => withoutPython.length > 0 || !(name in pythonHomes));
   const missingRuntimes = [...nodeBinaries.missing, ...missingPythons];
   const settings = settingsFor(options, missingRuntimes);
+  const layers = await createLayerCatalog({ table: store.layers, codeStore, clock: systemClock });
   const catalog = await createCatalog({
     store,
     codeStore,
     clock: systemClock,
     region,
+    alsoUsed: () => layers.usedCode(),
     accountConcurrencyMax: settings.accountConcurrencyMax,
     random: Math.random,
     onDamage,
   });
   closers.push(() => catalog.close());
+  const show = policyDocument(region);
+  const policies = await createResourcePolicies({ table: store.policies, catalog, show, onFailure: onDamage });
+  const urls = await createFunctionUrls({
+    table: store.functionUrls,
+    catalog,
+    clock: systemClock,
+    onFailure: onDamage,
+  });
   const logs = await openFilesLogStore({
     dir: join(dataDir, "logs"),
     onLost: (why) => log.error({}, `log lines of functions are being lost: ${why}`),
@@ -238,6 +256,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     tokenOf: (instanceId) => createHmac("sha256", secret).update(`agent ${instanceId}`).digest("hex"),
     leftOver,
     codeDir: (sha256Hex) => codeStore.dir(sha256Hex),
+    layersDir: (sha256Hexes) => codeStore.dir(codeStore.overlayName(sha256Hexes)),
     logs,
     metrics,
     region,
@@ -297,6 +316,10 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   };
   addLambdaRoutes(http, {
     catalog,
+    layers,
+    policies,
+    urls,
+    urlAddress: new UrlAddress({ region, serverUrl: url, domain: urlDomainOf(options) }),
     codeStore,
     invoker,
     eventInvokeConfigs: events.configs,
@@ -388,6 +411,12 @@ async function prepareKnown(store: Store, runtimes: RuntimeSupply, log: Log): Pr
 function notProvisioned(): ProvisionedState {
   const reason = "This server records provisioned concurrency and does not hold containers ready for it.";
   return { allocated: 0, available: 0, status: "FAILED", reason };
+}
+
+/** Names below localhost lead browsers and curl to this machine without anybody's DNS. */
+function urlDomainOf({ host, urlDomain }: HearthOptions): string | undefined {
+  if (urlDomain === undefined) return isLoopback(host) ? "localhost" : undefined;
+  return urlDomain === "none" ? undefined : urlDomain;
 }
 
 /** Waits until the instances of an earlier server have joined; ends those that do not. */

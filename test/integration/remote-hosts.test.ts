@@ -117,6 +117,25 @@ describe("hosts on other machines", needsSandbox, () => {
     }
   });
 
+  test("fetch a function's layers as they fetch its code, and show them at /opt", { timeout: TIMEOUT_MS }, async () => {
+    await using network = await TestNetwork.open();
+    await using server = await RemoteServer.start(network.address);
+    const netns = await network.addMachine();
+    await using _ = await server.addHost({ provider: "sandbox", name: "one", netns, memoryMiB: HOST_MIB });
+    const lambda = new LambdaCaller(() => server.hearth.url);
+    const module = (text: string) => ({ "nodejs/node_modules/m/index.js": `module.exports = "${text}";` });
+    const lower = await lambda.publishLayer("lower", { ...module("lower"), "bin/greet": "#!/bin/sh\necho hello\n" });
+    const upper = await lambda.publishLayer("upper", module("upper"));
+    const files = {
+      "index.js":
+        'exports.handler = async () => [require("m"), require("child_process").execFileSync("greet").toString()];',
+    };
+    await lambda.deploy("layered", { files, memoryMiB: FUNCTION_MIB, layers: [lower, upper] });
+    expect((await lambda.invoke("layered")).json).toEqual(["upper", "hello\n"]);
+    await lambda.deploy("single", { files, memoryMiB: FUNCTION_MIB, layers: [lower] });
+    expect((await lambda.invoke("single")).json).toEqual(["lower", "hello\n"]);
+  });
+
   test("kill -9 of the server: its next start adopts what runs elsewhere, warm, and is given the results", {
     timeout: TIMEOUT_MS,
   }, async () => {

@@ -26,6 +26,8 @@ describe.for(ociRuntimes.length === 0 ? ["runc"] : ociRuntimes)("a container by 
     mkdirSync(join(codeDir, "mine"));
     writeFileSync(join(codeDir, "mine", "index.js"), "the code\n");
     mkdirSync(join(codeDir, "other"));
+    mkdirSync(join(codeDir, "layers", "bin"), { recursive: true });
+    writeFileSync(join(codeDir, "layers", "bin", "greet"), "#!/bin/sh\necho hello from a layer\n", { mode: 0o755 });
     host = new SandboxHost();
     await host.open({ network: false, ociRuntime });
     instance = await host.launch("i-1");
@@ -47,6 +49,20 @@ describe.for(ociRuntimes.length === 0 ? ["runc"] : ociRuntimes)("a container by 
       await expect(instance.evaluate("code", write), path).rejects.toThrow(/EROFS|EACCES/);
     }
     await instance.destroy("code");
+  });
+
+  test("gets its layers at /opt, read-only, while it runs, and has nothing there before", async () => {
+    await instance.create("layered");
+    expect(await instance.evaluate("layered", `return require("fs").readdirSync("/opt")`)).toEqual([]);
+    const layers = { dir: join(codeDir, "layers") };
+    await instance.assign("layered", join(codeDir, "mine"), { layers });
+    const greet = `return require("child_process").execFileSync("greet", { encoding: "utf8" })`;
+    expect(await instance.evaluate("layered", greet)).toBe("hello from a layer\n");
+    for (const path of ["/opt/x", "/opt/bin/greet"]) {
+      const write = `require("fs").writeFileSync("${path}", "")`;
+      await expect(instance.evaluate("layered", write), path).rejects.toThrow(/EROFS|EACCES/);
+    }
+    await instance.destroy("layered");
   });
 
   test("is confined: no capabilities, no new privileges, seccomp, an own user", async () => {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bindMount, bindMountReadOnly, mountFileSystem, shareMount, unmount } from "../../host/mount.ts";
 import type { OciBind } from "../../host/oci/oci-config.ts";
@@ -26,8 +26,8 @@ const NODE_PATH = "/var/lang/bin/node";
 const PYTHON_HOME = "/var/lang";
 export const CONTAINER_PATHS = {
   task: "/var/task",
-  tmp: "/tmp",
   opt: "/opt",
+  tmp: "/tmp",
   runtimes: RUNTIME_DIR,
   node: NODE_PATH,
   pythonHome: PYTHON_HOME,
@@ -67,9 +67,9 @@ export class InstanceMounts {
     return join(this.#root, "base");
   }
 
-  /** What containers see as /opt. */
-  get optDir(): string {
-    return join(this.baseDir, "opt");
+  /** What the container sees as /opt. */
+  optDir(containerId: string): string {
+    return join(this.containerDir(containerId), "opt");
   }
 
   /** Where the OCI runtime keeps its records. */
@@ -86,6 +86,7 @@ export class InstanceMounts {
     const directory = this.containerDir(containerId);
     mkdirSync(directory);
     mkdirSync(join(directory, "task"));
+    mkdirSync(this.optDir(containerId));
     mkdirSync(join(directory, "tmp"));
     writeFileSync(join(directory, "hosts"), `${HOSTS}${loopback} sandbox.localdomain sandbox\n`, { mode: 0o644 });
     this.#tmpVolumes.mount(join(directory, "tmp"), tmpSizeMiB);
@@ -97,6 +98,7 @@ export class InstanceMounts {
     const directory = this.containerDir(containerId);
     return [
       { source: join(directory, "task"), target: CONTAINER_PATHS.task, isPropagated: true },
+      { source: this.optDir(containerId), target: CONTAINER_PATHS.opt, isPropagated: true },
       { source: join(directory, "tmp"), target: CONTAINER_PATHS.tmp, isPropagated: true },
       { source: join(this.#root, "runtimes"), target: RUNTIME_DIR },
       { source: this.#resolvConf, target: "/etc/resolv.conf" },
@@ -105,15 +107,20 @@ export class InstanceMounts {
     ];
   }
 
-  /** The code appears at the container's task folder. Bound twice, because flags do not follow a mount once it is out. */
+  /** The code appears at the container's task folder. */
   showCode(containerId: string, codeDir: string): void {
-    const staging = join(this.#root, "staging");
-    bindMountReadOnly(codeDir, staging);
-    try {
-      bindMount(staging, join(this.containerDir(containerId), "task"));
-    } finally {
-      unmount(staging);
-    }
+    this.#show(codeDir, join(this.containerDir(containerId), "task"));
+  }
+
+  /** What all containers have at /opt that have no layers; undefined: nothing. */
+  commonOptDir(): string | undefined {
+    const directory = join(this.baseDir, "opt");
+    return readdirSync(directory).length === 0 ? undefined : directory;
+  }
+
+  /** The layers, laid over each other, appear at the container's /opt. */
+  showLayers(containerId: string, layersDir: string): void {
+    this.#show(layersDir, this.optDir(containerId));
   }
 
   /** A new empty /tmp covers the one so far. */
@@ -124,9 +131,20 @@ export class InstanceMounts {
   /** The container is dead by then. */
   close(containerId: string): void {
     const directory = this.containerDir(containerId);
-    for (const folder of ["task", "tmp"]) while (unmount(join(directory, folder)));
+    for (const folder of ["task", "opt", "tmp"]) while (unmount(join(directory, folder)));
     rmSync(directory, { recursive: true, force: true });
     rmSync(join(this.stateDir, containerId), { recursive: true, force: true });
+  }
+
+  /** Bound twice, because flags do not follow a mount once it is out. */
+  #show(source: string, target: string): void {
+    const staging = join(this.#root, "staging");
+    bindMountReadOnly(source, staging);
+    try {
+      bindMount(staging, target);
+    } finally {
+      unmount(staging);
+    }
   }
 
   get #resolvConf(): string {

@@ -59,6 +59,7 @@ export class SandboxContainer implements ContainerHandle {
   readonly exited: Promise<ContainerExit>;
   readonly taskRoot = CONTAINER_PATHS.task;
   readonly optDir: string;
+  readonly optRoot = CONTAINER_PATHS.opt;
   readonly tmpDir = CONTAINER_PATHS.tmp;
   readonly loopback: string;
   readonly hostUid: number;
@@ -84,7 +85,7 @@ export class SandboxContainer implements ContainerHandle {
     this.#limits = { memoryLimitMiB: parts.memoryMiB, cpuMilli: parts.cpuMilliMax };
     this.hostUid = parts.hostUid;
     this.loopback = parts.loopback;
-    this.optDir = parts.mounts.optDir;
+    this.optDir = parts.mounts.optDir(parts.containerId);
     this.channelFd = parts.channelFd;
     this.channel = new Socket({ fd: parts.channelFd, readable: true, writable: true });
     this.output = new Socket({ fd: parts.outputFd, readable: true, writable: false });
@@ -93,10 +94,12 @@ export class SandboxContainer implements ContainerHandle {
   }
 
   assign(assignment: ContainerAssignment, onResized: (memoryMiB: number) => void): void {
-    const { codeDir, memoryMiB, rescueMemoryMiB, cpuMilli, ephemeralStorageMiB } = assignment;
+    const { codeDir, layers, memoryMiB, rescueMemoryMiB, cpuMilli, ephemeralStorageMiB } = assignment;
     const { mounts, containerId, cgroup, tmpSizeMiB, cpuMilliMax } = this.#parts;
     if (ephemeralStorageMiB !== tmpSizeMiB) mounts.resizeTmp(containerId, ephemeralStorageMiB);
     mounts.showCode(containerId, codeDir);
+    const layersDir = layers?.dir ?? mounts.commonOptDir();
+    if (layersDir !== undefined) mounts.showLayers(containerId, layersDir);
     cgroup.setLimits({ memoryMiB });
     this.#limits = { ...this.#limits, memoryLimitMiB: memoryMiB };
     this.#cpuMilli = Math.min(cpuMilli, cpuMilliMax);

@@ -54,6 +54,10 @@ export function addUpCommand(program: Command, context: CliContext): void {
     .option("--aws-shared", "let every account's functions use the server's AWS credentials, not only the operator's")
     .option("--no-examples", "do not deploy and invoke the functions of examples/")
     .option("--no-network", "containers reach no network")
+    .option(
+      "--url-domain <DOMAIN>",
+      "what host names of function URLs end with (default: localhost on loopback, else none)",
+    )
     .option("--fixed-price <USD>", "what a GiB-hour of fixed capacity costs where no offer says so, for `hearth costs`")
     .option(
       "--s3-endpoint <URL>",

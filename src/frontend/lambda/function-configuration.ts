@@ -31,6 +31,9 @@ export function listedConfigurationOf(description: FunctionDescription, qualifie
     LastModified: lambdaTimeOf(description.lastModifiedMs),
     CodeSha256: Buffer.from(code.sha256Hex, "hex").toString("base64"),
     Version: description.version,
+    ...(settings.layers === undefined || settings.layers.length === 0
+      ? {}
+      : { Layers: settings.layers.map(({ arn, code: { codeSizeBytes } }) => ({ Arn: arn, CodeSize: codeSizeBytes })) }),
     ...(settings.environment === undefined ? {} : { Environment: { Variables: settings.environment } }),
     TracingConfig: { Mode: settings.tracingMode },
     RevisionId: description.revisionId,

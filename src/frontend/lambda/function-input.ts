@@ -224,7 +224,6 @@ function checkEnvironment(variables: Readonly<Record<string, string>>): void {
 
 /** What would be silently without effect is refused instead: a promise that is not kept is worse than none. */
 function refuseUnsupported(input: SettingsInput): void {
-  if ((input.Layers?.length ?? 0) > 0) throw invalidParameter("Layer version ARN does not exist.");
   const unsupported = {
     FileSystemConfigs: input.FileSystemConfigs?.length,
     ImageConfig: Object.keys(input.ImageConfig ?? {}).length,
@@ -240,7 +239,7 @@ export type CodePlace =
   | { readonly kind: "object"; readonly place: ObjectPlace };
 
 /** Where the archive of a request is. @throws LambdaError when it is nowhere. */
-export function codePlaceOf(input: CodeInput | undefined): CodePlace {
+export function codePlaceOf(input: Partial<CodeInput> | undefined): CodePlace {
   const { ZipFile: zip, S3Bucket: bucket, S3Key: key, S3ObjectVersion: version } = input ?? {};
   if (zip !== undefined) return { kind: "inline", zip: Buffer.from(zip, "base64") };
   if (bucket !== undefined && key !== undefined) return { kind: "object", place: { bucket, key, version } };

@@ -44,17 +44,32 @@ export type FunctionTarget = {
   readonly qualifier: string | undefined;
 };
 
-/**
- * Reads the name and the qualifier of a request.
- * @param qualifier as given apart from the name; undefined or null if it was not.
- * @throws LambdaError as Lambda words it: malformed, of another region or account, or contradictory.
- */
+/** The function that a request is about, of any account. */
+export type OwnedTarget = FunctionTarget & { readonly accountId: AccountId };
+
+/** As `ownedTargetOf`, of the asker's own functions. @throws LambdaError also for another account's. */
 export function targetOf(
   text: string,
   qualifier: string | null,
   owner: { readonly accountId: AccountId; readonly region: string },
   lengthMax: number,
 ): FunctionTarget {
+  const target = ownedTargetOf(text, qualifier, owner, lengthMax);
+  if (target.accountId !== owner.accountId) throw otherAccount();
+  return target;
+}
+
+/**
+ * Reads the name and the qualifier of a request.
+ * @param qualifier as given apart from the name; undefined or null if it was not.
+ * @throws LambdaError as Lambda words it: malformed, of another region, or contradictory.
+ */
+export function ownedTargetOf(
+  text: string,
+  qualifier: string | null,
+  asker: { readonly accountId: AccountId; readonly region: string },
+  lengthMax: number,
+): OwnedTarget {
   const violations = new Violations();
   violations.length(text, "functionName", 1, lengthMax);
   const parsed = parseFunctionName(text);
@@ -67,14 +82,13 @@ export function targetOf(
   }
   violations.check();
   const { name, region, accountId, qualifier: derived } = parsed as FunctionName;
-  if (region !== undefined && region !== owner.region) {
-    throw notFound(`Functions from '${region}' are not reachable in this region ('${owner.region}')`);
+  if (region !== undefined && region !== asker.region) {
+    throw notFound(`Functions from '${region}' are not reachable in this region ('${asker.region}')`);
   }
-  if (accountId !== undefined && accountId !== owner.accountId) throw otherAccount();
   if (qualifier !== null && derived !== undefined && qualifier !== derived) {
     throw invalidParameter("The derived qualifier from the function name does not match the specified qualifier.");
   }
-  return { name, qualifier: qualifier ?? derived };
+  return { accountId: (accountId as AccountId | undefined) ?? asker.accountId, name, qualifier: qualifier ?? derived };
 }
 
 function otherAccount(): LambdaError {

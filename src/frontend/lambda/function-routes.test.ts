@@ -356,9 +356,9 @@ describe("what is refused when a function is made", () => {
     ],
     [
       "layers",
-      { Layers: ["arn:aws:lambda:us-east-1:1:layer:l:1"] },
+      { Layers: ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"] },
       "InvalidParameterValueException",
-      "Layer version ARN does not exist.",
+      "Layer version arn:aws:lambda:us-east-1:000000000000:layer:l:1 does not exist.",
     ],
     [
       "no zip",

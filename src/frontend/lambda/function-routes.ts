@@ -1,18 +1,18 @@
 import { containerRuntimeOf, type FunctionRuntime } from "../../model/function-runtime.ts";
 import type { CatalogAnswer } from "../../ports/catalog-answer.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { ZIP_BYTES_MAX } from "../../ports/code-store.ts";
 import type { FunctionCatalog, FunctionDescription, FunctionSettings } from "../../ports/function-catalog.ts";
-import { ObjectRefusal, type ObjectSource } from "../../ports/object-source.ts";
+import type { LayerCatalog } from "../../ports/layer-catalog.ts";
+import type { ObjectSource } from "../../ports/object-source.ts";
 import type { RuntimeSupply } from "../../ports/runtime-supply.ts";
 import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
+import { archiveAt } from "./code-archive.ts";
 import type { CodeLocation } from "./code-location.ts";
 import { codeSigningMissing } from "./code-signing-routes.ts";
 import { checkInput } from "./constraints.ts";
 import { checkDeadlineTag } from "./deadline.ts";
 import { configurationOf, listedConfigurationOf } from "./function-configuration.ts";
 import {
-  type CodePlace,
   codePlaceOf,
   createInput,
   parseInput,
@@ -20,6 +20,7 @@ import {
   updateCodeInput,
   updateSettingsInput,
 } from "./function-input.ts";
+import { layersOf, validateLayers } from "./function-layers.ts";
 import { type FunctionTarget, requireUnqualified } from "./function-name.ts";
 import { FunctionRequests } from "./function-request.ts";
 import { grantedOf } from "./granted.ts";
@@ -27,6 +28,7 @@ import { invalidParameter, tooLarge } from "./lambda-error.ts";
 import { pageOf, pageQueryOf } from "./list-page.ts";
 import type { RuntimePolicy } from "./runtimes.ts";
 import { sendEmpty, sendJson } from "./send.ts";
+import { Violations } from "./violation.ts";
 
 /** Lambda's limit of a request with code in it. */
 const CODE_REQUEST_BYTES_MAX = 70_167_211;
@@ -37,6 +39,7 @@ const EFFECTIVE_MEMORY = "X-Hearth-Effective-Memory";
 
 export type FunctionRoutesOptions = {
   readonly catalog: FunctionCatalog;
+  readonly layers: LayerCatalog;
   readonly codeLocation: CodeLocation;
   /** Where code comes from that is said to be in a bucket. */
   readonly objects: ObjectSource;
@@ -66,7 +69,8 @@ export function addFunctionRoutes(server: HttpServer, options: FunctionRoutesOpt
   });
 }
 
-function codeLimit(operation: string): BodyLimit {
+/** Of a request with an archive in it. */
+export function codeLimit(operation: string): BodyLimit {
   const limit = {
     bytesMax: CODE_REQUEST_BYTES_MAX,
     error: () =>
@@ -105,8 +109,9 @@ class FunctionOperations {
     const { Tags: tags = {} } = input;
     checkDeadlineTag(tags);
     const architecture = architectureOf(input.Architectures) ?? "x86_64";
-    const settings = { ...defaultSettings(target.name), ...given, architecture } as FunctionSettings;
-    const zip = await this.#zipOf(codePlaceOf(input.Code));
+    const layers = this.#layersOf(input.Layers, request);
+    const settings = { ...defaultSettings(target.name), ...given, ...layers, architecture } as FunctionSettings;
+    const zip = await archiveAt(codePlaceOf(input.Code), this.#options.objects);
     await this.#prepare(request, given.runtime);
     const { accountId } = request.principal;
     const publish = input.Publish === true;
@@ -161,7 +166,7 @@ class FunctionOperations {
     if (input.ImageUri !== undefined) {
       throw invalidParameter("Please don't provide ImageUri when updating a function with packageType Zip.");
     }
-    const zip = await this.#zipOf(codePlaceOf(input));
+    const zip = await archiveAt(codePlaceOf(input), this.#options.objects);
     const publish = input.Publish === true;
     const answer = await this.#catalog.updateCode(request.principal.accountId, name, zip, {
       revisionId: input.RevisionId,
@@ -178,7 +183,7 @@ class FunctionOperations {
     const { name } = this.#functions.unqualified(request);
     const { accountId } = request.principal;
     const before = this.#catalog.get(accountId, name)?.settings;
-    const change = settingsOf(input, this.#runtimePolicy(), before);
+    const change = { ...settingsOf(input, this.#runtimePolicy(), before), ...this.#layersOf(input.Layers, request) };
     if (change.runtime !== undefined) await this.#prepare(request, change.runtime);
     const answer = await this.#catalog.updateSettings(accountId, name, change, { revisionId: input.RevisionId });
     sendJson(request, 200, this.#granted(answer, request, name));
@@ -204,25 +209,20 @@ class FunctionOperations {
     sendEmpty(request, 204);
   }
 
+  /** Nothing when the request does not say. @throws LambdaError. */
+  #layersOf(arns: readonly string[] | undefined, { principal }: RouteRequest): Pick<FunctionSettings, "layers"> {
+    if (arns === undefined) return {};
+    const violations = new Violations();
+    validateLayers(arns, violations);
+    violations.check();
+    const { layers, region } = this.#options;
+    return { layers: layersOf(arns, { accountId: principal.accountId, region }, layers) };
+  }
+
   /** @throws LambdaError ResourceNotFoundException. */
   #find(request: RouteRequest): { readonly target: FunctionTarget; readonly description: FunctionDescription } {
     const target = this.#functions.readable(request);
     return { target, description: this.#functions.require(request, target) };
-  }
-
-  async #zipOf(code: CodePlace): Promise<Buffer> {
-    if (code.kind === "inline") {
-      if (code.zip.length <= ZIP_BYTES_MAX) return code.zip;
-      throw tooLarge(`Zipped size must be smaller than ${ZIP_BYTES_MAX} bytes`);
-    }
-    try {
-      return await this.#options.objects.read(code.place, ZIP_BYTES_MAX);
-    } catch (error) {
-      if (!(error instanceof ObjectRefusal)) throw error;
-      throw invalidParameter(
-        `Error occurred while GetObject. S3 Error Code: ${error.code}. S3 Error Message: ${error.message}`,
-      );
-    }
   }
 
   #runtimePolicy(): RuntimePolicy {

@@ -1,5 +1,6 @@
 import type { AccountId } from "../../model/ids.ts";
 import type { CatalogAnswer } from "../../ports/catalog-answer.ts";
+import { UNZIPPED_BYTES_MAX } from "../../ports/code-store.ts";
 import { UNRESERVED_CONCURRENCY_MIN } from "../../ports/concurrency-catalog.ts";
 import { functionMissing } from "./function-name.ts";
 import { conflict, invalidParameter, LambdaError, notFound, preconditionFailed } from "./lambda-error.ts";
@@ -38,6 +39,12 @@ export function grantedOf<T>(answer: CatalogAnswer<T>, subject: ChangeSubject): 
       throw new LambdaError("CodeStorageExceededException", 400, "Code storage limit exceeded.", { Type: "User" });
     case "tooManyTags":
       throw invalidParameter("Number of tags exceeds resource tag limit.");
+    case "layersTooLarge":
+      throw invalidParameter(`Layers consume more than the available size of ${UNZIPPED_BYTES_MAX} bytes`);
+    case "codeWithLayersTooLarge":
+      throw invalidParameter(
+        `Function code combined with layers exceeds the maximum allowed size of ${UNZIPPED_BYTES_MAX} bytes. The actual size is ${detail} bytes.`,
+      );
     case "aliased":
       throw conflict(`Unable to delete version because the following aliases reference it: [${detail}]`);
     case "aliasExists":

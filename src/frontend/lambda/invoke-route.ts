@@ -5,17 +5,20 @@ import type { InvocationId } from "../../model/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { FunctionCatalog } from "../../ports/function-catalog.ts";
 import type { InvokeRequest, Invoker } from "../../ports/invoker.ts";
+import type { ResourcePolicies } from "../../ports/resource-policies.ts";
 import type { BodyLimit, HttpServer, RouteRequest } from "../http-server.ts";
 import { deadlineOf } from "./deadline.ts";
-import { type FunctionTarget, functionMissing, NAMESPACED_NAME_LENGTH_MAX, targetOf } from "./function-name.ts";
+import { functionMissing, NAMESPACED_NAME_LENGTH_MAX, type OwnedTarget, ownedTargetOf } from "./function-name.ts";
 import { arnOf } from "./granted.ts";
 import { invalidPayloadMessage, sendInvokeAnswer } from "./invoke-answer.ts";
 import { invalidParameter, invalidRequestContent, LambdaError, tooLarge } from "./lambda-error.ts";
+import { resourceOf } from "./policy-document.ts";
 import { StreamedInvokeAnswer } from "./streamed-invoke-answer.ts";
 import { Violations } from "./violation.ts";
 
+const INVOKE = "lambda:InvokeFunction";
 /** Lambda's limits of the payload of a call that waits (6 MB), and of one that is queued (1 MB). */
-const PAYLOAD_BYTES_MAX = 6_291_456;
+export const PAYLOAD_BYTES_MAX = 6_291_456;
 const EVENT_PAYLOAD_BYTES_MAX = 1_048_576;
 /** Of its base64 form. */
 const CLIENT_CONTEXT_BYTES_MAX = 3583;
@@ -24,6 +27,7 @@ const TRACE_ID_LENGTH_MAX = 512;
 
 export type InvokeRouteOptions = {
   readonly catalog: FunctionCatalog;
+  readonly policies: Pick<ResourcePolicies, "allows">;
   readonly invoker: Invoker;
   readonly clock: Clock;
   readonly region: string;
@@ -68,12 +72,14 @@ function typeOf(request: IncomingMessage): string {
 
 class InvokeOperation {
   readonly #catalog: FunctionCatalog;
+  readonly #policies: Pick<ResourcePolicies, "allows">;
   readonly #invoker: Invoker;
   readonly #clock: Clock;
   readonly #region: string;
 
   constructor(options: InvokeRouteOptions) {
     this.#catalog = options.catalog;
+    this.#policies = options.policies;
     this.#invoker = options.invoker;
     this.#clock = options.clock;
     this.#region = options.region;
@@ -106,7 +112,8 @@ class InvokeOperation {
   #invocationOf(request: RouteRequest, logType: string | undefined): InvokeRequest {
     const { headers } = request.req;
     const target = this.#target(request);
-    const version = this.#resolve(request, target);
+    if (target.accountId !== request.principal.accountId) this.#requireAllowed(request, target);
+    const version = this.#resolve(target);
     const deadline = headers["x-hearth-deadline"];
     const isShifted = deadline !== undefined || version.deadlineAfterMs !== undefined;
     return {
@@ -136,12 +143,24 @@ class InvokeOperation {
     sendAccepted(request, 202);
   }
 
-  #target({ params, query, principal }: RouteRequest): FunctionTarget {
-    const owner = { accountId: principal.accountId, region: this.#region };
-    return targetOf(params["FunctionName"] ?? "", query.get("Qualifier"), owner, NAMESPACED_NAME_LENGTH_MAX);
+  #target({ params, query, principal }: RouteRequest): OwnedTarget {
+    const asker = { accountId: principal.accountId, region: this.#region };
+    return ownedTargetOf(params["FunctionName"] ?? "", query.get("Qualifier"), asker, NAMESPACED_NAME_LENGTH_MAX);
   }
 
-  #resolve({ principal: { accountId } }: RouteRequest, { name, qualifier }: FunctionTarget): FunctionVersion {
+  /** Others than the owner may what the function's policy allows; that there is none looks the same. */
+  #requireAllowed({ principal: { accountId } }: RouteRequest, target: OwnedTarget): void {
+    const request = { action: INVOKE, by: { kind: "account" as const, accountId } };
+    if (this.#policies.allows(target, request)) return;
+    const arn = resourceOf(target, this.#region);
+    throw new LambdaError(
+      "AccessDeniedException",
+      403,
+      `User: arn:aws:iam::${accountId}:root is not authorized to perform: ${INVOKE} on resource: ${arn} because no resource-based policy allows the ${INVOKE} action`,
+    );
+  }
+
+  #resolve({ accountId, name, qualifier }: OwnedTarget): FunctionVersion {
     const version = this.#catalog.resolve(accountId, name, qualifier);
     if (version !== undefined) return version;
     if (this.#catalog.isDamaged(accountId, name, qualifier)) {
@@ -164,7 +183,7 @@ function checkTypes(type: string, logType: string | undefined, types: readonly s
 }
 
 /** undefined: the caller sent none that is worth keeping. */
-function traceIdOf(header: string | string[] | undefined): string | undefined {
+export function traceIdOf(header: string | string[] | undefined): string | undefined {
   return typeof header === "string" && header.length <= TRACE_ID_LENGTH_MAX ? header : undefined;
 }
 
@@ -211,7 +230,7 @@ let pool = Buffer.alloc(0);
 let poolOffset = 0;
 
 /** Root and parent in X-Ray's form; not sampled, because nobody records them. */
-function newTraceId(nowMs: number): string {
+export function newTraceId(nowMs: number): string {
   if (poolOffset + 20 > pool.length) {
     pool = randomBytes(20 * 512);
     poolOffset = 0;

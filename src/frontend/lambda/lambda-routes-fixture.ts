@@ -11,18 +11,25 @@ import {
 import { afterEach, beforeEach, expect } from "vitest";
 import { HearthError } from "../../model/error-code.ts";
 import { type Outcome, UNMEASURED } from "../../model/invocation.ts";
+import type { AccessKeys } from "../../ports/access-keys.ts";
 import { systemClock } from "../../ports/clock.ts";
 import { zipOfEntries } from "../../ports/contract/zip-fixture.ts";
 import type { FunctionCatalog, FunctionDescription } from "../../ports/function-catalog.ts";
 import type { InvokeAnswer, InvokeRequest } from "../../ports/invoker.ts";
 import { ObjectRefusal, type ObjectSource } from "../../ports/object-source.ts";
+import type { ResourcePolicies } from "../../ports/resource-policies.ts";
 import { createAccessKeyRing } from "../../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../../server/catalog/catalog.ts";
+import { createLayerCatalog } from "../../server/layers/layer-catalog.ts";
+import { createResourcePolicies } from "../../server/policies/resource-policies.ts";
+import { createFunctionUrls } from "../../server/urls/function-urls.ts";
 import { createFilesCodeStore } from "../../store/files/code-store.ts";
 import { createMemoryStore } from "../../store/memory/memory-store.ts";
 import { loadEventInvokeConfigs } from "../../triggers/event-invoke-configs.ts";
 import { createHttpServer, type HttpServer } from "../http-server.ts";
+import { UrlAddress } from "../url/url-address.ts";
 import { addLambdaRoutes } from "./lambda-routes.ts";
+import { policyDocument } from "./policy-document.ts";
 
 export const region = "us-east-1";
 export const role = "arn:aws:iam::000000000000:role/r";
@@ -45,6 +52,8 @@ const objects: ObjectSource = {
 let dir: string;
 let server: HttpServer;
 export let catalog: FunctionCatalog;
+export let policies: ResourcePolicies;
+export let accessKeys: AccessKeys;
 export let client: LambdaClient;
 export let url: string;
 /** What the invoker was asked. */
@@ -70,6 +79,7 @@ export function serveLambdaRoutes(
     cancelled = [];
     const store = createMemoryStore();
     const codeStore = await createFilesCodeStore(join(dir, "code"));
+    const layers = await createLayerCatalog({ table: store.layers, codeStore, clock: systemClock });
     catalog = await createCatalog({
       store,
       codeStore,
@@ -79,7 +89,19 @@ export function serveLambdaRoutes(
       accountConcurrencyMax: 1000,
       onDamage: () => {},
     });
-    const accessKeys = await createAccessKeyRing(store);
+    policies = await createResourcePolicies({
+      table: store.policies,
+      catalog,
+      show: policyDocument(region),
+      onFailure: () => {},
+    });
+    const urls = await createFunctionUrls({
+      table: store.functionUrls,
+      catalog,
+      clock: systemClock,
+      onFailure: () => {},
+    });
+    accessKeys = await createAccessKeyRing(store);
     const onError = (error: unknown) => {
       if (!(error instanceof HearthError)) throw error;
     };
@@ -105,6 +127,10 @@ export function serveLambdaRoutes(
     const provisionedState = () => ({ allocated: 0, available: 0, status: "IN_PROGRESS" as const });
     const routes = {
       catalog,
+      layers,
+      policies,
+      urls,
+      urlAddress: new UrlAddress({ region, serverUrl: url, domain: "localhost" }),
       codeStore,
       objects,
       invoker,

@@ -10,7 +10,7 @@ test("an operation that Hearth lacks is unknown", async () => {
     ["GET", "/2025-11-30/capacity-providers"],
     ["GET", "/2025-12-01/functions/f/durable-executions"],
     ["PATCH", "/2015-03-31/functions/f"],
-    ["GET", "/2018-10-31/layers"],
+    ["GET", "/2018-10-31/nothing"],
     ["GET", "/%ff"],
     ["POST", "/2015-03-31/functions/%E0%A4%A/invocations"],
   ] as const) {

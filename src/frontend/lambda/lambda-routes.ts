@@ -4,10 +4,15 @@ import type { CodeStore } from "../../ports/code-store.ts";
 import type { ProvisionedDescription, ProvisionedState } from "../../ports/concurrency-catalog.ts";
 import type { EventInvokeConfigs } from "../../ports/event-invoke-config.ts";
 import type { FunctionCatalog, FunctionDescription } from "../../ports/function-catalog.ts";
+import type { FunctionUrls } from "../../ports/function-urls.ts";
 import type { Invoker } from "../../ports/invoker.ts";
+import type { LayerCatalog } from "../../ports/layer-catalog.ts";
 import type { ObjectSource } from "../../ports/object-source.ts";
+import type { ResourcePolicies } from "../../ports/resource-policies.ts";
 import type { RuntimeSupply } from "../../ports/runtime-supply.ts";
 import type { HttpServer } from "../http-server.ts";
+import type { UrlAddress } from "../url/url-address.ts";
+import { UrlEndpoint } from "../url/url-endpoint.ts";
 import { addAccountRoutes } from "./account-settings.ts";
 import { addAliasRoutes } from "./alias-routes.ts";
 import { addCodeRoute, CodeLocation } from "./code-location.ts";
@@ -16,12 +21,20 @@ import { addConcurrencyRoutes } from "./concurrency-routes.ts";
 import { addEventInvokeRoutes } from "./event-invoke-routes.ts";
 import { addFunctionRoutes } from "./function-routes.ts";
 import { addInvokeRoute } from "./invoke-route.ts";
+import { addLayerPolicyRoutes } from "./layer-policy-routes.ts";
+import { addLayerRoutes } from "./layer-routes.ts";
 import { addOptionRoutes } from "./option-routes.ts";
+import { addPermissionRoutes } from "./permission-routes.ts";
 import { addTagRoutes } from "./tag-routes.ts";
+import { addUrlConfigRoutes } from "./url-config-routes.ts";
 import { addVersionRoutes } from "./version-routes.ts";
 
 export type LambdaRoutesOptions = {
   readonly catalog: FunctionCatalog;
+  readonly layers: LayerCatalog;
+  readonly policies: ResourcePolicies;
+  readonly urls: FunctionUrls;
+  readonly urlAddress: UrlAddress;
   readonly codeStore: CodeStore;
   readonly invoker: Invoker;
   /** Where code comes from that is said to be in a bucket. */
@@ -52,7 +65,8 @@ const CONCURRENT_EXECUTIONS_DEFAULT = 1000;
 
 /** Adds AWS Lambda's API (rest-json, 2015-03-31) to a server. */
 export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions): void {
-  const { catalog, codeStore, clock, region, allowDeprecatedRuntimes = false } = options;
+  const { catalog, layers, policies, urls, urlAddress: address, invoker, codeStore, clock, region } = options;
+  const { allowDeprecatedRuntimes = false, objects } = options;
   const { eventInvokeConfigs, isAwsShared } = options;
   const codeLocation = new CodeLocation(options.secret, options.url, clock);
   addInvokeRoute(server, options);
@@ -63,6 +77,11 @@ export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions
   addOptionRoutes(server, catalog, region);
   addCodeSigningRoutes(server, catalog, region);
   addEventInvokeRoutes(server, { catalog, configs: eventInvokeConfigs, region, isAwsShared });
+  addLayerRoutes(server, { layers, objects, codeLocation, region });
+  addLayerPolicyRoutes(server, layers, region);
+  addPermissionRoutes(server, { catalog, policies, region });
+  addUrlConfigRoutes(server, { catalog, urls, address, region });
+  server.addSite(new UrlEndpoint({ server, address, urls, catalog, policies, invoker, clock }));
   addTagRoutes(server, catalog, region);
   addAccountRoutes(server, catalog, options.concurrentExecutionsMax ?? CONCURRENT_EXECUTIONS_DEFAULT);
   addCodeRoute(server, codeLocation, codeStore);

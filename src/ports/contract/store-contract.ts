@@ -87,6 +87,17 @@ export function describeStore(
       ]);
     });
 
+    test("records are inserted, replaced and removed, by their ids", async () => {
+      const layer = { accountId: accountA, name: "l", version: 1, isDeleted: true } as const;
+      await store.layers.put("a", layer);
+      await store.layers.put("b", layer);
+      await store.layers.put("a", { ...layer, version: 2 });
+      await store.layers.delete("b");
+      await store.layers.delete("never was");
+      await afterRestart();
+      expect(await store.layers.load()).toEqual([{ ...layer, version: 2 }]);
+    });
+
     test("accounts, access keys and facts come back", async () => {
       const account = { accountId: accountB, name: "somebody", createdMs: 17 };
       const key = { accessKeyId: "AKIA1", secretAccessKey: "s", accountId: accountB };

@@ -38,6 +38,7 @@ import {
 } from "./function-entry.ts";
 import { FunctionTable } from "./function-table.ts";
 import { FunctionTurns } from "./function-turns.ts";
+import { layerHashes, makeLayers } from "./layer-room.ts";
 import { withoutProvisioned } from "./provisioned.ts";
 import { refused } from "./refused.ts";
 import { sourceHash } from "./source-hash.ts";
@@ -59,6 +60,8 @@ export type CatalogOptions = {
   readonly accountConcurrencyMax: number;
   /** From 0 up to, but not including, 1: which version a call of an alias with weights runs. */
   readonly random: () => number;
+  /** Hashes of code that others than functions have. */
+  readonly alsoUsed?: () => Iterable<string>;
   /** Told of code on disk that is damaged or could not be checked, and of code that could not be removed. */
   readonly onDamage: (what: string, error: unknown) => void;
 };
@@ -98,14 +101,16 @@ class Catalog implements FunctionCatalog {
       nowMs: () => this.#nowMs(),
       amend: (accountId, name, change) => this.#amend(accountId, name, change),
     });
-    this.#sweep = createCodeSweep(options.codeStore, () => this.#table.usedCode(), options.onDamage);
+    this.#sweep = createCodeSweep(options.codeStore, () => this.#usedCode(), options.onDamage);
   }
 
   async load(): Promise<void> {
     const { functions, versions, aliases } = await this.#options.store.functions.load();
-    const hashes = [...functions, ...versions].map(({ code }) => code.sha256Hex);
-    const damaged = await this.#findDamaged(new Set(hashes));
-    const stateOf = ({ code }: VersionRecord) => ({ isDamaged: damaged.has(code.sha256Hex) });
+    const records: VersionRecord[] = [...functions, ...versions];
+    const hashesOf = (record: VersionRecord) => [record.code.sha256Hex, ...layerHashes(record)];
+    const damaged = await this.#findDamaged(new Set(records.flatMap(hashesOf)));
+    const stateOf = (record: VersionRecord) => ({ isDamaged: hashesOf(record).some((hash) => damaged.has(hash)) });
+    await this.#makeOverlays(records.filter((record) => !stateOf(record).isDamaged).map(layerHashes));
     for (const record of functions) this.#show(record, stateOf(record));
     for (const record of versions) this.#showVersion(record, stateOf(record));
     for (const record of aliases) this.#find(record.accountId, record.name)?.aliases.set(record.alias, record);
@@ -134,6 +139,15 @@ class Catalog implements FunctionCatalog {
     return damaged;
   }
 
+  /** Those that are missing: a data directory may have been restored without them. */
+  async #makeOverlays(lists: readonly (readonly string[])[]): Promise<void> {
+    const { codeStore, onDamage } = this.#options;
+    for (const hashes of lists) {
+      if (hashes.length === 0) continue;
+      await codeStore.overlay(hashes).catch((error: unknown) => onDamage(`layers ${hashes.join(", ")}`, error));
+    }
+  }
+
   create(
     accountId: AccountId,
     name: string,
@@ -147,6 +161,8 @@ class Catalog implements FunctionCatalog {
       if (Object.keys(tags).length > TAGS_MAX) return refused("tooManyTags");
       if (this.#exceedsStorage(accountId, zip.length * (publish ? 2 : 1))) return refused("codeStorageExceeded");
       const code = await this.#keepCode(zip);
+      const unfit = await makeLayers(this.#options.codeStore, { code, settings });
+      if (unfit !== undefined) return unfit;
       const version = "$LATEST";
       const record = { ...this.#stamp(), accountId, name, version, code, settings, tags, lastVersion: 0 };
       return this.#save(record, "create", publish);
@@ -210,6 +226,8 @@ class Catalog implements FunctionCatalog {
         return done(this.#describe(entry, { ...entry.latest, record: { ...record, code, settings } }));
       }
       const code = await this.#keepCode(zip);
+      const unfit = await makeLayers(this.#options.codeStore, { code, settings });
+      if (unfit !== undefined) return unfit;
       return this.#save({ ...record, ...this.#stamp(), code, settings }, "update", change.publish);
     });
   }
@@ -220,9 +238,11 @@ class Catalog implements FunctionCatalog {
     change: Partial<FunctionSettings>,
     condition: UpdateCondition,
   ): Promise<Described> {
-    return this.#update(accountId, name, condition, async ({ latest: { record } }) =>
-      this.#save({ ...record, ...this.#stamp(), settings: { ...record.settings, ...change } }, "update", false),
-    );
+    return this.#update(accountId, name, condition, async ({ latest: { record } }) => {
+      const changed = { ...record, ...this.#stamp(), settings: { ...record.settings, ...change } };
+      const unfit = change.layers === undefined ? undefined : await makeLayers(this.#options.codeStore, changed);
+      return unfit ?? this.#save(changed, "update", false);
+    });
   }
 
   publish(accountId: AccountId, name: string, request: PublishRequest): Promise<Described> {
@@ -324,6 +344,16 @@ class Catalog implements FunctionCatalog {
     return this.#table.usage(accountId);
   }
 
+  touch(accountId: AccountId, name: string): Promise<void> {
+    return this.#turns.take(accountId, name, async () => {
+      const entry = this.#find(accountId, name);
+      if (entry === undefined) return;
+      const record = { ...entry.latest.record, revisionId: randomUUID() };
+      await this.#options.store.functions.put(record);
+      this.#show(record, entry.latest);
+    });
+  }
+
   onRetired(listener: (key: FunctionKey) => void): void {
     this.#retiredListeners.push(listener);
   }
@@ -382,6 +412,13 @@ class Catalog implements FunctionCatalog {
       for (const version of entry.versions.values()) this.#showVersion(version.record, version);
       return done(entry);
     });
+  }
+
+  #usedCode(): Set<string> {
+    const used = this.#table.usedCode();
+    for (const hashes of this.#table.usedLayers()) used.add(this.#options.codeStore.overlayName(hashes));
+    for (const hash of this.#options.alsoUsed?.() ?? []) used.add(hash);
+    return used;
   }
 
   /** Mends what is damaged of this code. */

@@ -1,5 +1,6 @@
 import type { AccountId } from "../../model/ids.ts";
 import { type FunctionEntry, versionsOf } from "./function-entry.ts";
+import { layerHashes } from "./layer-room.ts";
 
 /** All functions in memory, by account and name. */
 export class FunctionTable {
@@ -46,7 +47,15 @@ export class FunctionTable {
 
   /** Hashes of the code that any version has. */
   usedCode(): Set<string> {
-    return new Set(this.all().flatMap((entry) => versionsOf(entry).map(({ record }) => record.code.sha256Hex)));
+    const code = this.all().flatMap((entry) => versionsOf(entry).map(({ record }) => record.code.sha256Hex));
+    return new Set([...code, ...this.usedLayers().flat()]);
+  }
+
+  /** The layers of all versions that have any, as hashes of their archives, the lowest first. */
+  usedLayers(): string[][] {
+    const entries = [...this.#accounts.values()].flatMap((functions) => [...functions.values()]);
+    const lists = entries.flatMap(versionsOf).map(({ record }) => layerHashes(record));
+    return lists.filter((hashes) => hashes.length > 0);
   }
 }
 

@@ -1,13 +1,16 @@
-import { randomUUID, webcrypto } from "node:crypto";
-import { access, chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { createHash, randomUUID, webcrypto } from "node:crypto";
+import { access, chmod, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { HearthError } from "../../model/error-code.ts";
 import { type CodeStore, type StoredCode, ZIP_BYTES_MAX } from "../../ports/code-store.ts";
 import { Gate } from "./gate.ts";
+import { layOver } from "./overlay.ts";
 import { checkZip, syncFolder, unzip } from "./unzip.ts";
 
 const TEMPORARY_PREFIX = "tmp-";
 const ZIP_SUFFIX = ".zip";
+/** The list of what an overlay was made of stands beside it, as an archive beside its code. */
+const LAYERS_SUFFIX = ".layers";
 /** A marker file beside code that nobody uses; its age is how long that has been so. */
 const UNUSED_SUFFIX = ".unused";
 /** Archives that are inflated at a time, to keep or to check. */
@@ -16,7 +19,7 @@ const INFLATED_AT_ONCE_MAX = 4;
 /**
  * Opens the code store in a folder and makes it if there is none. An archive is `<sha256>.zip`, its
  * unpacked form the folder `<sha256>`, readable by every user: containers run under uids of their
- * own. Both appear by a rename of something that is complete and on disk.
+ * own. An overlay is `<hash>.layers` and the folder `<hash>`. All appear by a rename of something that is complete and on disk.
  * @throws HearthError STORE_FAILED.
  */
 export async function createFilesCodeStore(dir: string): Promise<CodeStore> {
@@ -35,7 +38,7 @@ export async function createFilesCodeStore(dir: string): Promise<CodeStore> {
 class FilesCodeStore implements CodeStore {
   readonly #dir: string;
   readonly #inflating = new Gate(INFLATED_AT_ONCE_MAX);
-  /** Archives on their way in, by hash: the same one twice at once is written once. */
+  /** Archives and overlays on their way in, by name: the same one twice at once is written once. */
   readonly #keeping = new Map<string, Promise<void>>();
   /** Changes of the folder happen one after another; all are short, what takes long is prepared before. */
   #lastChange: Promise<unknown> = Promise.resolve();
@@ -76,13 +79,40 @@ class FilesCodeStore implements CodeStore {
     if (!(await exists(this.dir(sha256Hex)))) await this.#keepOnce(sha256Hex, zip);
   }
 
+  async unpackedBytes(sha256Hex: string): Promise<number> {
+    try {
+      const entries = await readdir(this.dir(sha256Hex), { recursive: true, withFileTypes: true });
+      let bytes = 0;
+      for (const entry of entries) {
+        if (entry.isFile()) bytes += (await lstat(join(entry.parentPath, entry.name))).size;
+      }
+      return bytes;
+    } catch (error) {
+      throw storeFailed(error);
+    }
+  }
+
+  overlayName(sha256Hexes: readonly string[]): string {
+    const [only, ...others] = sha256Hexes;
+    if (only !== undefined && others.length === 0) return only;
+    return createHash("sha256")
+      .update(`layers\n${sha256Hexes.join("\n")}`)
+      .digest("hex");
+  }
+
+  overlay(sha256Hexes: readonly string[]): Promise<void> {
+    const name = this.overlayName(sha256Hexes);
+    if (sha256Hexes.length === 1) return Promise.resolve();
+    return this.#once(name, () => this.#layOver(name, sha256Hexes));
+  }
+
   async retain(used: ReadonlySet<string>, graceMs: number): Promise<void> {
     await this.#change(async () => {
       const names = await readdir(this.#dir);
-      const archives = names
-        .filter((name) => name.endsWith(ZIP_SUFFIX))
-        .map((name) => name.slice(0, -ZIP_SUFFIX.length));
-      for (const sha256Hex of archives) {
+      const kept = names
+        .filter((name) => name.endsWith(ZIP_SUFFIX) || name.endsWith(LAYERS_SUFFIX))
+        .map((name) => name.slice(0, name.lastIndexOf(".")));
+      for (const sha256Hex of kept) {
         if (used.has(sha256Hex)) await this.#markUsed(sha256Hex);
         else await this.#removeIfUnusedFor(sha256Hex, graceMs);
       }
@@ -90,10 +120,34 @@ class FilesCodeStore implements CodeStore {
   }
 
   #keepOnce(sha256Hex: string, zip: Buffer): Promise<void> {
-    const keeping =
-      this.#keeping.get(sha256Hex) ?? this.#keep(sha256Hex, zip).finally(() => this.#keeping.delete(sha256Hex));
-    this.#keeping.set(sha256Hex, keeping);
+    return this.#once(sha256Hex, () => this.#keep(sha256Hex, zip));
+  }
+
+  #once(name: string, keep: () => Promise<void>): Promise<void> {
+    const keeping = this.#keeping.get(name) ?? keep().finally(() => this.#keeping.delete(name));
+    this.#keeping.set(name, keeping);
     return keeping;
+  }
+
+  async #layOver(name: string, sha256Hexes: readonly string[]): Promise<void> {
+    await this.#change(() => this.#markUsed(name));
+    if (await exists(this.dir(name))) return;
+    const [list, folder] = [this.#temporary(), this.#temporary()];
+    try {
+      const folders = sha256Hexes.map((sha256Hex) => this.dir(sha256Hex));
+      await this.#inflating.run(() => layOver(folders, folder));
+      await write(Buffer.from(JSON.stringify(sha256Hexes)), list);
+      await this.#change(async () => {
+        await rename(list, this.#layersPath(name));
+        await rename(folder, this.dir(name));
+        await syncFolder(this.#dir);
+      });
+    } catch (error) {
+      throw asHearthError(error);
+    } finally {
+      await rm(list, { force: true });
+      await rm(folder, { recursive: true, force: true });
+    }
   }
 
   async #keep(sha256Hex: string, zip: Buffer): Promise<void> {
@@ -135,6 +189,7 @@ class FilesCodeStore implements CodeStore {
       await rm(this.dir(sha256Hex), { recursive: true, force: true });
       await this.#markUsed(sha256Hex);
       await rm(this.#zipPath(sha256Hex), { force: true });
+      await rm(this.#layersPath(sha256Hex), { force: true });
     }
   }
 
@@ -149,6 +204,10 @@ class FilesCodeStore implements CodeStore {
 
   #zipPath(sha256Hex: string): string {
     return join(this.#dir, sha256Hex + ZIP_SUFFIX);
+  }
+
+  #layersPath(name: string): string {
+    return join(this.#dir, name + LAYERS_SUFFIX);
   }
 
   #unusedPath(sha256Hex: string): string {

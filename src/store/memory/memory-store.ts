@@ -7,6 +7,7 @@ import type { SizingStore, StoredSize } from "../../ports/sizing-store.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
 import { createMemoryFunctionStore } from "./function-store.ts";
 import { createMemoryEventInvokeConfigStore, createMemoryEventStore } from "./memory-event-store.ts";
+import { createMemoryRecordTable } from "./record-table.ts";
 
 /** A store that forgets everything when the process ends. For tests, the simulator and trials. */
 export function createMemoryStore(): Store {
@@ -21,6 +22,9 @@ export function createMemoryStore(): Store {
     eventInvokeConfigs: createMemoryEventInvokeConfigStore(),
     hosts: createMemoryHostStore(),
     sizing: createMemorySizingStore(),
+    layers: createMemoryRecordTable(),
+    policies: createMemoryRecordTable(),
+    functionUrls: createMemoryRecordTable(),
     loadAccounts: async () => [...accounts.values()],
     putAccount: async (account) => void accounts.set(account.accountId, account),
     loadAccessKeys: async () => [...keys.values()],

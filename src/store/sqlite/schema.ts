@@ -111,6 +111,7 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (account_id, function_name, qualifier)
   ) WITHOUT ROWID, STRICT;
   `,
+  "CREATE TABLE record (kind TEXT, id TEXT, record TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID, STRICT",
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

@@ -10,6 +10,7 @@ import { eventInvokeConfigStoreOf } from "./event-invoke-config-store.ts";
 import { eventStoreOf } from "./event-store.ts";
 import { functionStoreOf } from "./function-store.ts";
 import { hostStoreOf } from "./host-store.ts";
+import { recordTableOf } from "./record-table.ts";
 import { sizingStoreOf } from "./sizing-store.ts";
 import { SqliteWorker } from "./sqlite-worker.ts";
 import type { Row } from "./statement.ts";
@@ -38,6 +39,9 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
     eventInvokeConfigs: eventInvokeConfigStoreOf(worker),
     hosts: hostStoreOf(worker),
     sizing: sizingStoreOf(worker),
+    layers: recordTableOf(worker, "layer"),
+    policies: recordTableOf(worker, "policy"),
+    functionUrls: recordTableOf(worker, "functionUrl"),
     loadAccounts: async () => (await worker.run("loadAccounts")) as unknown as AccountRecord[],
     putAccount: async (account) => {
       await worker.run("putAccount", account.accountId, account.name, account.createdMs);

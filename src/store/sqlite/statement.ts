@@ -71,6 +71,9 @@ export const STATEMENTS = {
     "INSERT OR REPLACE INTO event_invoke_config (account_id, function_name, qualifier, record) VALUES (?, ?, ?, ?)",
   deleteEventInvokeConfig: `DELETE FROM event_invoke_config
     WHERE account_id = ?1 AND function_name = ?2 AND (?3 IS NULL OR qualifier = ?3)`,
+  loadRecords: "SELECT record FROM record WHERE kind = ? ORDER BY id",
+  putRecord: "INSERT OR REPLACE INTO record (kind, id, record) VALUES (?, ?, ?)",
+  deleteRecord: "DELETE FROM record WHERE kind = ? AND id = ?",
   loadHosts: "SELECT record FROM host ORDER BY host_id",
   putHost: "INSERT OR REPLACE INTO host (host_id, record) VALUES (?, ?)",
   deleteHost: "DELETE FROM host WHERE host_id = ?",

@@ -181,6 +181,7 @@ export class ScriptedServer {
       tokenOf: (instanceId) => `secret of ${instanceId}`,
       leftOver: new Set(),
       codeDir: () => join(dataDir, "code"),
+      layersDir: () => join(dataDir, "layers"),
       logs: {
         append: () => {},
         tail: async () => Buffer.alloc(0),

@@ -115,10 +115,16 @@ export class TestInstance {
   assign(
     containerId: string,
     codeDir: string,
-    size: { memoryMiB?: number; rescueMemoryMiB?: number; cpuMilli?: number; tmpMiB?: number } = {},
+    more: {
+      memoryMiB?: number;
+      rescueMemoryMiB?: number;
+      cpuMilli?: number;
+      tmpMiB?: number;
+      layers?: { dir: string };
+    } = {},
   ) {
-    const { memoryMiB = 256, cpuMilli = 2000, tmpMiB: ephemeralStorageMiB = 512, rescueMemoryMiB } = size;
-    const assignment = { codeDir, memoryMiB, cpuMilli, ephemeralStorageMiB, rescueMemoryMiB };
+    const { memoryMiB = 256, cpuMilli = 2000, tmpMiB: ephemeralStorageMiB = 512, rescueMemoryMiB, layers } = more;
+    const assignment = { codeDir, layers, memoryMiB, cpuMilli, ephemeralStorageMiB, rescueMemoryMiB };
     return this.order("assign", { containerId, ...assignment });
   }
 

@@ -27,6 +27,8 @@ export type DeployOptions = {
   readonly memoryMiB?: number;
   readonly tmpMiB?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** ARNs of versions of layers. */
+  readonly layers?: readonly string[];
 };
 
 export type Answer = {
@@ -92,6 +94,7 @@ export class LambdaCaller {
       memoryMiB,
       tmpMiB,
       environment,
+      layers,
     } = options;
     const input = {
       FunctionName: name,
@@ -101,10 +104,19 @@ export class LambdaCaller {
       Code: { ZipFile: archiveOf(files).toString("base64") },
       Timeout: timeoutS,
       MemorySize: memoryMiB,
+      Layers: layers,
       ...(tmpMiB === undefined ? {} : { EphemeralStorage: { Size: tmpMiB } }),
       ...(environment === undefined ? {} : { Environment: { Variables: environment } }),
     };
     return this.request("POST", "/2015-03-31/functions", JSON.stringify(input));
+  }
+
+  /** @returns the ARN of the version. */
+  async publishLayer(name: string, files: Files): Promise<string> {
+    const input = { Content: { ZipFile: archiveOf(files).toString("base64") } };
+    const answer = await this.request("POST", `/2018-10-31/layers/${name}/versions`, JSON.stringify(input));
+    if (answer.status !== 201) throw new Error(`${name}: ${answer.status} ${answer.body}`);
+    return (JSON.parse(answer.body.toString()) as { LayerVersionArn: string }).LayerVersionArn;
   }
 
   async settled(name: string): Promise<void> {
