@@ -15,7 +15,9 @@ import type { LogStore } from "../ports/log-store.ts";
 import type { AgentMessage, ServerMessage } from "../protocol/agent-protocol.ts";
 import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
 import { archivesOf, assignmentOf } from "./assignment.ts";
+import { CoreLoop } from "./core-loop.ts";
 import { endLines, LogTail, retryLine, startLine } from "./execution-log.ts";
+import { IdleWait } from "./idle-wait.ts";
 import { inTime } from "./in-time.ts";
 import { InstanceClaims } from "./instance-claims.ts";
 import type { Metrics } from "./metrics.ts";
@@ -69,10 +71,7 @@ const WAIT_MS_MIN = 1;
 /** Less than service managers wait before they kill (systemd: 90 s). */
 const ENDING_MS_MAX = 30_000;
 
-/**
- * Feeds the control core with what happens, performs its commands and answers callers. It decides
- * nothing. Events are handled one after the other: one that occurs while commands are performed waits.
- */
+/** Feeds the control core with what happens, performs its commands and answers callers. It decides nothing. */
 export class Server {
   readonly #options: ServerOptions;
   readonly #endpoint: AgentEndpoint;
@@ -80,22 +79,26 @@ export class Server {
   readonly #pending = new Map<InvocationId, Pending>();
   /** Functions that were called since the start and are as they were: what may be prewarmed. */
   readonly #versions = new Map<FunctionKey, FunctionVersion>();
-  readonly #inbox: Event[] = [];
-  #isFeeding = false;
-  #timer: NodeJS.Timeout | undefined;
-  /** Nothing is armed before `keepPools` and after `shutdown`. */
-  #timerAtMs = Number.NEGATIVE_INFINITY;
+  readonly #loop: CoreLoop;
   readonly #launched = new Set<InstanceId>();
   readonly claims = new InstanceClaims();
   /** Instances told to end, or lost, until they are gone: their agents may not join again. */
   readonly #ending = new Map<InstanceId, Promise<void>>();
-  #onIdle: (() => void) | undefined;
+  readonly #idle = new IdleWait(() => this.runningCount);
   /** Instances are being ended for good: the core has nothing more to decide about them. */
   #isClosing = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
     const { socketPath, welcome, pressureShares, silenceMsMax, tokenOf, clock, log } = options;
+    this.#loop = new CoreLoop({
+      control: options.control,
+      clock,
+      perform: (command) => this.#perform(command),
+      onHandled: (event) => {
+        if (event.kind === "InvocationCancelled") this.#forgetCancelled(event.invocationId);
+      },
+    });
     this.#wallClock = new WallClock(clock, (offsetMs) => this.feed({ kind: "WallClockSet", offsetMs }));
     this.#endpoint = new AgentEndpoint({
       socketPath,
@@ -135,8 +138,7 @@ export class Server {
 
   /** Begins to keep the pools at their targets. Call it when instances of an earlier server had time to join. */
   keepPools(): void {
-    this.#timerAtMs = Number.POSITIVE_INFINITY;
-    this.feed({ kind: "Tick" });
+    this.#loop.keepTime();
   }
 
   isJoined(instanceId: InstanceId): boolean {
@@ -173,12 +175,12 @@ export class Server {
   /** Takes nothing new, waits up to `graceMs` or until `hurry` for what runs, then ends every instance. */
   async shutdown(graceMs: number, hurry: AbortSignal): Promise<void> {
     this.feed({ kind: "ShutdownBegan" });
-    await this.#idleWithin(graceMs, hurry);
+    const { runningCount } = this;
+    if (runningCount > 0) this.#options.log.info({ running: runningCount, graceMs }, "waiting for running invocations");
+    await this.#idle.within(graceMs, hurry);
     this.#isClosing = true;
-    clearTimeout(this.#timer);
+    this.#loop.stop();
     this.#wallClock.stop();
-    this.#timer = undefined;
-    this.#timerAtMs = Number.NEGATIVE_INFINITY;
     this.#cutOffPending();
     const { provider, log, endingMsMax = ENDING_MS_MAX } = this.#options;
     // A provider that fails or hangs does not keep the server from ending.
@@ -208,33 +210,7 @@ export class Server {
   }
 
   feed(event: Event): void {
-    this.#inbox.push(event);
-    if (this.#isFeeding) return;
-    this.#isFeeding = true;
-    const { control, clock } = this.#options;
-    try {
-      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
-        const commands = control.handle(next, clock.monotonicMs());
-        for (const command of commands) this.#perform(command);
-        if (next.kind === "InvocationCancelled") this.#forgetCancelled(next.invocationId);
-      }
-    } finally {
-      this.#isFeeding = false;
-    }
-    const wakeAtMs = control.wakeAtMs;
-    if (wakeAtMs !== undefined && wakeAtMs < this.#timerAtMs) this.#arm(wakeAtMs);
-  }
-
-  #arm(atMs: number): void {
-    clearTimeout(this.#timer);
-    this.#timerAtMs = atMs;
-    this.#timer = setTimeout(
-      () => {
-        this.#timerAtMs = Number.POSITIVE_INFINITY;
-        this.feed({ kind: "Tick" });
-      },
-      Math.max(0, Math.ceil(atMs - this.#options.clock.monotonicMs())),
-    );
+    this.#loop.feed(event);
   }
 
   #perform(command: Command): void {
@@ -337,7 +313,7 @@ export class Server {
       if (pending === undefined) this.#options.onOrphan(id, answer, () => {});
       else pending.answer(answer, () => {});
     });
-    this.#checkIdle();
+    this.#idle.check();
   }
 
   #cancel(id: InvocationId): void {
@@ -505,7 +481,7 @@ export class Server {
     if (own === undefined && adopted !== "running") return;
     const initMs = initUs === undefined ? undefined : initUs / 1000;
     this.feed({ kind: "InvocationFinished", leaseId, outcome, containerUsable, wallMs: wallUs / 1000, initMs, usage });
-    this.#checkIdle();
+    this.#idle.check();
   }
 
   #logged(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "log" }>, text: Buffer): void {
@@ -516,24 +492,5 @@ export class Server {
     const [accountId = "", functionName] = functionKey.split("/");
     if (functionName === undefined || !this.claims.serves(instanceId, accountId)) return;
     this.#options.logs.append(accountId as AccountId, functionName, text);
-  }
-
-  #idleWithin(graceMs: number, hurry: AbortSignal): Promise<void> {
-    if (this.runningCount === 0) return Promise.resolve();
-    this.#options.log.info({ running: this.runningCount, graceMs }, "waiting for running invocations");
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, graceMs);
-      const done = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      this.#onIdle = done;
-      if (hurry.aborted) done();
-      hurry.addEventListener("abort", done);
-    });
-  }
-
-  #checkIdle(): void {
-    if (this.#onIdle !== undefined && this.runningCount === 0) setImmediate(this.#onIdle);
   }
 }
