@@ -102,14 +102,16 @@ describe("code", () => {
 });
 
 /**
- * Exports without a comment above. One comment may stand above several lines without a gap; types
- * that are derived from a documented value need none.
+ * Exports without a comment above. One comment may stand above several lines without a gap, and above the
+ * first of a function's overloads; types that are derived from a documented value need none.
  */
 function undocumentedExports(path: string, text: readonly string[]): string[] {
   return text.flatMap((line, i) => {
     const name = /^export (?:async )?(?:type|function|class|const|interface) (\w+)/.exec(line)?.[1];
     const isDerived = /= (z\.infer<|keyof typeof |\(typeof )/.test(line);
     if (name === undefined || isDerived) return [];
+    const first = text.findIndex((other) => other.startsWith(`export function ${name}(`));
+    if (first >= 0 && first < i) return [];
     let above = i - 1;
     while (/^export .*;$/.test(text[above] ?? "")) above--;
     return text[above]?.trimEnd().endsWith("*/") ? [] : [`${path}:${i + 1}: ${name}`];

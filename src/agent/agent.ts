@@ -4,8 +4,10 @@ import type { AgentConfig } from "../protocol/agent-config.ts";
 import { AGENT_PROTOCOL_VERSION, type AgentMessage, type ServerMessage } from "../protocol/agent-protocol.ts";
 import { encodeFrame } from "../protocol/frame.ts";
 import type { AgentLog } from "./agent-log.ts";
-import { Container, type ContainerWorld, INIT_MS_MAX } from "./container.ts";
+import { Container } from "./container.ts";
 import type { ContainerBackend } from "./container-backend.ts";
+import { INIT_MS_MAX } from "./container-timers.ts";
+import type { ContainerWorld } from "./container-world.ts";
 import { FunctionLog } from "./function-log.ts";
 import { KeptResults } from "./kept-results.ts";
 import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
@@ -51,13 +53,13 @@ export class Agent {
       initMsMax: INIT_MS_MAX,
       freezeAfterMs: () => this.#freezeAfterMs,
       blankMemoryMiB: () => this.#blankMemoryMiB,
-      onReady: ({ id }, startMs, memoryBytes) =>
+      onReady: (id, startMs, memoryBytes) =>
         this.#link.send({ kind: "containerReady", containerId: id, startMs, memoryBytes }),
-      onPrewarmed: ({ id }, initUs) => this.#link.send({ kind: "prewarmed", containerId: id, initUs }),
+      onPrewarmed: (id, initUs) => this.#link.send({ kind: "prewarmed", containerId: id, initUs }),
       onChunk: (order, bytes, contentType) => this.#chunk(order, bytes, contentType),
-      onResized: ({ id }, memoryMiB) => this.#link.send({ kind: "containerResized", containerId: id, memoryMiB }),
+      onResized: (id, memoryMiB) => this.#link.send({ kind: "containerResized", containerId: id, memoryMiB }),
       onFinished: (order, result, payload) => this.#finished(order, result, payload),
-      onGone: ({ id }, reason) => this.#gone(id, reason),
+      onGone: (id, reason) => this.#gone(id, reason),
     };
     this.#link = new ServerLink(
       config.serverSocketPath,

@@ -1,13 +1,11 @@
-import { randomBytes } from "node:crypto";
 import type { RuntimeName } from "../model/runtime.ts";
-import type { Assignment } from "../protocol/agent-protocol.ts";
 import type { ContainerExit, ContainerHandle } from "./container-backend.ts";
 import type { ContainerEndpoint, RequestHandler } from "./container-endpoint.ts";
 import { CustomDriver } from "./drivers/custom-driver.ts";
 import { ManagedDriver } from "./drivers/managed-driver.ts";
 import type { RuntimeDriver, RuntimeEvents } from "./drivers/runtime-driver.ts";
 import type { ExtensionHost } from "./extensions/extension-host.ts";
-import { functionEnvironment, type InitializationType } from "./function-environment.ts";
+import type { FunctionLog } from "./function-log.ts";
 import { ended, soon } from "./stream-end.ts";
 
 /** What the backend started under a container's id. An init that overran its time is given a second one. */
@@ -21,11 +19,12 @@ export type ContainerBody = {
   endpoint: ContainerEndpoint | undefined;
 };
 
-export type BodyEvents = RuntimeEvents & {
-  /** What the container wrote to its standard output or error. */
-  onOutput(text: Buffer): void;
-  /** A request to the container's endpoint that is not for the runtime's interface. */
-  readonly onRequest: RequestHandler;
+/** The container that a body belongs to, until that is over or takes another body. */
+export type BodyOwner = Omit<RuntimeEvents, "onLog"> & {
+  /** Whether this is its body; what the body says is otherwise lost, but for its last output. */
+  holds(body: ContainerBody): boolean;
+  /** Whether only its log matters any more. */
+  isOver(): boolean;
   /** The runtime's process ended, and what it said before was heard. */
   onExit(exit: ContainerExit): void;
   /** The runtime's process does not end, or how it ended cannot be told. */
@@ -33,19 +32,76 @@ export type BodyEvents = RuntimeEvents & {
 };
 
 /** Listens to a container that was started. No event comes before this returns. */
-export function openBody(handle: ContainerHandle, runtime: RuntimeName, events: BodyEvents): ContainerBody {
-  handle.output.on("data", (text: Buffer) => events.onOutput(text));
+export function openBody(
+  handle: ContainerHandle,
+  runtime: RuntimeName,
+  log: FunctionLog,
+  owner: BodyOwner,
+): ContainerBody {
+  const isCurrent = () => owner.holds(body) && !owner.isOver();
+  const events: RuntimeEvents = {
+    onBlank: () => isCurrent() && owner.onBlank(),
+    onInitDone: (initUs) => isCurrent() && owner.onInitDone(initUs),
+    onInitError: (payload) => isCurrent() && owner.onInitError(payload),
+    onChunk: (requestId, bytes, contentType) => isCurrent() && owner.onChunk(requestId, bytes, contentType),
+    onAnswer: (requestId, outcome, payload, isFatal, own) =>
+      isCurrent() && owner.onAnswer(requestId, outcome, payload, isFatal, own),
+    onLog: (text) => {
+      if (!owner.holds(body)) return;
+      log.write(text, handle.channel);
+      body.extensions?.functionMessage(text);
+    },
+    onViolation: (reason) => isCurrent() && owner.onViolation(reason),
+  };
+  handle.output.on("data", (text: Buffer) => {
+    log.write(text, handle.output);
+    body.extensions?.functionOutput(text);
+  });
   // A broken pipe means that the container ends, which `exited` tells.
   handle.output.on("error", () => {});
   handle.channel.on("error", () => {});
   const channelEnded = ended(handle.channel);
-  handle.exited.then(async (exit) => {
-    await soon(channelEnded);
-    events.onExit(exit);
-  }, events.onExitUnknown);
-  const isCustom = runtime.startsWith("provided");
-  const driver = isCustom ? new CustomDriver(handle, events, events.onRequest) : new ManagedDriver(handle, events);
-  return { handle, driver, outputEnded: ended(handle.output), extensions: undefined, endpoint: undefined };
+  handle.exited.then(
+    async (exit) => {
+      await soon(channelEnded);
+      if (isCurrent()) owner.onExit(exit);
+    },
+    (cause) => isCurrent() && owner.onExitUnknown(cause),
+  );
+  const body: ContainerBody = {
+    handle,
+    driver: driverOf(handle, runtime, events, (request, response) => {
+      if (owner.holds(body) && body.extensions !== undefined) body.extensions.handle(request, response);
+      else response.destroy();
+    }),
+    outputEnded: ended(handle.output),
+    extensions: undefined,
+    endpoint: undefined,
+  };
+  return body;
+}
+
+/** @param onRequest a request to the container's endpoint that is not for the runtime's interface. */
+function driverOf(
+  handle: ContainerHandle,
+  runtime: RuntimeName,
+  events: RuntimeEvents,
+  onRequest: RequestHandler,
+): RuntimeDriver {
+  if (runtime.startsWith("provided")) return new CustomDriver(handle, events, onRequest);
+  return new ManagedDriver(handle, events);
+}
+
+/** Takes all CPU from it until it is thawed. */
+export function freezeBody({ handle, extensions }: ContainerBody): void {
+  handle.freeze();
+  extensions?.setFrozen(true);
+}
+
+/** Gives it CPU again; for one that is not frozen, nothing changes. */
+export function thawBody({ handle, extensions }: ContainerBody): void {
+  handle.thaw();
+  extensions?.setFrozen(false);
 }
 
 /** Nothing of it is heard any more, and nobody can reach the platform from it. */
@@ -53,24 +109,4 @@ export function closeBody({ driver, extensions, endpoint }: ContainerBody): void
   driver.close();
   extensions?.close();
   void endpoint?.close();
-}
-
-/** @param runtimeApi where the container reaches the platform. undefined: nowhere. */
-export function environmentOf(
-  { handle }: ContainerBody,
-  runtime: RuntimeName,
-  assignment: Assignment,
-  initializationType: InitializationType,
-  runtimeApi: string | undefined,
-): Record<string, string> {
-  return functionEnvironment(assignment, {
-    runtime,
-    taskRoot: handle.taskRoot,
-    optRoot: handle.optRoot,
-    tmpDir: handle.tmpDir,
-    runtimeApi,
-    logStreamHex: randomBytes(16).toString("hex"),
-    nowMs: Date.now(),
-    initializationType,
-  });
 }

@@ -5,8 +5,9 @@ import { UNMEASURED } from "../model/invocation.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 import { encodeFrame, FrameDecoder } from "../protocol/frame.ts";
 import type { RuntimeOrder } from "../protocol/runtime-protocol.ts";
-import { Container, type ContainerWorld } from "./container.ts";
+import { Container } from "./container.ts";
 import type { ContainerExit, ContainerHandle } from "./container-backend.ts";
+import type { ContainerWorld } from "./container-world.ts";
 import { FunctionLog } from "./function-log.ts";
 import type { RunOrder } from "./run-result.ts";
 

@@ -1,5 +1,5 @@
 import type { RunOrder, RunResult } from "./run-result.ts";
-import type { StreamedResponse } from "./streamed-response.ts";
+import { StreamedResponse } from "./streamed-response.ts";
 
 /** One execution. `beganMs` is on the monotonic clock; undefined: the function's own time has not begun. */
 export type Run = {
@@ -50,6 +50,12 @@ export type ContainerState =
   | { readonly name: "frozen" }
   | { readonly name: "ending"; readonly run: Run | undefined }
   | { readonly name: "gone" };
+
+/** An execution that nothing was done for yet. */
+export function newRun(order: RunOrder, payload: Buffer): Run {
+  const stream = order.stream === true ? new StreamedResponse() : undefined;
+  return { order, payload, beganMs: undefined, initUs: undefined, stream, answer: undefined };
+}
 
 /** The execution that somebody waits for, also one whose function is not loaded yet. */
 export function runOf(state: ContainerState): Run | undefined {

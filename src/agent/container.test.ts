@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { ContainerId } from "../model/ids.ts";
 import { UNMEASURED } from "../model/invocation.ts";
 import { encodeFrame } from "../protocol/frame.ts";
-import { Container, type ContainerWorld } from "./container.ts";
+import { Container } from "./container.ts";
 import type { ContainerExit, ContainerHandle } from "./container-backend.ts";
+import type { ContainerWorld } from "./container-world.ts";
 import { FunctionLog } from "./function-log.ts";
 
 const ID = "c-1" as ContainerId;

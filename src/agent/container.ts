@@ -1,53 +1,32 @@
 import type { ContainerId, LeaseId } from "../model/ids.ts";
 import type { ContainerReport } from "../model/instance.ts";
-import { type Outcome, UNMEASURED } from "../model/invocation.ts";
+import type { Outcome } from "../model/invocation.ts";
 import { RESPONSE_BYTES_MAX } from "../model/response-limit.ts";
 import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
-import { type AgentLog, reasonOf } from "./agent-log.ts";
-import type { ContainerBackend, ContainerExit, ContainerHandle, ContainerUsage } from "./container-backend.ts";
-import { type ContainerBody, closeBody, environmentOf, openBody } from "./container-body.ts";
-import { type ContainerState, type Run, runOf } from "./container-state.ts";
-import type { AnswerOutcome, InvokeOrder, OwnUsage } from "./drivers/runtime-driver.ts";
+import { reasonOf } from "./agent-log.ts";
+import type { ContainerExit, ContainerHandle, ContainerUsage } from "./container-backend.ts";
+import { type ContainerBody, freezeBody, openBody, thawBody } from "./container-body.ts";
+import { bury, resetBody, shutDown, turnsOfReading } from "./container-end.ts";
+import { beginInit } from "./container-init.ts";
+import { containerReport } from "./container-report.ts";
+import { type ContainerState, newRun, type Run, runOf } from "./container-state.ts";
+import { ContainerTimers, CREATE_MS_MAX } from "./container-timers.ts";
+import type { ContainerWorld } from "./container-world.ts";
+import type { AnswerOutcome, OwnUsage } from "./drivers/runtime-driver.ts";
+import { initUsOf, microsecondsSince } from "./elapsed.ts";
 import { exitText } from "./exit-text.ts";
 import type { ShutdownReason } from "./extensions/extension.ts";
-import { type ExtensionFailure, ExtensionHost } from "./extensions/extension-host.ts";
+import { extensionError } from "./extensions/extension-error.ts";
+import type { ExtensionFailure } from "./extensions/extension-host.ts";
 import type { InitializationType } from "./function-environment.ts";
 import type { FunctionLog } from "./function-log.ts";
-import { initReport } from "./init-report.ts";
+import { tellInitFailed } from "./init-failure.ts";
+import { invokeOrder } from "./invoke-order.ts";
 import { phaseEnd } from "./phase-end.ts";
-import { agentFault, type RunOrder, type RunResult } from "./run-result.ts";
-import type { SpareEndpoint } from "./spare-endpoint.ts";
-import { soon } from "./stream-end.ts";
-import { StreamedResponse } from "./streamed-response.ts";
+import { agentFault, type RunOrder, type RunResult, runResult } from "./run-result.ts";
 
-/** Lambda's limit of the init phase; an init over it is repeated as part of the invocation. */
-export const INIT_MS_MAX = 10_000;
-/**
- * The first execution has the instance's processors for this long, as the init before it had: its code is cold too, see
- * docs/design/0006-cpu.md. Between a prewarm and its first run the container has them until it is frozen.
- */
-const FIRST_RUN_BOOST_MS = 100;
-/** From the order to make a container until its runtime waits for a function. */
-const CREATE_MS_MAX = 60_000;
 const EMPTY = Buffer.alloc(0);
-
-/** What a container needs of the agent around it. */
-export type ContainerWorld = {
-  readonly backend: ContainerBackend;
-  readonly log: AgentLog;
-  readonly initMsMax: number;
-  readonly spareEndpoint: Pick<SpareEndpoint, "take">;
-  freezeAfterMs(): number;
-  blankMemoryMiB(): number;
-  /** @param memoryBytes that it holds; undefined: cannot tell. */
-  onReady(container: Container, startMs: number, memoryBytes: number | undefined): void;
-  onPrewarmed(container: Container, initUs: number): void;
-  onChunk(order: RunOrder, bytes: Buffer, contentType: string | undefined): void;
-  onResized(container: Container, memoryMiB: number): void;
-  onFinished(order: RunOrder, result: RunResult, payload: Buffer): void;
-  onGone(container: Container, reason: string): void;
-};
 
 /**
  * One container of the instance, from its start to its end; its states are those of `ContainerState`.
@@ -65,12 +44,7 @@ export class Container {
   #assignment: Assignment | undefined;
   /** The server counts on it as blank or idle, and need not be told again. */
   #isAnnounced = false;
-  /** Of the container's start, and later of its init. */
-  #startTimer: NodeJS.Timeout;
-  /** Re-armed for each execution; what it means when it fires depends on the state. */
-  #deadlineTimer: NodeJS.Timeout | undefined;
-  #freezeTimer: NodeJS.Timeout | undefined;
-  #boostTimer: NodeJS.Timeout | undefined;
+  readonly #timers = new ContainerTimers();
   /** What is done once the extensions are ready: the end of init or of the execution, as far as the runtime goes. */
   #afterExtensions: (() => void) | undefined;
   #end: Promise<void> | undefined;
@@ -81,7 +55,7 @@ export class Container {
     this.#log = log;
     this.#world = world;
     this.#state = { name: "creating", beganMs: performance.now(), next: undefined };
-    this.#startTimer = setTimeout(() => this.#endBecause(`not blank within ${CREATE_MS_MAX} ms`), CREATE_MS_MAX);
+    this.#timers.beginStart(() => this.#endBecause(`not blank within ${CREATE_MS_MAX} ms`));
     this.#starting = this.#start();
   }
 
@@ -91,17 +65,12 @@ export class Container {
     const run = runOf(this.#state);
     if (this.#isOver() && run === undefined) return undefined;
     this.#isAnnounced = true;
-    if (this.#assignment === undefined) return { state: "blank", containerId, runtime };
-    const { functionKey, memoryMiB, reservedMiB } = this.#assignment;
-    if (run === undefined) return { state: "idle", containerId, runtime, functionKey, memoryMiB, reservedMiB };
-    const { leaseId, invocationId } = run.order;
-    return { state: "running", containerId, runtime, functionKey, memoryMiB, reservedMiB, leaseId, invocationId };
+    return containerReport(containerId, runtime, this.#assignment, run?.order);
   }
 
   /** @throws Error when the container's state does not allow this run: the server broke the protocol. */
   run(order: RunOrder, payload: Buffer): void {
-    const stream = order.stream === true ? new StreamedResponse() : undefined;
-    const run: Run = { order, payload, beganMs: undefined, initUs: undefined, stream, answer: undefined };
+    const run = newRun(order, payload);
     if (this.#isOver()) this.#world.onFinished(order, agentFault(), EMPTY);
     else if (order.assignment === undefined) this.#runWarm(run);
     else this.#take(run, order.assignment);
@@ -163,7 +132,7 @@ export class Container {
     this.#state = state;
     const run = runOf(state);
     this.#log.attribute(this.#assignment?.functionKey, run?.order.invocationId);
-    if (state.name === "idle") this.#freezeTimer?.refresh();
+    if (state.name === "idle") this.#timers.refreshFreeze();
   }
 
   // ── Start ──────────────────────────────────────────────────────────────────────────────────
@@ -179,35 +148,20 @@ export class Container {
     }
   }
 
-  /** Events of a body that was replaced or given up reach nobody; its last output still belongs to the container. */
   #open(handle: ContainerHandle): ContainerBody {
-    const isCurrent = () => this.#body === body && !this.#isOver();
-    const body: ContainerBody = openBody(handle, this.runtime, {
-      onBlank: () => isCurrent() && this.#onBlank(),
-      onInitDone: (initUs) => isCurrent() && this.#onInitDone(initUs),
-      onInitError: (payload) => isCurrent() && this.#onInitError(payload),
-      onChunk: (requestId, bytes, contentType) => isCurrent() && this.#onChunk(requestId, bytes, contentType),
-      onAnswer: (requestId, outcome, payload, isFatal, own) => {
-        if (isCurrent()) this.#onAnswer(requestId, outcome, payload, isFatal, own);
-      },
-      onLog: (text) => {
-        if (this.#body !== body) return;
-        this.#log.write(text, handle.channel);
-        body.extensions?.functionMessage(text);
-      },
-      onViolation: (reason) => isCurrent() && this.#onViolation(reason),
-      onRequest: (request, response) => {
-        if (this.#body === body && body.extensions !== undefined) body.extensions.handle(request, response);
-        else response.destroy();
-      },
-      onOutput: (text) => {
-        this.#log.write(text, handle.output);
-        body.extensions?.functionOutput(text);
-      },
-      onExit: (exit) => isCurrent() && this.#onExit(exit),
-      onExitUnknown: (cause) => isCurrent() && this.#fault("exit", cause),
+    return openBody(handle, this.runtime, this.#log, {
+      holds: (body) => this.#body === body,
+      isOver: () => this.#isOver(),
+      onBlank: () => this.#onBlank(),
+      onInitDone: (initUs) => this.#onInitDone(initUs),
+      onInitError: (payload) => this.#onInitError(payload),
+      onChunk: (requestId, bytes, contentType) => this.#onChunk(requestId, bytes, contentType),
+      onAnswer: (requestId, outcome, payload, isFatal, own) =>
+        this.#onAnswer(requestId, outcome, payload, isFatal, own),
+      onViolation: (reason) => this.#onViolation(reason),
+      onExit: (exit) => this.#onExit(exit),
+      onExitUnknown: (cause) => this.#fault("exit", cause),
     });
-    return body;
   }
 
   #onBlank(): void {
@@ -218,11 +172,11 @@ export class Container {
   }
 
   #becomeBlank(state: Extract<ContainerState, { name: "creating" }>): void {
-    clearTimeout(this.#startTimer);
+    this.#timers.endStart();
     this.#enter({ name: "blank" });
     if (state.next !== undefined) return this.#assign(state.next);
     if (this.#isAnnounced) return;
-    this.#world.onReady(this, performance.now() - state.beganMs, this.#readUsage()?.memoryPeakBytes);
+    this.#world.onReady(this.id, performance.now() - state.beganMs, this.#readUsage()?.memoryPeakBytes);
     this.#isAnnounced = true;
   }
 
@@ -233,48 +187,24 @@ export class Container {
     const isPrewarm = first === "prewarm";
     this.#enter(isPrewarm ? { name: "prewarming", beganMs } : { name: "initialising", run: first, beganMs });
     this.#guarded("assign", () => {
-      this.#startTimer = setTimeout(() => this.#onInitOverrun(), this.#world.initMsMax);
+      this.#timers.beginInit(() => this.#onInitOverrun(), this.#world.initMsMax);
       this.#init(isPrewarm ? "provisioned-concurrency" : "on-demand");
-      this.#deadlineTimer = setTimeout(() => this.#onDeadline(), (this.#assignment as Assignment).timeoutMs);
-      this.#freezeTimer = setTimeout(() => this.#onFreezeDue(), this.#world.freezeAfterMs());
+      this.#timers.setDeadline(() => this.#onDeadline(), (this.#assignment as Assignment).timeoutMs);
+      this.#timers.setFreeze(() => this.#onFreezeDue(), this.#world.freezeAfterMs());
     });
   }
 
   #init(initializationType: InitializationType): void {
     const body = this.#body as ContainerBody;
-    const { handle, driver } = body;
-    const assignment = this.#assignment as Assignment;
-    const isCurrent = () => this.#body === body && !this.#isOver();
-    handle.assign(assignment, (memoryMiB) => isCurrent() && this.#onResized(memoryMiB));
-    let environment: Readonly<Record<string, string>>;
     const phase = this.#state.name === "repeating" ? "invoke" : "init";
+    const assignment = this.#assignment as Assignment;
     const facts = { containerId: this.id, assignment, initializationType, phase } as const;
-    const extensions = new ExtensionHost(handle, facts, this.#log, {
-      onRegistered: () => {
-        if (!isCurrent()) return;
-        const { handler, memoryMiB } = assignment;
-        const order = { environment, handler, taskRoot: handle.taskRoot, memoryMiB };
-        this.#guarded("init", () => driver.init(order));
-      },
-      onReady: () => isCurrent() && this.#onExtensionsReady(),
-      onFailed: (failure) => isCurrent() && this.#onExtensionFailed(failure),
-    });
-    body.extensions = extensions;
-    this.#withRuntimeApi(body, (runtimeApi) => {
-      if (!isCurrent()) return;
-      environment = environmentOf(body, this.runtime, assignment, initializationType, runtimeApi);
-      extensions.begin(environment);
-    });
-  }
-
-  #withRuntimeApi(body: ContainerBody, use: (runtimeApi: string | undefined) => void): void {
-    const { handle, driver } = body;
-    if (driver.runtimeApi !== undefined) return use(driver.runtimeApi);
-    this.#world.spareEndpoint.take((endpoint) => {
-      if (this.#body !== body || this.#isOver()) return void endpoint?.close();
-      body.endpoint = endpoint;
-      endpoint?.serve(handle.hostUid, (request, response) => body.extensions?.handle(request, response));
-      use(endpoint === undefined ? undefined : `127.0.0.1:${endpoint.port}`);
+    beginInit(body, this.runtime, facts, this.#log, this.#world.spareEndpoint, {
+      isCurrent: () => this.#body === body && !this.#isOver(),
+      onResized: (memoryMiB) => this.#onResized(memoryMiB),
+      onReady: () => this.#onExtensionsReady(),
+      onFailed: (failure) => this.#onExtensionFailed(failure),
+      onFault: (cause) => this.#fault("init", cause),
     });
   }
 
@@ -294,10 +224,8 @@ export class Container {
       extensions?.initialised(microsecondsSince(state.run.beganMs as number));
       this.#invoke(state.run);
     } else if (state.name === "initialising" || state.name === "prewarming") {
-      clearTimeout(this.#startTimer);
-      // The runtime leaves out its own overhead; it cannot make the time longer than it was.
-      const measuredUs = microsecondsSince(state.beganMs);
-      const initUs = reportedUs === undefined ? measuredUs : Math.max(0, Math.min(reportedUs, measuredUs));
+      this.#timers.endStart();
+      const initUs = initUsOf(microsecondsSince(state.beganMs), reportedUs);
       extensions?.initialised(initUs);
       if (state.name === "prewarming") return this.#becomePrewarmed(initUs);
       state.run.initUs = initUs;
@@ -309,23 +237,18 @@ export class Container {
 
   #becomePrewarmed(initUs: number): void {
     this.#enter({ name: "idle" });
-    if (!this.#isAnnounced) this.#world.onPrewarmed(this, initUs);
+    if (!this.#isAnnounced) this.#world.onPrewarmed(this.id, initUs);
     this.#isAnnounced = true;
   }
 
   #limitCpu(): void {
-    if (this.#isOver()) return;
-    try {
-      this.#body?.handle.limitCpu();
-    } catch (cause) {
-      this.#fault("limit CPU", cause);
-    }
+    if (!this.#isOver()) this.#guarded("limit CPU", () => this.#body?.handle.limitCpu());
   }
 
   /** An init that is repeated begins with the limit that the one before it came to. */
   #onResized(memoryMiB: number): void {
     this.#assignment = { ...(this.#assignment as Assignment), memoryMiB };
-    this.#world.onResized(this, memoryMiB);
+    this.#world.onResized(this.id, memoryMiB);
   }
 
   #onInitError(payload: Buffer): void {
@@ -350,20 +273,16 @@ export class Container {
     else this.#finishAndEnd(outcome, reason, payload, exit);
   }
 
-  #repeatInit(
-    { run, beganMs }: Extract<ContainerState, { name: "initialising" }>,
-    outcome: Outcome,
-    payload: Buffer,
-  ): void {
+  #repeatInit(state: Extract<ContainerState, { name: "initialising" }>, outcome: Outcome, payload: Buffer): void {
+    const { run } = state;
     const body = this.#body as ContainerBody;
-    body.extensions?.initFailed(microsecondsSince(beganMs), phaseEnd(outcome, payload));
-    this.#logFailedInit(beganMs, outcome, payload);
-    clearTimeout(this.#startTimer);
+    tellInitFailed(state, body.extensions, this.#log, this.#world.initMsMax, outcome, payload);
+    this.#timers.endStart();
     this.#body = undefined;
     this.#afterExtensions = undefined;
     run.beganMs = performance.now();
     this.#enter({ name: "repeating", run });
-    this.#deadlineTimer?.refresh();
+    this.#timers.refreshDeadline();
     // The id is free again only when everything of the first one is gone.
     this.#starting = resetBody(body, outcome === "timeout" ? "timeout" : "failure").then(
       () => (this.#state.name === "repeating" ? this.#start() : undefined),
@@ -371,23 +290,22 @@ export class Container {
     );
   }
 
-  #logFailedInit(beganMs: number, outcome: Outcome, payload: Buffer): void {
-    // Timers may fire a fraction early.
-    const initUsMin = outcome === "timeout" ? this.#world.initMsMax * 1000 : 0;
-    const report = initReport(Math.max(microsecondsSince(beganMs), initUsMin), outcome, payload);
-    if (report !== undefined) this.#log.write(Buffer.from(report));
-  }
-
   // ── Execution ──────────────────────────────────────────────────────────────────────────────
 
   #invoke(run: Run): void {
     const isFrozen = this.#state.name === "frozen";
     this.#enter({ name: "running", run });
-    this.#boostTimer ??= setTimeout(() => this.#limitCpu(), FIRST_RUN_BOOST_MS);
-    const { handle, driver, extensions } = this.#body as ContainerBody;
+    if (!this.#timers.hasBoosted) this.#timers.beginBoost(() => this.#limitCpu());
+    const body = this.#body as ContainerBody;
+    const { handle, driver, extensions } = body;
+    const { timeoutMs } = this.#assignment as Assignment;
     try {
-      if (isFrozen) this.#thaw();
-      const order = this.#invokeOrder(run);
+      if (isFrozen) thawBody(body);
+      const nowMs = performance.now();
+      // A repeated init has started the execution's clock.
+      if (run.beganMs === undefined) this.#timers.refreshDeadline();
+      run.beganMs ??= nowMs;
+      const order = invokeOrder(run.order, timeoutMs - Math.round(nowMs - run.beganMs));
       if (extensions?.isActive === true) extensions.invoke(order);
       driver.invoke(order, run.payload);
       // Counted from here: the container needs longer to wake up than this takes, so the call need not wait for it.
@@ -396,27 +314,6 @@ export class Container {
     } catch (cause) {
       this.#fault("invoke", cause);
     }
-  }
-
-  /** Starts the clock of the execution, unless a repeated init has started it. */
-  #invokeOrder(run: Run): InvokeOrder {
-    const { order } = run;
-    let leftMs = (this.#assignment as Assignment).timeoutMs;
-    if (run.beganMs === undefined) {
-      run.beganMs = performance.now();
-      this.#deadlineTimer?.refresh();
-    } else {
-      leftMs -= Math.round(performance.now() - run.beganMs);
-    }
-    return {
-      requestId: order.invocationId,
-      deadlineMs: Date.now() + leftMs,
-      invokedArn: order.invokedArn,
-      traceId: order.traceId ?? "",
-      clientContext: order.clientContext,
-      retries: order.retries,
-      stream: order.stream,
-    };
   }
 
   #onChunk(requestId: string, bytes: Buffer, contentType: string | undefined): void {
@@ -465,20 +362,9 @@ export class Container {
   }
 
   #result(outcome: Outcome, run: Run, containerUsable: boolean, exit?: string, own?: OwnUsage): RunResult {
-    const wallUs = run.beganMs === undefined ? 0 : microsecondsSince(run.beganMs);
-    // Timers have whole milliseconds and may fire a fraction early.
-    const wallUsMin = outcome === "timeout" ? (this.#assignment as Assignment).timeoutMs * 1000 : 0;
     const usage = run.beganMs === undefined ? undefined : this.#readUsage();
-    return {
-      ...(usage ?? UNMEASURED),
-      outcome,
-      containerUsable,
-      wallUs: Math.max(wallUs, wallUsMin),
-      cpuUs: usage?.cpuUs ?? own?.cpuUs,
-      memoryPeakBytes: usage?.memoryPeakBytes ?? own?.memoryBytes,
-      initUs: run.initUs,
-      exit,
-    };
+    const { timeoutMs } = this.#assignment as Assignment;
+    return runResult(run, outcome, timeoutMs, containerUsable, exit, usage, own);
   }
 
   /** A measurement that fails must not cost the function its answer. */
@@ -486,7 +372,7 @@ export class Container {
     try {
       return this.#body?.handle.readUsage();
     } catch (cause) {
-      this.#world.log("error", "usage not read", { containerId: this.id, reason: reasonOf(cause) });
+      this.#logFailure("usage not read", cause);
       return undefined;
     }
   }
@@ -503,30 +389,19 @@ export class Container {
     action?.();
   }
 
-  #onExtensionFailed({ errorType, errorMessage }: ExtensionFailure): void {
-    const requestId = runOf(this.#state)?.order.invocationId;
-    const message =
-      requestId === undefined ? `Error: ${errorMessage}` : `RequestId: ${requestId} Error: ${errorMessage}`;
-    this.#log.write(Buffer.from(`${message}\n${errorType}\n`));
+  #onExtensionFailed(failure: ExtensionFailure): void {
+    const { message, payload } = extensionError(failure, runOf(this.#state)?.order.invocationId);
+    this.#log.write(Buffer.from(`${message}\n${failure.errorType}\n`));
     const outcome = this.#state.name === "running" ? "functionError" : "initError";
-    const payload = Buffer.from(JSON.stringify({ errorType, errorMessage: message }));
     this.#fail(outcome, `an extension failed: ${message}`, payload);
   }
 
   #onFreezeDue(): void {
     if (this.#state.name !== "idle") return;
-    try {
-      this.#body?.handle.freeze();
-      this.#body?.extensions?.setFrozen(true);
+    this.#guarded("freeze", () => {
+      freezeBody(this.#body as ContainerBody);
       this.#enter({ name: "frozen" });
-    } catch (cause) {
-      this.#fault("freeze", cause);
-    }
-  }
-
-  #thaw(): void {
-    this.#body?.handle.thaw();
-    this.#body?.extensions?.setFrozen(false);
+    });
   }
 
   // ── End ────────────────────────────────────────────────────────────────────────────────────
@@ -577,10 +452,10 @@ export class Container {
   ): void {
     const state = this.#state;
     const run = runOf(state);
-    this.#tellEnd(state, outcome, payload);
+    // Init, or a repeated one, did not come to its end.
+    if ((state.name === "prewarming" || state.name === "repeating") && outcome !== "agentFault")
+      tellInitFailed(state, this.#body?.extensions, this.#log, this.#world.initMsMax, outcome, payload);
     if (run === undefined) {
-      // No execution's report will tell of it.
-      if (state.name === "prewarming") this.#logFailedInit(state.beganMs, outcome, payload);
       this.#endWith(reason, () => {}, shutdownReason);
     } else {
       const answer = run.answer ?? { result: this.#result(outcome, run, false, exit), payload };
@@ -592,80 +467,32 @@ export class Container {
     }
   }
 
-  /** To those who observe it: init, or a repeated one, did not come to its end. */
-  #tellEnd(state: ContainerState, outcome: Outcome, payload: Buffer): void {
-    if (outcome === "agentFault" || (state.name !== "prewarming" && state.name !== "repeating")) return;
-    const beganMs = state.name === "prewarming" ? state.beganMs : (state.run.beganMs as number);
-    this.#body?.extensions?.initFailed(microsecondsSince(beganMs), phaseEnd(outcome, payload));
-  }
-
   #endWith(reason: string, answer: () => void, shutdownReason: ShutdownReason = "failure"): void {
-    const extensions = this.#body?.extensions;
-    if (extensions?.isActive === true) this.#end ??= this.#shutDown(extensions, reason, answer, shutdownReason);
-    else this.#end ??= this.#bury(reason, answer);
+    this.#end ??= this.#endIn(reason, answer, shutdownReason);
   }
 
-  /** The shutdown phase; whoever waits for the execution does not wait for it. */
-  async #shutDown(
-    extensions: ExtensionHost,
-    reason: string,
-    answer: () => void,
-    shutdownReason: ShutdownReason,
-  ): Promise<void> {
-    const isFrozen = this.#state.name === "frozen";
-    this.#stopTimers();
-    this.#enter({ name: "ending", run: runOf(this.#state) });
-    await turnsOfReading();
-    answer();
-    this.#enter({ name: "ending", run: undefined });
-    try {
-      if (isFrozen) this.#thaw();
-      await extensions.shutDown(shutdownReason);
-    } catch (cause) {
-      this.#world.log("error", "shutdown phase failed", { containerId: this.id, reason: reasonOf(cause) });
-    }
-    await this.#bury(reason, () => {});
-  }
-
-  async #bury(reason: string, answer: () => void): Promise<void> {
+  /** Whoever waits for the execution does not wait for the shutdown phase, which only extensions have. */
+  async #endIn(reason: string, answer: () => void, shutdownReason: ShutdownReason): Promise<void> {
     const body = this.#body;
-    this.#stopTimers();
+    const isFrozen = this.#state.name === "frozen";
+    const hasShutdown = body?.extensions?.isActive === true;
+    this.#timers.stop();
     this.#enter({ name: "ending", run: runOf(this.#state) });
-    if (body !== undefined) closeBody(body);
-    const destroyed = body?.handle.destroy();
-    destroyed?.catch(() => {});
-    await soon(body === undefined ? this.#starting : body.outputEnded);
-    this.#enter({ name: "gone" });
-    answer();
-    try {
-      // One that is still being made is destroyed when it is there.
-      await (body === undefined ? this.#starting : destroyed);
-    } catch (cause) {
-      this.#world.log("error", "container not destroyed", { containerId: this.id, reason: reasonOf(cause) });
+    if (hasShutdown) {
+      await turnsOfReading();
+      answer();
+      this.#enter({ name: "ending", run: undefined });
+      await shutDown(body, isFrozen, shutdownReason).catch((cause) => this.#logFailure("shutdown phase failed", cause));
     }
-    this.#world.onGone(this, reason);
+    const { outputRead, destroyed } = bury(body, this.#starting);
+    await outputRead;
+    this.#enter({ name: "gone" });
+    if (!hasShutdown) answer();
+    await destroyed.catch((cause) => this.#logFailure("container not destroyed", cause));
+    this.#world.onGone(this.id, reason);
   }
 
-  #stopTimers(): void {
-    clearTimeout(this.#startTimer);
-    clearTimeout(this.#deadlineTimer);
-    clearTimeout(this.#freezeTimer);
-    clearTimeout(this.#boostTimer);
+  #logFailure(what: string, cause: unknown): void {
+    this.#world.log("error", what, { containerId: this.id, reason: reasonOf(cause) });
   }
-}
-
-/** Ends a body that another one takes the place of. */
-async function resetBody(body: ContainerBody, reason: ShutdownReason): Promise<void> {
-  if (body.extensions?.isActive === true) await body.extensions.shutDown(reason);
-  closeBody(body);
-  await body.handle.destroy();
-}
-
-/** What was in the pipes before has been read afterwards. */
-function turnsOfReading(): Promise<void> {
-  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-}
-
-function microsecondsSince(beganMs: number): number {
-  return Math.round((performance.now() - beganMs) * 1000);
 }

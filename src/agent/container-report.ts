@@ -1,0 +1,19 @@
+import type { ContainerId } from "../model/ids.ts";
+import type { ContainerReport } from "../model/instance.ts";
+import type { RuntimeName } from "../model/runtime.ts";
+import type { Assignment } from "../protocol/agent-protocol.ts";
+import type { RunOrder } from "./run-result.ts";
+
+/** What a server that adopts a container is told. @param assignment undefined: it is blank. @param order undefined: none waits for it. */
+export function containerReport(
+  containerId: ContainerId,
+  runtime: RuntimeName,
+  assignment: Assignment | undefined,
+  order: RunOrder | undefined,
+): ContainerReport {
+  if (assignment === undefined) return { state: "blank", containerId, runtime };
+  const { functionKey, memoryMiB, reservedMiB } = assignment;
+  if (order === undefined) return { state: "idle", containerId, runtime, functionKey, memoryMiB, reservedMiB };
+  const { leaseId, invocationId } = order;
+  return { state: "running", containerId, runtime, functionKey, memoryMiB, reservedMiB, leaseId, invocationId };
+}
