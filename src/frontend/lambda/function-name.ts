@@ -54,8 +54,8 @@ export function targetOf(
   owner: { readonly accountId: AccountId; readonly region: string },
   lengthMax: number,
 ): FunctionTarget {
-  const target = ownedTargetOf(text, qualifier, owner, lengthMax);
-  if (target.accountId !== owner.accountId) throw otherAccount();
+  const { accountId, ...target } = ownedTargetOf(text, qualifier, owner, lengthMax);
+  if (accountId !== owner.accountId) throw otherAccount();
   return target;
 }
 
