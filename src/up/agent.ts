@@ -9,7 +9,6 @@ import { findNodeBinaries } from "../images/node-binaries.ts";
 import { type PythonHomes, planPythonHomes } from "../images/python-homes.ts";
 import { findPythons } from "../images/pythons.ts";
 import { HearthError } from "../model/error-code.ts";
-import type { RuntimeName } from "../model/runtime.ts";
 import type { Log } from "../ports/log.ts";
 import { hostAgentConfigSchema } from "../protocol/host-agent-config.ts";
 import { VERSION } from "./version.ts";
@@ -32,26 +31,28 @@ export async function agent(input: unknown): Promise<HostAgentEnd | undefined> {
   await mkdir(imagesDir, { recursive: true, mode: 0o700 }).catch((error: Error) => {
     throw new HearthError("STORE_FAILED", error.message, { cause: error });
   });
+  const homes = await planPythonHomes(imagesDir, await findPythons());
   const installation = {
     ...(await buildBundles(imagesDir)),
     nodeBinaries: findNodeBinaries().paths,
-    pythonHomes: await makeAll(await planPythonHomes(imagesDir, await findPythons()), log),
+    pythonHomes: Object.fromEntries(Object.entries(homes).map(([runtime, { directory }]) => [runtime, directory])),
     version: VERSION,
   };
+  void makeAll(homes, log);
   return runHostAgent(config, installation, log);
 }
 
-/** Any server may want any of them here, at any time: unlike on a server's own machine they are made at once. */
-async function makeAll(homes: PythonHomes, log: Log): Promise<Partial<Record<RuntimeName, string>>> {
-  const made: Partial<Record<RuntimeName, string>> = {};
-  for (const [runtime, { directory, description, ensure }] of Object.entries(homes)) {
+/**
+ * Any server may want any of them here, at any time: unlike on a server's own machine they are made without being asked for. It
+ * takes some seconds each, for which the machine does not wait: a container that comes too early is made again.
+ */
+async function makeAll(homes: PythonHomes, log: Log): Promise<void> {
+  for (const [runtime, { description, ensure }] of Object.entries(homes)) {
     try {
       await ensure();
-      made[runtime as RuntimeName] = directory;
       log.info({ runtime }, description);
     } catch (error) {
       log.warn({ runtime, error }, "this interpreter cannot be used");
     }
   }
-  return made;
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { HearthError } from "../../model/error-code.ts";
 import type { FunctionVersion } from "../../model/function-version.ts";
 import type { AccountId, FunctionKey } from "../../model/ids.ts";
 import type { AliasRecord } from "../../ports/alias-catalog.ts";
@@ -42,14 +41,13 @@ import { layerHashes, makeLayers } from "./layer-room.ts";
 import { withoutProvisioned } from "./provisioned.ts";
 import { refused } from "./refused.ts";
 import { sourceHash } from "./source-hash.ts";
+import { findDamaged, makeOverlays } from "./stored-code.ts";
 
 /**
  * How long a created version says Pending and an updated function InProgress. Nothing happens meanwhile:
  * clients expect to see the states, and AWS's waiters ask after a second at the earliest.
  */
 const SETTLE_MS = 20;
-/** Archives that are read and hashed at a time; each may hold its 50 MB in memory meanwhile. */
-const VERIFIED_AT_ONCE_MAX = 4;
 
 export type CatalogOptions = {
   readonly store: Store;
@@ -108,44 +106,13 @@ class Catalog implements FunctionCatalog {
     const { functions, versions, aliases } = await this.#options.store.functions.load();
     const records: VersionRecord[] = [...functions, ...versions];
     const hashesOf = (record: VersionRecord) => [record.code.sha256Hex, ...layerHashes(record)];
-    const damaged = await this.#findDamaged(new Set(records.flatMap(hashesOf)));
+    const damaged = await findDamaged(this.#options, new Set(records.flatMap(hashesOf)));
     const stateOf = (record: VersionRecord) => ({ isDamaged: hashesOf(record).some((hash) => damaged.has(hash)) });
-    await this.#makeOverlays(records.filter((record) => !stateOf(record).isDamaged).map(layerHashes));
+    await makeOverlays(this.#options, records.filter((record) => !stateOf(record).isDamaged).map(layerHashes));
     for (const record of functions) this.#show(record, stateOf(record));
     for (const record of versions) this.#showVersion(record, stateOf(record));
     for (const record of aliases) this.#find(record.accountId, record.name)?.aliases.set(record.alias, record);
     this.#sweep.now();
-  }
-
-  /**
-   * Only what is known to be spoiled is damaged: code that a failing disk kept from being checked is
-   * taken to be sound, since it most often is, and events wait for functions that are.
-   */
-  async #findDamaged(hashes: ReadonlySet<string>): Promise<Set<string>> {
-    const { codeStore, onDamage } = this.#options;
-    const damaged = new Set<string>();
-    const unchecked = hashes.values();
-    const verifyRest = async () => {
-      for (const sha256Hex of unchecked) {
-        try {
-          await codeStore.verify(sha256Hex);
-        } catch (error) {
-          if (error instanceof HearthError && error.code === "CODE_CORRUPT") damaged.add(sha256Hex);
-          onDamage(`code ${sha256Hex}`, error);
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: VERIFIED_AT_ONCE_MAX }, verifyRest));
-    return damaged;
-  }
-
-  /** Those that are missing: a data directory may have been restored without them. */
-  async #makeOverlays(lists: readonly (readonly string[])[]): Promise<void> {
-    const { codeStore, onDamage } = this.#options;
-    for (const hashes of lists) {
-      if (hashes.length === 0) continue;
-      await codeStore.overlay(hashes).catch((error: unknown) => onDamage(`layers ${hashes.join(", ")}`, error));
-    }
   }
 
   create(
