@@ -206,8 +206,8 @@ export class AgentEndpoint {
       kind: "welcome",
       protocolVersion: AGENT_PROTOCOL_VERSION,
       ...welcome,
-      pressureAtMiB: shape.memoryMiB * pressureShares.at,
-      pressureClearMiB: shape.memoryMiB * pressureShares.clear,
+      pressureAtMiB: Math.round(shape.memoryMiB * pressureShares.at),
+      pressureClearMiB: Math.round(shape.memoryMiB * pressureShares.clear),
     });
     const accountId = message.accountId as AccountId | undefined;
     this.#options.onJoin({ instanceId, subPool, offerId, shape, accountId, containers }, message.keptInvocationIds);

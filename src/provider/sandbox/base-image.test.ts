@@ -16,6 +16,9 @@ test("libraries that ldd lists", () => {
   expect(parseLdd(listing)).toEqual(["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]);
 });
 
+/** Some hundred files are copied; the disk may be busy. */
+const MADE_MS_MAX = 60_000;
+
 describe("the base image", skipUnless(process.platform === "linux", "needs Linux"), () => {
   let directory: string;
 
@@ -24,7 +27,7 @@ describe("the base image", skipUnless(process.platform === "linux", "needs Linux
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  test("is made once, whole, readable by all, and tells nothing of the host", async () => {
+  test("is made once, whole, readable by all, and tells nothing of the host", { timeout: MADE_MS_MAX }, async () => {
     mkdirSync(join(directory, "unfinished-base-0123-99"));
     const image = await ensureBaseImage(directory, [], true);
     const madeMs = statSync(image).ctimeMs;
@@ -38,7 +41,9 @@ describe("the base image", skipUnless(process.platform === "linux", "needs Linux
     expect(readdirSync(directory).length).toBe(2);
   });
 
-  test("is made anew for other inputs; older ones stay while they may be in use", async () => {
+  test("is made anew for other inputs; older ones stay while they may be in use", {
+    timeout: MADE_MS_MAX,
+  }, async () => {
     const binary = join(directory, "binary");
     writeFileSync(binary, "not a program", { mode: 0o755 });
     const first = await ensureBaseImage(directory, [], true);
