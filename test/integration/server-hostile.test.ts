@@ -131,6 +131,8 @@ describe("a hostile function", needsSandbox, () => {
          for (const signal of ["SIGTERM", "SIGKILL"]) process.kill(1, signal);
          return hit;
        };`,
+      // A whole processor: 65,000 refusals are half a second of CPU time.
+      { memoryMiB: 1769 },
     );
     expect([status, json]).toEqual([200, []]);
     const everybody = await attack("suicidal", 'exports.handler = async () => process.kill(-1, "SIGKILL");');
