@@ -84,16 +84,18 @@ export class RestChecks {
   }
 
   #checkBlanks(instance: SimulatedInstance): void {
-    const { blankTarget, blankMemoryMiB } = this.#world.settings;
+    const { blankTarget, blankMemoryMiB, blanksOnDemand } = this.#world.settings;
+    // Nobody in these worlds wants those.
+    const targetOf = (runtime: RuntimeName) => (blanksOnDemand.includes(runtime) ? 0 : (blankTarget[runtime] ?? 0));
     const blanks = new Map<RuntimeName, number>();
     for (const { state, runtime } of instance.containers.values()) {
       if (state === "blank") blanks.set(runtime, (blanks.get(runtime) ?? 0) + 1);
       else if (state !== "gone") violated(`a container is ${state} on instance ${instance.id}, which is at rest`);
     }
-    const wanted = RUNTIMES.reduce((sum, runtime) => sum + (blankTarget[runtime] ?? 0), 0);
+    const wanted = RUNTIMES.reduce((sum, runtime) => sum + targetOf(runtime), 0);
     if (wanted * blankMemoryMiB > instance.shape.memoryMiB) return;
     for (const runtime of RUNTIMES) {
-      const [has, wants] = [blanks.get(runtime) ?? 0, blankTarget[runtime] ?? 0];
+      const [has, wants] = [blanks.get(runtime) ?? 0, targetOf(runtime)];
       // An account's own instance may keep what it got while it was in use.
       const isWrong = instance.accountId === undefined ? has !== wants : has < wants;
       if (isWrong) {
