@@ -41,6 +41,8 @@ export type ContainerUsage = Omit<Usage, "wallUs" | "initUs">;
 
 /** The external extensions of one container, once their processes are started. */
 export type ExtensionProcesses = {
+  /** Of the first of them, where that is a child of the agent which nobody else collects; undefined: it is not. */
+  readonly pid?: number | undefined;
   /** What they write to standard output and error, together. */
   readonly output: Readable;
   /** Lines of `STATUS NAME`, one when a process has ended; a signal's status is 128 and its number. */

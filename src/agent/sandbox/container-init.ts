@@ -8,12 +8,12 @@ const HELD = "held";
  * The first process of a container, in front of the runtime. The kernel drops the signals that a
  * PID namespace's first process sends to itself, so a runtime in that place could not abort or kill
  * itself; and nobody would collect the orphans that a function leaves. It gives up file descriptor 3:
- * that one ends with the runtime.
+ * that one ends with the runtime. What the shell itself has to say of a runtime that was ended is not the function's output.
  *
  * It ends with its runtime, and everything in the container with it: unless it was sent `HOLD_SIGNAL`. It then goes on,
  * for extensions that are still to be told of the end, under a name that says how the runtime ended.
  */
-const INIT_SCRIPT = `trap hold=1 USR1; "$@" & runtime=$!; exec 3<&-
+const INIT_SCRIPT = `trap hold=1 USR1; "$@" & runtime=$!; exec 3<&- 2>/dev/null
 while :; do wait $runtime; status=$?; kill -0 $runtime 2>/dev/null || break; done
 [ -z "$hold" ] && exit $status
 exec /bin/sh -c 'while :; do sleep 3600; done' ${HELD} $status`;

@@ -47,13 +47,16 @@ export class OciRuntime {
   /**
    * Starts one more process in a container, which holds it to all that confines the container.
    *
+   * @returns its process id, of a child of this process by now: whoever started it is gone.
    * @throws Error with what the runtime said.
    */
-  async startProgram({ containerId, process, directory, outputFd, channelFd }: ProgramStart): Promise<void> {
+  async startProgram({ containerId, process, directory, outputFd, channelFd }: ProgramStart): Promise<number> {
     const spec = join(directory, "program.json");
+    const pidFile = join(directory, "program.pid");
     await writeFile(spec, JSON.stringify(process));
-    const args = ["exec", "--detach", "--preserve-fds", "1", "--process", spec, containerId];
+    const args = ["exec", "--detach", "--preserve-fds", "1", "--pid-file", pidFile, "--process", spec, containerId];
     await this.#call(args, join(directory, "program.log"), outputFd, channelFd);
+    return Number(await readFile(pidFile, "utf8"));
   }
 
   async #call(command: readonly string[], log: string, outputFd: number, channelFd: number): Promise<void> {

@@ -206,9 +206,11 @@ class SandboxBackend implements ContainerBackend {
     try {
       const fds = { outputFd: output.writeFd, channelFd: containerEndsFd };
       const process = ociProcess({ command, environment, uidBase, userNamespace });
-      await this.#starts.run(() => this.#ociRuntime.startProgram({ containerId, process, directory, ...fds }));
+      const started = { containerId, process, directory, ...fds };
+      const pid = await this.#starts.run(() => this.#ociRuntime.startProgram(started));
       openFds.length = 0; // They are the streams' now.
       return {
+        pid,
         output: new Socket({ fd: output.readFd, readable: true, writable: false }),
         ends: new Socket({ fd: endsFd, readable: true, writable: false }),
       };

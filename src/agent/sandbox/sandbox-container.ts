@@ -69,6 +69,7 @@ export class SandboxContainer implements ContainerHandle {
   /** Its share, once it is assigned. */
   #cpuMilli: number | undefined;
   #extensions: ExtensionProcesses | undefined;
+  #areExtensionsCollected = false;
   /** Its init is no process of ours any more. */
   #isCollected = false;
   /** What it is really held to. */
@@ -254,7 +255,15 @@ export class SandboxContainer implements ContainerHandle {
     }
   }
 
+  /** The first of their processes is a child of ours, like the init, which cannot end before that one is collected. */
+  #collectExtensions(): void {
+    const pid = this.#extensions?.pid;
+    if (pid === undefined || this.#areExtensionsCollected) return;
+    this.#areExtensionsCollected = waitForChild(pid) !== undefined;
+  }
+
   #collected(): ProcessEnd | undefined {
+    this.#collectExtensions();
     const end = waitForChild(this.#parts.pid);
     if (end !== undefined) this.#isCollected = true;
     return end;
