@@ -66,8 +66,9 @@ describe("limits of a function in a sandbox", needsSandbox, () => {
     expect(json.errorType).toBe("Runtime.OutOfMemory");
     expect(json.errorMessage).toMatch(/Runtime exited with error: signal: killed$/);
     expect(reportOf(log)).toContain("Status: error\tError Type: Runtime.OutOfMemory");
-    expect(figureOf(log, "Max Memory Used")).toBeGreaterThan(100);
-    expect(figureOf(log, "Max Memory Used")).toBeLessThanOrEqual(129);
+    // Its limit was raised while it ran, to twice what was requested and no further.
+    expect(figureOf(log, "Max Memory Used")).toBeGreaterThan(200);
+    expect(figureOf(log, "Max Memory Used")).toBeLessThanOrEqual(257);
     expect((await lambda.invoke("hogs", { mib: 10 })).json).toBe(10);
 
     await lambda.deploy("roomy", { memoryMiB: 512, timeoutS: 30, files });
