@@ -19,6 +19,9 @@ export type FunctionPlace = {
 };
 
 const RUNTIME_DIR = "/var/runtime";
+const XRAY_HOST = "127.0.0.1";
+const XRAY_PORT = "2000";
+
 const NODE_LAYER: Readonly<Partial<Record<RuntimeName, string>>> = { "nodejs22.x": "node22", "nodejs24.x": "node24" };
 
 /**
@@ -42,6 +45,10 @@ function unreserved({ runtime, taskRoot, optRoot, tmpDir }: FunctionPlace): Reco
     PWD: taskRoot,
     SHLVL: "0",
     AWS_XRAY_CONTEXT_MISSING: "LOG_ERROR",
+    // Nobody listens there unless the function brings somebody: what is sent is lost, and harms nobody.
+    AWS_XRAY_DAEMON_ADDRESS: `${XRAY_HOST}:${XRAY_PORT}`,
+    _AWS_XRAY_DAEMON_ADDRESS: XRAY_HOST,
+    _AWS_XRAY_DAEMON_PORT: XRAY_PORT,
     ...(layer === undefined ? {} : { NODE_PATH: nodePath }),
     ...(isPythonRuntime(runtime) ? { PYTHONPATH: RUNTIME_DIR } : {}),
     // Where a container has no /tmp of its own, programs that ask for a temporary folder get its private one.
@@ -63,8 +70,14 @@ function reserved(assignment: Assignment, place: FunctionPlace): Record<string, 
     AWS_LAMBDA_INITIALIZATION_TYPE: place.initializationType,
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${assignment.functionName}`,
     AWS_LAMBDA_LOG_STREAM_NAME: `${day}/[${assignment.version}]${place.logStreamHex}`,
+    ...logSettings(assignment),
     LAMBDA_TASK_ROOT: place.taskRoot,
     LAMBDA_RUNTIME_DIR: RUNTIME_DIR,
     ...(place.runtimeApi === undefined ? {} : { AWS_LAMBDA_RUNTIME_API: place.runtimeApi }),
   };
+}
+
+/** Runtimes and libraries (Powertools) read them; Lambda sets none for text. */
+function logSettings({ logFormat, applicationLogLevel = "INFO" }: Assignment): Record<string, string> {
+  return logFormat === "JSON" ? { AWS_LAMBDA_LOG_FORMAT: "JSON", AWS_LAMBDA_LOG_LEVEL: applicationLogLevel } : {};
 }

@@ -191,3 +191,20 @@ test("an agent that says no hello is cut off, and so is who sends no frames", as
   far.socket.write(Buffer.alloc(64, 0xff));
   await expect.poll(() => agent.socket.closed).toBe(true);
 });
+
+test("pieces of a streamed response pass as fast as the server takes them, and credit passes back", async () => {
+  far.socket.pause();
+  const piece = Buffer.alloc(64 * 1024, "x");
+  const count = 256;
+  for (let at = 0; at < count; at++)
+    agent.send({ kind: "chunk", containerId: "c-1", leaseId: "l", invocationId: "i" }, piece);
+  // What the kernel does not take stays with the agent: the relay holds none of it.
+  await expect.poll(() => agent.socket.bytesWritten, { timeout: 5000 }).toBeGreaterThan(0);
+  expect(agent.socket.writableLength).toBeGreaterThan((count * piece.length) / 2);
+  far.send({ kind: "credit", containerId: "c-1", leaseId: "l", bytes: 65_536 });
+  expect((await agent.heard(1)).at(-1)).toBe("credit c-1");
+  far.socket.resume();
+  await expect
+    .poll(() => far.frames.filter(({ header }) => header["kind"] === "chunk").length, { timeout: 8000 })
+    .toBe(count);
+});

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LOG_LEVELS } from "../model/function-version.ts";
 import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import { OUTCOMES } from "../model/invocation.ts";
 import { RUNTIMES } from "../model/runtime.ts";
@@ -53,6 +54,9 @@ export const assignmentSchema = z.object({
   timeoutMs: z.number(),
   ephemeralStorageMiB: z.number(),
   region: z.string(),
+  /** As `FunctionVersion` has them. */
+  logFormat: z.enum(["Text", "JSON"]).optional(),
+  applicationLogLevel: z.enum(LOG_LEVELS).optional(),
 });
 export type Assignment = z.infer<typeof assignmentSchema>;
 

@@ -36,6 +36,8 @@ export function assignmentOf(
     timeoutMs: version.timeoutMs,
     ephemeralStorageMiB: version.ephemeralStorageMiB,
     region,
+    logFormat: version.logFormat,
+    applicationLogLevel: version.applicationLogLevel,
   };
 }
 

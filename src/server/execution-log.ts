@@ -1,18 +1,19 @@
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { InvocationId } from "../model/ids.ts";
 import type { Outcome, Usage } from "../model/invocation.ts";
+import { jsonReportLine, jsonStartLine } from "./json-execution-log.ts";
 
 /** Lambda returns the last 4 KB of an execution's log (API reference, Invoke, LogType). */
 export const LOG_TAIL_BYTES = 4096;
 
-/** Lambda's own lines around what a function writes; their form is what log tools parse. */
-export function startLine(id: InvocationId, version: string): string {
-  return `START RequestId: ${id} Version: ${version}\n`;
-}
-
-/** Ours: an asynchronous invocation that may have run before says so. */
-export function retryLine(id: InvocationId, retries: number): string {
-  return `RETRY RequestId: ${id} Attempt: ${retries + 1}\n`;
+/**
+ * Lambda's own lines around what a function writes; their form is what log tools parse.
+ * @param retries executions begun before: that an asynchronous invocation may have run before is said in a line of ours.
+ */
+export function startLine(id: InvocationId, version: FunctionVersion, retries: number): string {
+  if (version.logFormat === "JSON") return jsonStartLine(id, version, retries);
+  const start = `START RequestId: ${id} Version: ${version.version}\n`;
+  return retries === 0 ? start : `${start}RETRY RequestId: ${id} Attempt: ${retries + 1}\n`;
 }
 
 /** The lines after an execution: what went wrong, if anything, then END and REPORT with the true figures. */
@@ -23,6 +24,7 @@ export function endLines(
   exit: string | undefined,
   usage: Usage,
 ): string {
+  if (version.logFormat === "JSON") return jsonReportLine(id, version, outcome, usage);
   return `${troubleLine(id, version, outcome, exit)}END RequestId: ${id}\n${reportLine(id, version, outcome, usage)}`;
 }
 

@@ -16,7 +16,7 @@ import type { AgentMessage, ServerMessage } from "../protocol/agent-protocol.ts"
 import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
 import { archivesOf, assignmentOf } from "./assignment.ts";
 import { CoreLoop } from "./core-loop.ts";
-import { endLines, LogTail, retryLine, startLine } from "./execution-log.ts";
+import { endLines, LogTail, startLine } from "./execution-log.ts";
 import { IdleWait } from "./idle-wait.ts";
 import { inTime } from "./in-time.ts";
 import { InstanceClaims } from "./instance-claims.ts";
@@ -277,8 +277,7 @@ export class Server {
       },
       payload,
     );
-    const started = startLine(id, version.version);
-    this.#appendLog(pending, retries === 0 ? started : started + retryLine(id, retries));
+    this.#appendLog(pending, startLine(id, version, retries));
   }
 
   #streamTo(sink: ResponseSink, { id: leaseId, instanceId, containerId }: Lease): StreamedAnswer {

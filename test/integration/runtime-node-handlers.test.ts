@@ -1,9 +1,12 @@
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { describeNodeRuntimes, type Files, workshop } from "./runtime-node-fixture.ts";
 
-describeNodeRuntimes(({ is22, load, ready }) => {
+describeNodeRuntimes(({ is22, load, ready, start }) => {
   const forms: [name: string, files: Files, handler: string, result: unknown][] = [
     ["CommonJS, async", { "index.js": "exports.handler = async (e) => e.n + 1" }, "index.handler", 42],
+    ["below default", { "index.js": "exports.default = { handler: async (e) => e.n }" }, "index.handler", 41],
     ["CommonJS, promise", { "index.js": "exports.handler = (e) => Promise.resolve(e.n)" }, "index.handler", 41],
     ["CommonJS, thenable", { "index.js": "exports.handler = (e) => ({ then: (f) => f(e.n) })" }, "index.handler", 41],
     [
@@ -178,6 +181,7 @@ describeNodeRuntimes(({ is22, load, ready }) => {
       clientContext: { client: { ü: 1 } },
       invokedFunctionArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
       awsRequestId: "request-1",
+      xRayTraceId: "Root=1-2-3",
     });
     expect(seen.ms).toBeGreaterThan(50_000);
     expect(seen.ms).toBeLessThanOrEqual(60_000);
@@ -192,6 +196,53 @@ describeNodeRuntimes(({ is22, load, ready }) => {
       NODE_PATH: layer,
     });
     expect((await process.invoke({})).text).toBe('"from the layer"');
+  });
+
+  test("tells libraries of the running invocation where AWS's package looks for it", async () => {
+    const process = await ready(`exports.handler = async (own) => {
+      const store = globalThis.awslambda.InvokeStore, before = store.get("own");
+      store.set("own", own);
+      let refused; try { store.set(Symbol.for("_AWS_LAMBDA_REQUEST_ID"), 1); } catch (error) { refused = error.message; }
+      return [store.getRequestId(), store.getXRayTraceId(), store.getTenantId() ?? null, before ?? null, store.get("own"), !!refused];
+    }`);
+    const traced = { requestId: "a", traceId: "Root=1-a" };
+    expect(JSON.parse((await process.invoke(1, traced)).text)).toEqual(["a", "Root=1-a", null, null, 1, true]);
+    expect(JSON.parse((await process.invoke(2)).text)).toEqual(["request-1", "Root=1-1-1", null, null, 2, true]);
+  });
+
+  test("AWS_LAMBDA_EXEC_WRAPPER starts the runtime again, with what it adds", async () => {
+    const files = {
+      "index.js": `exports.handler = async () => {
+        const { ADDED, HEARTH_WRAPPED } = process.env;
+        return [ADDED, globalThis.preloaded, HEARTH_WRAPPED ?? null, process.cwd() === process.env.LAMBDA_TASK_ROOT];
+      }`,
+      "preload.js": "globalThis.preloaded = true",
+      wrapper: '#!/bin/sh\nexport ADDED=yes\nnode=$1; shift\nexec "$node" --require ./preload.js "$@"\n',
+      leaver: "#!/bin/sh\nexit 9\n",
+    };
+    const root = workshop.writeFunction(files);
+    const wrapped = async (name: string) => {
+      const runtime = start();
+      const environment = {
+        AWS_LAMBDA_EXEC_WRAPPER: join(root, name),
+        _HANDLER: "index.handler",
+        LAMBDA_TASK_ROOT: root,
+      };
+      return { runtime, answer: await runtime.init(root, "index.handler", environment).catch(() => undefined) };
+    };
+    for (const name of ["wrapper", "leaver"]) chmodSync(join(root, name), 0o755);
+    const { runtime, answer } = await wrapped("wrapper");
+    expect(answer?.kind).toBe("initDone");
+    expect(JSON.parse((await runtime.invoke({})).text)).toEqual(["yes", true, null, true]);
+    runtime.child.kill("SIGTERM");
+    expect(await runtime.exited).toMatchObject({ status: 143 });
+    const endOf = async (name: string) => {
+      const { runtime } = await wrapped(name);
+      return [(await runtime.exited).status, runtime.log.replace(root, "")];
+    };
+    expect(await endOf("leaver")).toEqual([9, ""]);
+    expect(await endOf("missing")).toEqual([127, "/missing: does not exist\n"]);
+    expect(await endOf("index.js")).toEqual([126, "/index.js: is not an executable: EACCES\n"]);
   });
 
   test("does what NODE_OPTIONS asks where that is still possible", async () => {

@@ -1,4 +1,5 @@
-import { readFileSync, realpathSync } from "node:fs";
+import { chmodSync, readFileSync, realpathSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { describePythonRuntimes, type Files, workshop } from "./runtime-python-fixture.ts";
 
@@ -296,5 +297,36 @@ def handler(method, c):
     expect(JSON.parse((await process.invoke({}, { traceId: "t" })).text)).toEqual({ A: "1", _X_AMZN_TRACE_ID: "t" });
     process.send({ kind: "init", environment: {}, handler: "index.handler", taskRoot: root });
     expect(await process.exited).toMatchObject({ status: 70 });
+  });
+
+  test("AWS_LAMBDA_EXEC_WRAPPER starts the runtime again, with what it adds", async () => {
+    const files = {
+      "index.py": `import os, sys
+def handler(e, c):
+    at_home = os.getcwd() == os.environ["LAMBDA_TASK_ROOT"]
+    return [os.environ.get("ADDED"), os.environ.get("HEARTH_WRAPPED"), sys.flags.optimize, at_home]`,
+      wrapper: '#!/bin/sh\nexport ADDED=yes\npython=$1; shift\nexec "$python" -O "$@"\n',
+      leaver: "#!/bin/sh\nexit 9\n",
+    };
+    const root = workshop.writeFunction(files);
+    const wrapped = async (name: string) => {
+      const runtime = start();
+      const environment = {
+        AWS_LAMBDA_EXEC_WRAPPER: join(root, name),
+        _HANDLER: "index.handler",
+        LAMBDA_TASK_ROOT: root,
+      };
+      return { runtime, answer: await runtime.init(root, "index.handler", environment).catch(() => undefined) };
+    };
+    for (const name of ["wrapper", "leaver"]) chmodSync(join(root, name), 0o755);
+    const { runtime, answer } = await wrapped("wrapper");
+    expect(answer?.kind, runtime.log).toBe("initDone");
+    expect(JSON.parse((await runtime.invoke({})).text)).toEqual(["yes", null, 1, true]);
+    runtime.child.kill("SIGTERM");
+    expect(await runtime.exited).toMatchObject({ signal: "SIGTERM" });
+    const endOf = async (name: string) => (await wrapped(name)).runtime.exited;
+    expect(await endOf("leaver")).toMatchObject({ status: 9 });
+    expect(await endOf("missing")).toMatchObject({ status: 127, stderr: `${join(root, "missing")}: does not exist\n` });
+    expect(await endOf("index.py")).toMatchObject({ status: 126 });
   });
 });

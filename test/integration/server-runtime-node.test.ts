@@ -191,6 +191,29 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
       expect((await lambda.invoke(name)).json).toMatchObject({ errorType: "RangeError", errorMessage: "at load" });
     });
 
+    test("is started by the function's wrapper; its log is JSON, of the level that the function asks for", async () => {
+      await lambda.deploy(nameOf("wrapped"), {
+        runtime,
+        files: {
+          "index.js": `exports.handler = async () => {
+            console.info("not said"); console.warn("said"); return [process.env.ADDED, globalThis.preloaded];
+          };`,
+          "preload.js": "globalThis.preloaded = true;",
+          "bin/wrapper":
+            '#!/bin/sh\nexport ADDED=yes\nnode=$1; shift\nexec "$node" --require /var/task/preload.js "$@"\n',
+        },
+        environment: { AWS_LAMBDA_EXEC_WRAPPER: "/var/task/bin/wrapper" },
+        logging: { LogFormat: "JSON", ApplicationLogLevel: "WARN" },
+      });
+      const { json, log, requestId } = await lambda.invoke(nameOf("wrapped"), {}, { tail: true });
+      expect(json).toEqual(["yes", true]);
+      expect(linesOf(log)).toMatchObject([
+        { type: "platform.start", record: { requestId, version: "$LATEST" } },
+        { level: "WARN", message: "said", requestId },
+        { type: "platform.report", record: { requestId, status: "success", metrics: { memorySizeMB: 128 } } },
+      ]);
+    });
+
     test("loads ES modules, packages and nested handlers", async () => {
       await lambda.deploy(nameOf("modules"), {
         runtime,
@@ -206,6 +229,12 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
     });
   });
 }
+
+const linesOf = (log: string) =>
+  log
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as unknown);
 
 /** Set by Lambda as well as by shells; their values are checked elsewhere. */
 const EXPECTED_ON_BOTH = [

@@ -138,6 +138,28 @@ for (const runtime of runtimes) {
       }
     }, 60_000);
 
+    test("is started by the function's wrapper; its log is JSON, of the level that the function asks for", async () => {
+      await lambda.deploy(nameOf("wrapped"), {
+        runtime,
+        files: {
+          "index.py": `import logging, os, sys
+log = logging.getLogger()
+def handler(event, context):
+    log.info("not said"); log.warning("said"); return [os.environ["ADDED"], sys.flags.optimize]`,
+          "bin/wrapper": '#!/bin/sh\nexport ADDED=yes\npython=$1; shift\nexec "$python" -O "$@"\n',
+        },
+        environment: { AWS_LAMBDA_EXEC_WRAPPER: "/var/task/bin/wrapper" },
+        logging: { LogFormat: "JSON", ApplicationLogLevel: "WARN" },
+      });
+      const { json, log, requestId } = await lambda.invoke(nameOf("wrapped"), {}, { tail: true });
+      expect(json, log).toEqual(["yes", 1]);
+      expect(log.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]))).toMatchObject([
+        { type: "platform.start", record: { requestId, version: "$LATEST" } },
+        { level: "WARNING", message: "said", requestId },
+        { type: "platform.report", record: { requestId, status: "success" } },
+      ]);
+    });
+
     test("gets a blank container once there is a function", async () => {
       const found = await eventually(pools, (body) => isBlank(runtime)(JSON.parse(body.toString())), 20_000);
       expect(isBlank(runtime)(JSON.parse(found.toString()))).toBe(true);

@@ -1,4 +1,5 @@
 import { RuntimeError } from "./function-error.ts";
+import { invokeStore as InvokeStore } from "./invoke-store.ts";
 import type { ResponseStream } from "./response-stream.ts";
 
 /** Marks of a handler that writes to a stream; the names are those of AWS's runtime, libraries set them too. */
@@ -20,7 +21,7 @@ export type Streaming = {
 
 /** Puts the global `awslambda` in its place, by which functions say that they stream. */
 export function installAwsLambda(): void {
-  (globalThis as { awslambda?: object }).awslambda = { streamifyResponse, HttpResponseStream: { from } };
+  (globalThis as { awslambda?: object }).awslambda = { streamifyResponse, HttpResponseStream: { from }, InvokeStore };
 }
 
 /** @returns undefined when the handler returns its response. @throws RuntimeError of a mark that nobody knows. */

@@ -23,11 +23,9 @@ export const allowsCallbacks = Number.parseInt(process.versions.node, 10) < 24;
 export async function loadHandler(taskRoot: string, name: string): Promise<Handler> {
   const { folder, module, exportPath } = parseHandlerName(name);
   const loaded = await loadModule(findModule(taskRoot, folder, module));
-  const handler = exportPath.reduce<unknown>(
-    (value, key) => (value as Record<string, unknown> | undefined)?.[key],
-    loaded,
-  );
-  if (handler === undefined || handler === null) {
+  // Compilers put the exports of some modules one level deeper.
+  const handler = findIn(loaded, exportPath) || findIn((loaded as { default?: unknown } | null)?.default, exportPath);
+  if (!handler) {
     throw new RuntimeError("Runtime.HandlerNotFound", `${name} is undefined or not exported`);
   }
   if (typeof handler !== "function") throw new RuntimeError("Runtime.HandlerNotFound", `${name} is not a function`);
@@ -38,6 +36,13 @@ export async function loadHandler(taskRoot: string, name: string): Promise<Handl
     );
   }
   return handler as Handler;
+}
+
+function findIn(module: unknown, exportPath: readonly string[]): unknown {
+  return exportPath.reduce<unknown>(
+    (value, key) => (value as Record<string, unknown> | undefined | null)?.[key],
+    module,
+  );
 }
 
 function parseHandlerName(name: string): { folder: string; module: string; exportPath: string[] } {

@@ -18,6 +18,9 @@ export type InvocationContext = {
   identity: undefined;
   invokedFunctionArn: string;
   awsRequestId: string;
+  /** Of functions that keep tenants apart, which there are none of. */
+  tenantId: undefined;
+  xRayTraceId: string;
   getRemainingTimeInMillis(): number;
   done?: Callback;
   fail?(error: unknown): void;
@@ -54,6 +57,8 @@ export class ContextMaker {
       identity: undefined,
       invokedFunctionArn: order.invokedArn,
       awsRequestId: order.requestId,
+      tenantId: undefined,
+      xRayTraceId: order.traceId,
       getRemainingTimeInMillis: () => deadlineMs - now(),
     };
   }

@@ -4,6 +4,7 @@ import type { Outlet } from "./channel.ts";
 import { describeError, describeErrorForLog, RuntimeError } from "./function-error.ts";
 import { allowsCallbacks, type Handler } from "./handler.ts";
 import { type Callback, ContextMaker, type InvocationContext, type InvokeOrder } from "./invocation-context.ts";
+import { invokeStore } from "./invoke-store.ts";
 import type { LogOutput } from "./log-output.ts";
 import { ChunkOutlet, CollectingOutlet, type ResponseOutlet } from "./response-outlet.ts";
 import { ResponseStream } from "./response-stream.ts";
@@ -84,6 +85,7 @@ export class Invoker {
     this.#running = order;
     this.#log.requestId = order.requestId;
     traceIdVariable.value = order.traceId;
+    invokeStore.begin(order.requestId, order.traceId);
     this.#usage.begin();
     this.#channel.unref();
   }

@@ -11,6 +11,7 @@ import type { RuntimeOrder } from "../../protocol/runtime-protocol.ts";
 import { installAwsLambda } from "./awslambda.ts";
 import { Channel } from "./channel.ts";
 import { replaceEnvironment } from "./environment.ts";
+import { runWrapper, wrappedInit } from "./exec-wrapper.ts";
 import { describeError, describeErrorForLog, RuntimeError } from "./function-error.ts";
 import { fitGarbageCollection } from "./garbage-collection.ts";
 import { loadHandler } from "./handler.ts";
@@ -33,6 +34,8 @@ const exit = process.exit.bind(process);
 const { now } = performance;
 const nowMs = now.bind(performance);
 
+type Init = Extract<RuntimeOrder, { kind: "init" }>;
+
 type State =
   | { readonly kind: "blank" }
   | { readonly kind: "loading" }
@@ -40,6 +43,8 @@ type State =
 
 let state: State = { kind: "blank" };
 
+/** This process was started by the function's own wrapper: it knows its function. */
+const wrapped = wrappedInit();
 const usage = new UsageMeter(process.env["HEARTH_REPORT_USAGE"] === "1");
 const channel = new Channel(AGENT_FD, obey, channelEnded);
 const log = new LogOutput(channel);
@@ -52,15 +57,21 @@ function obey(header: unknown, payload: Buffer): void {
   else throw new Error(`order ${JSON.stringify(order?.kind)} while ${state.kind}`);
 }
 
-async function initialize(order: Extract<RuntimeOrder, { kind: "init" }>): Promise<void> {
+async function initialize(order: Init): Promise<void> {
   const startMs = nowMs();
   state = { kind: "loading" };
+  const wrapper = order.environment["AWS_LAMBDA_EXEC_WRAPPER"];
+  if (wrapper && wrapped === undefined) {
+    channel.release();
+    return runWrapper(wrapper, order, exit);
+  }
   try {
     replaceEnvironment(order.environment);
     traceIdVariable.install();
     process.chdir(order.taskRoot);
     log.configure(order.environment);
-    await applyNodeOptions(order.environment["NODE_OPTIONS"], order.taskRoot);
+    // A process of its own had them from its start.
+    if (wrapped === undefined) await applyNodeOptions(order.environment["NODE_OPTIONS"], order.taskRoot);
     const handler = await loadHandler(order.taskRoot, order.handler);
     state = { kind: "ready", invoker: new Invoker(channel, log, usage, handler, order.environment) };
     channel.send(`{"kind":"initDone","initUs":${Math.round((nowMs() - startMs) * 1000)}}`, "");
@@ -105,8 +116,9 @@ process.on("beforeExit", () => {
 });
 process.on("exit", () => log.endLine());
 
-void warmUp().then(() => {
+void (wrapped === undefined ? warmUp() : Promise.resolve()).then(() => {
   log.install();
   installAwsLambda();
-  channel.send('{"kind":"blank"}', "");
+  if (wrapped === undefined) channel.send('{"kind":"blank"}', "");
+  else void initialize(wrapped);
 });

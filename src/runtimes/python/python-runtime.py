@@ -20,6 +20,7 @@ import logging
 import math
 import os
 import re
+import signal
 import site
 import socket
 import struct
@@ -33,6 +34,9 @@ AGENT_FD = 3
 STDOUT_FD = 1
 EXIT_INIT_ERROR = 1
 EXIT_PROTOCOL_VIOLATION = 70
+# As a shell says it.
+EXIT_NOT_FOUND = 127
+EXIT_NOT_EXECUTABLE = 126
 
 # ── Frames ────────────────────────────────────────────────────────────────────────────────────
 
@@ -632,6 +636,46 @@ def packages_dirs():
     return [folder] if folder not in sys.path and os.path.isdir(folder) else []
 
 
+# ── Exec wrapper ──────────────────────────────────────────────────────────────────────────────
+
+_EXEC_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+# Tells the runtime that a wrapper starts that it need not wait for its function.
+_WRAPPED = "HEARTH_WRAPPED"
+_REPORT_USAGE = "HEARTH_REPORT_USAGE"
+
+
+def become_wrapper(wrapper, order):
+    """
+    Makes this process the function's AWS_LAMBDA_EXEC_WRAPPER, with the command line of this runtime, which it is to run,
+    perhaps with other options and variables.
+    """
+    environment = {**order["environment"], _WRAPPED: "1"}
+    if _REPORT_USAGE in os.environ:
+        environment[_REPORT_USAGE] = os.environ[_REPORT_USAGE]
+    os.set_inheritable(AGENT_FD, True)
+    # Python ignores it, and programs would go on ignoring it.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        os.chdir(order["taskRoot"])
+        os.execve(wrapper, [wrapper, sys.executable, *sys.orig_argv[1:]], environment)
+    except FileNotFoundError:
+        os.write(2, f"{wrapper}: does not exist\n".encode())
+        os._exit(EXIT_NOT_FOUND)
+    except OSError as error:
+        os.write(2, f"{wrapper}: is not an executable: {error.strerror}\n".encode())
+        os._exit(EXIT_NOT_EXECUTABLE)
+
+
+def wrapped_order():
+    """What a runtime that a wrapper started is to load: its environment says it, as the wrapper left it; else None."""
+    environment = dict(os.environ)
+    if environment.pop(_WRAPPED, None) is None:
+        return None
+    environment.pop(_REPORT_USAGE, None)
+    task_root = environment.get("LAMBDA_TASK_ROOT", "/var/task")
+    return {"environment": environment, "handler": environment.get("_HANDLER", ""), "taskRoot": task_root}
+
+
 # ── Handler ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -760,18 +804,29 @@ class Runtime:
         self._channel = Channel(connection)
         self._output = LogOutput(self._channel)
         self._log = FunctionLogging(self._output)
-        self._usage = UsageMeter(os.environ.get("HEARTH_REPORT_USAGE") == "1")
+        self._usage = UsageMeter(os.environ.get(_REPORT_USAGE) == "1")
         self._trace_id = TraceIdVariable()
 
     def run(self):
-        warm_up()
+        order = wrapped_order()
+        if order is None:
+            warm_up()
         capture_streams(self._output)
         atexit.register(self._output.end_line)
         os.register_at_fork(after_in_child=self._output.leave_in_child)
-        self._channel.send(b'{"kind":"blank"}')
-        invoker = self._initialize(*self._order("init", "blank"))
+        if order is None:
+            order = self._wait_blank()
+        invoker = self._initialize(order)
         while True:
             invoker.invoke(*self._order("invoke", "ready"))
+
+    def _wait_blank(self):
+        self._channel.send(b'{"kind":"blank"}')
+        order, _payload = self._order("init", "blank")
+        wrapper = order["environment"].get(_EXEC_WRAPPER)
+        if wrapper:
+            become_wrapper(wrapper, order)
+        return order
 
     def _order(self, kind, state):
         """The next order and its payload; ends the process when there is none, or another kind of order."""
@@ -789,7 +844,7 @@ class Runtime:
             _break_off(f"order {json.dumps(said)} while {state}")
         return order, payload
 
-    def _initialize(self, order, _payload):
+    def _initialize(self, order):
         start_ns = time.perf_counter_ns()
         environment = order["environment"]
         error = None

@@ -29,6 +29,8 @@ export type DeployOptions = {
   readonly environment?: Readonly<Record<string, string>>;
   /** ARNs of versions of layers. */
   readonly layers?: readonly string[];
+  /** `LoggingConfig`. */
+  readonly logging?: Readonly<Record<string, string>>;
 };
 
 export type Answer = {
@@ -95,6 +97,7 @@ export class LambdaCaller {
       tmpMiB,
       environment,
       layers,
+      logging,
     } = options;
     const input = {
       FunctionName: name,
@@ -105,6 +108,7 @@ export class LambdaCaller {
       Timeout: timeoutS,
       MemorySize: memoryMiB,
       Layers: layers,
+      LoggingConfig: logging,
       ...(tmpMiB === undefined ? {} : { EphemeralStorage: { Size: tmpMiB } }),
       ...(environment === undefined ? {} : { Environment: { Variables: environment } }),
     };

@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import type { FunctionVersion } from "../model/function-version.ts";
+import type { InvocationId } from "../model/ids.ts";
+import { endLines, startLine } from "./execution-log.ts";
+
+const id = "11111111-2222-3333-4444-555555555555" as InvocationId;
+const version = { version: "7", memoryMiB: 256, timeoutMs: 3000 } as FunctionVersion;
+const json = { ...version, logFormat: "JSON" } as const;
+const usage = { wallUs: 1234, cpuUs: 1, memoryPeakBytes: 40 * 1048576, initUs: 150_000 };
+const records = (text: string) => text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
+
+test("as text: START, and what an attempt before it says", () => {
+  expect(startLine(id, version, 0)).toBe(`START RequestId: ${id} Version: 7\n`);
+  expect(startLine(id, version, 2)).toBe(`START RequestId: ${id} Version: 7\nRETRY RequestId: ${id} Attempt: 3\n`);
+  expect(endLines(id, version, "ok", undefined, usage as never)).toContain("Billed Duration: 152 ms\t");
+});
+
+test("as JSON: the records of telemetry, one per line", () => {
+  expect(records(startLine(id, json, 0))).toEqual([
+    { time: expect.any(String), type: "platform.start", record: { requestId: id, version: "7" } },
+  ]);
+  expect(records(endLines(id, json, "timeout", undefined, usage as never))).toEqual([
+    {
+      time: expect.any(String),
+      type: "platform.report",
+      record: {
+        requestId: id,
+        metrics: {
+          durationMs: 1.234,
+          billedDurationMs: 152,
+          memorySizeMB: 256,
+          maxMemoryUsedMB: 40,
+          initDurationMs: 150,
+        },
+        status: "timeout",
+      },
+    },
+  ]);
+});
+
+test("with system level WARN only what went wrong is said", () => {
+  const quiet = { ...json, systemLogLevel: "WARN" } as const;
+  expect(startLine(id, quiet, 0) + endLines(id, quiet, "ok", undefined, usage as never)).toBe("");
+  expect(records(endLines(id, quiet, "exit", "exit status 1", usage as never))).toMatchObject([
+    { record: { status: "error", errorType: "Runtime.ExitError" } },
+  ]);
+});
