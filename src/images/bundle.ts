@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -27,6 +27,7 @@ const FILES = [AGENT_FILE, NODE_RUNTIME_FILE, PYTHON_RUNTIME_FILE, CUSTOM_RUNTIM
 const HOST_AGENT_FILE = "host-agent.mjs";
 /** Packages of the older kind ask for `require` while they run. */
 const REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
+const AWS_SDK = "/node_modules";
 const HASH_DIGITS = 16;
 const PREFIX = "bundle-";
 /** Bundles that stay when a new one is made: instances of an earlier server may still start runtimes from theirs. */
@@ -65,6 +66,8 @@ async function buildInto(
       copyFile(join(SOURCE_DIR, "runtimes/python", PYTHON_RUNTIME_FILE), join(draft, PYTHON_RUNTIME_FILE)),
       copyFile(join(SOURCE_DIR, "runtimes/custom", CUSTOM_RUNTIME_FILE), join(draft, CUSTOM_RUNTIME_FILE)),
       bundleMore(draft),
+      // Where functions look for the AWS SDK; the containers' root folder has it, or not.
+      symlink(AWS_SDK, join(draft, "node_modules")),
     ]);
     const directory = join(imagesDir, `${PREFIX}${await hashOf(draft, files)}`);
     if (!(await exists(directory))) await publish(draft, directory, files);

@@ -23,6 +23,7 @@ test("the same sources give the same folder, made once, also by several at a tim
     "agent.mjs",
     "custom-runtime.sh",
     "node-runtime.cjs",
+    "node_modules",
     "python-runtime.py",
   ]);
   const { ino } = statSync(directory);

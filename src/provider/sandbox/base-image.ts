@@ -15,18 +15,19 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { findProgram, runCommand } from "../../host/command.ts";
+import { type AwsSdk, copyAwsSdk, findAwsSdk } from "./aws-sdk.ts";
 
 /** Raised when what is written into the image changes. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 const LDD_TIMEOUT_MS = 60_000;
 
 /** A file of the host that is copied to the same path in the image, with what tells a changed one. */
 type Input = { readonly target: string; readonly source: string; readonly bytes: number; readonly changedMs: number };
 
 /**
- * Finds or makes the root folder of containers: a shell, common programs, and the libraries that
- * they and the Node binaries need, copied from the host. It is made under another name and renamed
- * when whole. An upgrade of the host changes the name, so that a new one is made.
+ * Finds or makes the root folder of containers: a shell, common programs, the libraries that they and the Node
+ * binaries need, copied from the host, and the AWS SDK for JavaScript if there is a Node and it is installed. It is
+ * made under another name and renamed when whole. An upgrade of the host changes the name, so that a new one is made.
  *
  * @param nodeBinaries their libraries are taken, they themselves not.
  * @param canRemoveOthers false while instances may use an older image.
@@ -38,30 +39,38 @@ export async function ensureBaseImage(
   canRemoveOthers: boolean,
 ): Promise<string> {
   await mkdir(imagesDir, { recursive: true });
-  const name = (await findCurrent(imagesDir, nodeBinaries)) ?? (await build(imagesDir, nodeBinaries));
+  const sdk = nodeBinaries.length === 0 ? undefined : findAwsSdk();
+  const layout = layoutOf(nodeBinaries, sdk);
+  const name = (await findCurrent(imagesDir, layout)) ?? (await build(imagesDir, nodeBinaries, layout, sdk));
   if (canRemoveOthers) await removeOthers(imagesDir, name);
   return realpath(join(imagesDir, name));
 }
 
 /** An image is current while every file it was made from is as it was then. */
-async function findCurrent(imagesDir: string, nodeBinaries: readonly string[]): Promise<string | undefined> {
+async function findCurrent(imagesDir: string, layout: string): Promise<string | undefined> {
   for (const name of await imageNames(imagesDir)) {
     const manifest = await readManifest(manifestOf(imagesDir, name));
-    if (manifest === undefined || manifest.layout !== layoutOf(nodeBinaries)) continue;
+    if (manifest === undefined || manifest.layout !== layout) continue;
     const now = await Promise.all(manifest.inputs.map(({ target, source }) => inputOf(target, source)));
     if (JSON.stringify(now) === JSON.stringify(manifest.inputs)) return name;
   }
   return undefined;
 }
 
-async function build(imagesDir: string, nodeBinaries: readonly string[]): Promise<string> {
-  const manifest = { layout: layoutOf(nodeBinaries), inputs: await findInputs(nodeBinaries) };
+async function build(
+  imagesDir: string,
+  nodeBinaries: readonly string[],
+  layout: string,
+  sdk: AwsSdk | undefined,
+): Promise<string> {
+  const manifest = { layout, inputs: await findInputs(nodeBinaries) };
   const text = JSON.stringify(manifest);
   const name = `base-${createHash("sha256").update(text).digest("hex").slice(0, 16)}`;
   const unfinished = join(imagesDir, `unfinished-${name}-${process.pid}`);
   await rm(unfinished, { recursive: true, force: true });
   await makeLayout(unfinished);
   for (const input of manifest.inputs) await copyInput(unfinished, input);
+  if (sdk !== undefined) await copyAwsSdk(sdk, join(unfinished, AWS_SDK_FOLDER));
   await rm(join(imagesDir, name), { recursive: true, force: true });
   await rename(unfinished, join(imagesDir, name));
   await writeFile(manifestOf(imagesDir, name), text);
@@ -81,8 +90,8 @@ async function readManifest(path: string): Promise<{ layout: string; inputs: Inp
   }
 }
 
-function layoutOf(nodeBinaries: readonly string[]): string {
-  return JSON.stringify([LAYOUT_VERSION, PROGRAMS, FOLDERS, FILES, LINKS, [...nodeBinaries].sort()]);
+function layoutOf(nodeBinaries: readonly string[], sdk: AwsSdk | undefined): string {
+  return JSON.stringify([LAYOUT_VERSION, PROGRAMS, FOLDERS, FILES, LINKS, [...nodeBinaries].sort(), sdk?.id]);
 }
 
 async function imageNames(imagesDir: string): Promise<string[]> {
@@ -157,6 +166,9 @@ async function makeLayout(image: string): Promise<void> {
   for (const [path, text] of Object.entries(FILES)) await writeFile(join(image, path), text, { mode: 0o644 });
 }
 
+/** Over /var/runtime the runtimes are mounted, with a link to this. */
+const AWS_SDK_FOLDER = "usr/share/aws-sdk-js/node_modules";
+
 const FOLDERS = [
   "/usr/bin",
   "/usr/lib",
@@ -183,6 +195,8 @@ const LINKS = {
   "/lib": "usr/lib",
   "/lib64": "usr/lib64",
   "/var/tmp": "../tmp",
+  // ES modules do not search NODE_PATH: this is where they find the AWS SDK, looking upwards from /var/task and /opt.
+  "/node_modules": AWS_SDK_FOLDER,
   "/etc/localtime": "../usr/share/zoneinfo/UTC",
   "/etc/pki/tls/certs/ca-bundle.crt": "../../../ssl/certs/ca-certificates.crt",
 };
