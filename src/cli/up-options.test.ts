@@ -29,6 +29,7 @@ describe("upOptionsFrom", () => {
       },
       examples: true,
       network: true,
+      limits: {},
       logLevel: "info",
       allowDeprecatedRuntimes: false,
       aws: { endpoints: {}, isShared: false },
@@ -68,6 +69,14 @@ describe("upOptionsFrom", () => {
       expect(() => upOptionsFrom({ urlDomain }, {})).toThrow(/is no domain/);
     }
     expect(upOptionsFrom({ fixedPrice: "0.0125" }, {}).fixedUsdPerGiBHour).toBe(0.0125);
+    expect(upOptionsFrom({}, {}).limits).toEqual({});
+    expect(
+      upOptionsFrom({ scalingRate: "off", accountConcurrency: "50" }, { HEARTH_REQUEST_RATE: "10" }).limits,
+    ).toEqual({
+      accountConcurrencyMax: 50,
+      scalingContainers: Number.POSITIVE_INFINITY,
+      requestsPerConcurrency: 10,
+    });
   });
 
   test.each([
@@ -84,6 +93,8 @@ describe("upOptionsFrom", () => {
     [{ provider: "docker" }, {}, /^--provider docker/],
     [{ logLevel: "loud" }, {}, /^--log-level loud/],
     [{ fixedPrice: "free" }, {}, /^--fixed-price free/],
+    [{ accountConcurrency: "0" }, {}, /^--account-concurrency 0/],
+    [{}, { HEARTH_SCALING_RATE: "fast" }, /^HEARTH_SCALING_RATE fast is no rate/],
     [{}, { HEARTH_FIXED_PRICE: "-1" }, /^HEARTH_FIXED_PRICE -1/],
     [{}, { HEARTH_NO_EXAMPLES: "maybe" }, /^HEARTH_NO_EXAMPLES maybe/],
   ])("%j with %j names the culprit and a remedy", (flags, env, says) => {

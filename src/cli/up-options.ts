@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { PROVIDER_KINDS } from "../model/capacity.ts";
 import { parseDurationMs } from "../model/duration.ts";
 import { usageError } from "./cli-error.ts";
+import { type LimitOptions, limitsIn } from "./limit-options.ts";
 
 export const DEFAULT_HOST = "127.0.0.1";
 export const DEFAULT_PORT = 9600;
@@ -64,6 +65,7 @@ export type UpOptions = {
   readonly urlDomain: string | undefined;
   /** What a GiB-hour of fixed capacity costs where no fixed offer has a price, for comparisons; undefined: nobody knows. */
   readonly fixedUsdPerGiBHour: number | undefined;
+  readonly limits: LimitOptions;
 };
 
 /** As commander gives them: absent when not on the command line. */
@@ -87,6 +89,9 @@ export type UpFlags = {
   readonly awsShared?: boolean;
   readonly blanks?: string;
   readonly fixedPrice?: string;
+  readonly accountConcurrency?: string;
+  readonly scalingRate?: string;
+  readonly requestRate?: string;
   readonly s3Endpoint?: string;
   readonly allowDeprecatedRuntimes?: boolean;
   readonly urlDomain?: string;
@@ -126,6 +131,11 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
       flags.allowDeprecatedRuntimes === true || isSwitchedOn("HEARTH_ALLOW_DEPRECATED_RUNTIMES", env),
     urlDomain: domainIn(given(flags.urlDomain, "--url-domain", "HEARTH_URL_DOMAIN", "default")),
     fixedUsdPerGiBHour: priceIn(given(flags.fixedPrice, "--fixed-price", "HEARTH_FIXED_PRICE", "unknown")),
+    limits: limitsIn({
+      concurrency: given(flags.accountConcurrency, "--account-concurrency", "HEARTH_ACCOUNT_CONCURRENCY", "default"),
+      scalingRate: given(flags.scalingRate, "--scaling-rate", "HEARTH_SCALING_RATE", "default"),
+      requestRate: given(flags.requestRate, "--request-rate", "HEARTH_REQUEST_RATE", "default"),
+    }),
   };
 }
 

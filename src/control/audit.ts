@@ -2,6 +2,7 @@ import type { FunctionKey } from "../model/ids.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 import { INSTANCE_STATES } from "../model/snapshot.ts";
 import type { Admission } from "./admission/admission.ts";
+import type { Share } from "./admission/share.ts";
 import type { Waits } from "./admission/waits.ts";
 import type { Market } from "./market/market.ts";
 import { place } from "./placement/place.ts";
@@ -43,6 +44,8 @@ export function audit({ settings, turn, admission, inventory, waits, market }: A
   if (admission.admittedTotal !== leases + waits.length) {
     return `${admission.admittedTotal} admitted, ${leases} running and ${waits.length} waiting`;
   }
+  const miscounted = brokenTallies(admission, inventory, waits);
+  if (miscounted !== undefined) return miscounted;
   if (waits.length > settings.queueLengthMax) return "more wait than the bound of the queue";
   for (const line of queue.lines()) {
     const head = line.head();
@@ -51,6 +54,51 @@ export function audit({ settings, turn, admission, inventory, waits, market }: A
     if (want !== undefined && place(inventory, want, turn) !== undefined) {
       return `${head.invocation.id} waits, yet there is room for it`;
     }
+  }
+  return undefined;
+}
+
+type Counts = { admitted: number; counted: number; running: number };
+
+/** Recounts what admission counts of function versions and of what they share. */
+function brokenTallies(admission: Admission, inventory: Inventory, waits: Waits): string | undefined {
+  const counts = new Map<FunctionKey, Counts>();
+  const countsOf = (functionKey: FunctionKey) => {
+    const known = counts.get(functionKey) ?? { admitted: 0, counted: 0, running: 0 };
+    counts.set(functionKey, known);
+    return known;
+  };
+  for (const { lease } of inventory.leases.values()) {
+    if (lease === undefined) continue;
+    const own = countsOf(lease.invocation.functionKey);
+    own.admitted++;
+    own.counted++;
+    own.running++;
+  }
+  let sittingOut = 0;
+  for (const { invocation } of [...waits.queue.entries(), ...waits.deferral.entries()]) {
+    const own = countsOf(invocation.functionKey);
+    own.admitted++;
+    if (admission.isSittingOut(invocation.id)) sittingOut++;
+    else own.counted++;
+  }
+  if (sittingOut !== admission.sittingOutTotal) return `${admission.sittingOutTotal} sit out, and ${sittingOut} wait`;
+  const shares = new Map<Share, Omit<Counts, "admitted">>();
+  for (const { functionKey, admitted, counted, running, provisioned, share } of admission.tallies()) {
+    const own = counts.get(functionKey) ?? { admitted: 0, counted: 0, running: 0 };
+    counts.delete(functionKey);
+    if (own.admitted !== admitted || own.counted !== counted || own.running !== running) {
+      return `${functionKey}: ${JSON.stringify(own)}, and ${JSON.stringify({ admitted, counted, running })} are told`;
+    }
+    const sum = shares.get(share) ?? { counted: 0, running: 0 };
+    sum.counted += Math.max(0, counted - provisioned);
+    sum.running += Math.max(0, running - provisioned);
+    shares.set(share, sum);
+  }
+  if (counts.size > 0) return `nobody counts ${[...counts.keys()].join(", ")}`;
+  for (const [share, { counted, running }] of shares) {
+    if (share.counted !== counted || share.running !== running)
+      return "what functions share is not what they have of it";
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 import type { CapacitySettings } from "../model/capacity.ts";
 import type { RejectCode } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
+import { functionIdOf } from "../model/function-id.ts";
 import type { Room } from "../model/grant.ts";
 import type { AccountId, FunctionKey, InvocationId } from "../model/ids.ts";
 import type { SubPool } from "../model/instance.ts";
@@ -26,6 +27,8 @@ import { Sizing } from "./sizing/sizing.ts";
 import { snapshot, waitEntries, waitEntryOf } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
 import { Wakes } from "./wakes.ts";
+
+type ConcurrencyConfigured = Extract<Event, { kind: "ConcurrencyConfigured" }>;
 
 /**
  * The whole control plane: events in, commands out; no I/O, no clock, no randomness, no waiting. The
@@ -65,7 +68,7 @@ export class ControlPlane {
     const turn = new Turn(settings.idPrefix);
     const wakes = this.#wakes;
     const market = new Market(settings);
-    const admission = new Admission(settings, market);
+    const admission = new Admission({ settings, turn, market });
     const grants = new Grants(this.sizing, market);
     const onTaken = (subPool: SubPool) => this.#targets.taken(subPool, turn.nowMs);
     const onReady = (subPool: SubPool) => this.#reclaims.ready(subPool);
@@ -194,6 +197,8 @@ export class ControlPlane {
         return this.#termsChanged();
       case "AccountCapacityChanged":
         return this.#accountChanged(event.accountId, event.capacity);
+      case "ConcurrencyConfigured":
+        return this.#concurrencyConfigured(event);
       case "WallClockSet":
         this.#turn.setWallClock(event.offsetMs);
         return this.#waits.wallClockSet();
@@ -252,12 +257,12 @@ export class ControlPlane {
 
   #cancelled(invocationId: InvocationId): void {
     const invocation = this.#waits.cancel(invocationId);
-    if (invocation !== undefined) this.#admission.release(invocation.accountId, false);
+    if (invocation !== undefined) this.#admission.release(invocation, false);
   }
 
   /** Refuses one that was admitted and has not begun. */
   #refuse(invocation: Invocation, code: RejectCode): void {
-    this.#admission.release(invocation.accountId, false);
+    this.#admission.release(invocation, false);
     this.#turn.order({ kind: "RejectInvocation", invocation, code });
   }
 
@@ -285,6 +290,15 @@ export class ControlPlane {
     this.#wakes.accountIds.add(accountId); // Instances of its own may serve it that could not before.
     for (const instance of this.#pools.inventory.activeOf(accountId)) this.#pools.toRefill.add(instance);
     this.#termsChanged();
+  }
+
+  #concurrencyConfigured({ accountId, functionName, settings }: ConcurrencyConfigured): void {
+    this.#admission.configure(accountId, functionName, settings);
+    if (settings?.reserved === 0) {
+      this.#waits.refuseAllOf(functionIdOf(accountId, functionName), "RESERVED_CONCURRENCY_LIMIT");
+    }
+    this.#wakes.accountIds.add(accountId);
+    this.#wakes.supply = true;
   }
 
   /** Places whom it can and brings about room for the rest. */
@@ -320,6 +334,7 @@ export class ControlPlane {
       if (this.#waits.queue.lengthOf(functionKey) === 0) this.#retiredWaiting.delete(functionKey);
     }
     if (this.#isShuttingDown) return;
+    this.#admission.forgetUnused();
     this.#warmth.sweep();
     this.#sweep.run();
     this.#wakes.supply = true;

@@ -39,6 +39,14 @@ export type Settings = {
   readonly refillDelayMs: number;
   /** Running invocations of one account, and waiting ones of accounts that have fixed capacity (AWS: 1,000 by default). */
   readonly accountConcurrencyMax: number;
+  /**
+   * A function takes so many new containers at once, and as many again in each `scalingMs`, little by little (AWS: 1,000 and 10 s).
+   * Infinity: as many as there is capacity for.
+   */
+  readonly scalingContainers: number;
+  readonly scalingMs: number;
+  /** Calls in a second, per execution at a time that a function reserves or its account may have (AWS: 10). Infinity: no bound. */
+  readonly requestsPerConcurrency: number;
   /** Waiting and held invocations of all accounts. */
   readonly queueLengthMax: number;
   /** How long an invocation waits for fixed capacity before it is refused. */
@@ -117,6 +125,9 @@ export const DEFAULT_SETTINGS: Settings = {
   creationsPerInstanceMax: 2,
   refillDelayMs: 25,
   accountConcurrencyMax: 1000,
+  scalingContainers: Number.POSITIVE_INFINITY,
+  scalingMs: 10_000,
+  requestsPerConcurrency: Number.POSITIVE_INFINITY,
   queueLengthMax: 100_000,
   waitMsMax: 30_000,
   durationUnknownMs: 60_000,

@@ -10,6 +10,34 @@ export const ERROR_CODES = {
     retryable: true,
     says: "The account's concurrent executions are at their limit; call again later or raise the limit.",
   },
+  RESERVED_CONCURRENCY_LIMIT: {
+    public: "TooManyRequestsException",
+    status: 429,
+    fault: "caller",
+    retryable: true,
+    says: "The function runs as many executions at a time as are reserved for it; call again later or reserve more.",
+  },
+  SCALING_RATE_LIMIT: {
+    public: "TooManyRequestsException",
+    status: 429,
+    fault: "caller",
+    retryable: true,
+    says: "The function takes new containers faster than the server's scaling rate allows; call again later.",
+  },
+  INVOCATION_RATE_LIMIT: {
+    public: "TooManyRequestsException",
+    status: 429,
+    fault: "caller",
+    retryable: true,
+    says: "The account's functions are called more often in a second than its concurrent executions allow; call again later.",
+  },
+  RESERVED_INVOCATION_RATE_LIMIT: {
+    public: "TooManyRequestsException",
+    status: 429,
+    fault: "caller",
+    retryable: true,
+    says: "The function is called more often in a second than its reserved executions allow; call again later.",
+  },
   QUEUE_FULL: {
     public: "TooManyRequestsException",
     status: 429,
@@ -159,6 +187,10 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 export type RejectCode = Extract<
   ErrorCode,
   | "CONCURRENCY_LIMIT"
+  | "RESERVED_CONCURRENCY_LIMIT"
+  | "SCALING_RATE_LIMIT"
+  | "INVOCATION_RATE_LIMIT"
+  | "RESERVED_INVOCATION_RATE_LIMIT"
   | "QUEUE_FULL"
   | "NO_CAPACITY"
   | "NO_VARIABLE_CAPACITY"

@@ -1,4 +1,5 @@
 import type { CapacitySettings, Offer } from "./capacity.ts";
+import type { ConcurrencySettings } from "./concurrency.ts";
 import type { RejectCode } from "./error-code.ts";
 import type { Grant } from "./grant.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "./ids.ts";
@@ -39,6 +40,13 @@ export type Event =
       readonly kind: "AccountCapacityChanged";
       readonly accountId: AccountId;
       readonly capacity: CapacitySettings | undefined;
+    }
+  /** What is asked for of a function's executions at a time; undefined: nothing (any more). */
+  | {
+      readonly kind: "ConcurrencyConfigured";
+      readonly accountId: AccountId;
+      readonly functionName: string;
+      readonly settings: ConcurrencySettings | undefined;
     }
   /** A rebalance recommendation: the instance may be reclaimed soon. */
   | { readonly kind: "InstanceAtRisk"; readonly instanceId: InstanceId; readonly reason: string }

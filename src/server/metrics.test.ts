@@ -37,7 +37,13 @@ test("counts executions by outcome and start, and init only where there was one"
 
 test("counts rejections by code, from zero on", async () => {
   metrics.countRejection("QUEUE_FULL");
+  metrics.countRejection("RESERVED_CONCURRENCY_LIMIT");
+  metrics.countRejection("INVOCATION_RATE_LIMIT");
+  metrics.countRejection("SCALING_RATE_LIMIT");
   const text = await metrics.scrape();
+  expect(text).toContain('hearth_throttles_total{reason="ReservedFunctionConcurrentInvocationLimitExceeded"} 1');
+  expect(text).toContain('hearth_throttles_total{reason="FunctionInvocationRateLimitExceeded"} 2');
+  expect(text).toContain('hearth_throttles_total{reason="ConcurrentInvocationLimitExceeded"} 0');
   expect(text).toContain('hearth_rejections_total{code="QUEUE_FULL"} 1');
   expect(text).toContain('hearth_rejections_total{code="NO_CAPACITY"} 0');
 });

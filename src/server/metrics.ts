@@ -3,6 +3,7 @@ import type { CostRow } from "../model/cost.ts";
 import { ERROR_CODES, type ErrorCode } from "../model/error-code.ts";
 import { type Lease, OUTCOMES, type Outcome, type Usage } from "../model/invocation.ts";
 import { CONTAINER_STATES, INSTANCE_STATES, type PoolsSnapshot } from "../model/snapshot.ts";
+import { throttleReasonOf } from "../model/throttle-reason.ts";
 import type { MetricsSource } from "../ports/admin.ts";
 import { type CapacityMetricsInput, registerCapacity } from "./capacity-metrics.ts";
 import { registerSizing, type SizingCounts, type SizingMetricsInput } from "./sizing-metrics.ts";
@@ -10,6 +11,7 @@ import { registerSizing, type SizingCounts, type SizingMetricsInput } from "./si
 type Start = Lease["start"];
 type Durations = Readonly<Record<Start, Readonly<Record<Outcome, Histogram.Internal<string>>>>>;
 type Rejections = Readonly<Record<ErrorCode, Counter.Internal>>;
+type Throttles = Readonly<Partial<Record<ErrorCode, Counter.Internal>>>;
 
 const STARTS = ["warm", "cold"] as const satisfies readonly Start[];
 
@@ -47,6 +49,7 @@ export class Metrics implements MetricsSource {
   readonly #inits: Histogram;
   readonly #waits: Histogram;
   readonly #rejections: Rejections;
+  readonly #throttles: Throttles;
   readonly #countCosts: (rows: readonly CostRow[]) => void;
   /** undefined: they are not shown. */
   readonly sizes: SizingCounts | undefined;
@@ -86,6 +89,7 @@ export class Metrics implements MetricsSource {
     // A rate over a counter is right from its first event on only if the counter began at zero.
     for (const code of codes) rejections.inc({ code }, 0);
     this.#rejections = Object.fromEntries(codes.map((code) => [code, rejections.labels(code)])) as Rejections;
+    this.#throttles = registerThrottles(this.#registry);
     registerPools(this.#registry, input);
     registerEventQueue(this.#registry, input);
     const { pools, capacity, sizing } = input;
@@ -114,11 +118,30 @@ export class Metrics implements MetricsSource {
 
   countRejection(code: ErrorCode): void {
     this.#rejections[code].inc();
+    this.#throttles[code]?.inc();
   }
 
   scrape(): Promise<string> {
     return this.#registry.metrics();
   }
+}
+
+/** Codes that Lambda has one reason for are counted together. */
+function registerThrottles(registry: Registry): Throttles {
+  const throttles = new Counter({
+    name: "hearth_throttles_total",
+    help: "Invocations refused at a limit of concurrency or of a rate, by Lambda's reason",
+    labelNames: ["reason"],
+    registers: [registry],
+  });
+  const bound: Partial<Record<ErrorCode, Counter.Internal>> = {};
+  for (const code of Object.keys(ERROR_CODES) as ErrorCode[]) {
+    const reason = throttleReasonOf(code);
+    if (reason === undefined) continue;
+    throttles.inc({ reason }, 0);
+    bound[code] = throttles.labels(reason);
+  }
+  return bound;
 }
 
 /** One look at the pools gives all their figures, so that a scrape never adds up two moments. */

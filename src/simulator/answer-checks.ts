@@ -16,11 +16,15 @@ export class AnswerChecks {
   }
 
   /** It was not refused when it came. The books have it already. */
-  admitted({ id, account, deadlineMs, memoryMiB }: SimulatedInvocation): void {
-    const { accountConcurrencyMax, queueLengthMax } = this.#settings;
-    const admitted = account.waiting + account.running;
-    const maySitOut = deadlineMs !== undefined || !usesFixedAtOnce(account.capacity);
-    if (!maySitOut && admitted > accountConcurrencyMax) violated(`account ${account.id} has ${admitted} invocations`);
+  admitted(invocation: SimulatedInvocation): void {
+    const { id, account, memoryMiB, isCounted } = invocation;
+    const { queueLengthMax } = this.#settings;
+    const { concurrency } = this.#known;
+    const { ofAccount, ofShare } = concurrency.excess("counted", invocation);
+    if (isCounted && ofAccount > 0) violated(`account ${account.id} has ${ofAccount} invocations more than it may`);
+    if (isCounted && ofShare > 0)
+      violated(`${id} of ${invocation.functionKey} was admitted, ${ofShare} above its limit`);
+    if (concurrency.reservedOf(invocation) === 0) violated(`${id} was admitted, and its function may not run at all`);
     if (this.#known.waitingTotal > queueLengthMax) violated(`${this.#known.waitingTotal} invocations wait`);
     if (this.#isTooLarge(account.capacity, memoryMiB)) violated(`invocation ${id} of ${memoryMiB} MiB was admitted`);
   }
@@ -32,13 +36,14 @@ export class AnswerChecks {
   }
 
   #whyWrong(
-    { account, arrivedMs, deadlineMs, dueMs, memoryMiB }: SimulatedInvocation,
+    invocation: SimulatedInvocation,
     code: RejectCode,
     isShuttingDown: boolean,
     nowMs: number,
   ): string | undefined {
-    const { accountConcurrencyMax, queueLengthMax, waitMsMax } = this.#settings;
-    const { capacity, waiting, running } = account;
+    const { account, arrivedMs, deadlineMs, dueMs, memoryMiB } = invocation;
+    const { queueLengthMax, waitMsMax } = this.#settings;
+    const { capacity } = account;
     const waitedMs = nowMs - arrivedMs;
     switch (code) {
       case "SHUTTING_DOWN":
@@ -46,8 +51,14 @@ export class AnswerChecks {
       case "TOO_LARGE":
         return this.#isTooLarge(capacity, memoryMiB) ? undefined : `an offer could hold its ${memoryMiB} MiB`;
       case "CONCURRENCY_LIMIT":
-        if (deadlineMs !== undefined || !usesFixedAtOnce(capacity)) return "it may sit and wait";
-        return waiting + running > accountConcurrencyMax ? undefined : `its account has ${waiting + running}`;
+        return this.#isFull(invocation, waitedMs) ? undefined : "its account has fewer than it may";
+      case "RESERVED_CONCURRENCY_LIMIT":
+        return this.#whyNotReserved(invocation, waitedMs);
+      case "SCALING_RATE_LIMIT":
+        return this.#settings.scalingContainers < Number.POSITIVE_INFINITY ? undefined : "nothing bounds that";
+      case "INVOCATION_RATE_LIMIT":
+      case "RESERVED_INVOCATION_RATE_LIMIT":
+        return this.#settings.requestsPerConcurrency < Number.POSITIVE_INFINITY ? undefined : "nothing bounds that";
       case "QUEUE_FULL":
         return this.#known.waitingTotal > queueLengthMax ? undefined : `${this.#known.waitingTotal} wait`;
       case "DEADLINE_MISSED":
@@ -65,6 +76,24 @@ export class AnswerChecks {
       default:
         return "it does not run";
     }
+  }
+
+  /** When it came: the books have it. In the end of its patience: it may not run. */
+  #isFull(invocation: SimulatedInvocation, waitedMs: number): boolean {
+    const { concurrency } = this.#known;
+    const { ofAccount, ofShare } = concurrency.excess("counted", invocation);
+    if (invocation.isCounted && (ofAccount > 0 || ofShare > 0)) return true;
+    return waitedMs >= this.#settings.waitMsMax && !concurrency.mayRun(invocation);
+  }
+
+  #whyNotReserved(invocation: SimulatedInvocation, waitedMs: number): string | undefined {
+    const { concurrency } = this.#known;
+    const reserved = concurrency.reservedOf(invocation);
+    if (reserved === undefined) return "its function reserves nothing";
+    if (reserved === 0) return undefined;
+    if (invocation.deadlineMs !== undefined) return "it may be held";
+    const isFull = this.#isFull(invocation, waitedMs) || !(invocation.isCounted || concurrency.mayRun(invocation));
+    return isFull ? undefined : `fewer than ${reserved} of its function run`;
   }
 
   /** Offers were told, and none that the account may ever use could ever hold it. */

@@ -112,7 +112,7 @@ export class ContainerWork {
     if (!(invocation instanceof SimulatedInvocation))
       return violated(`lease ${lease.id} is for an invocation that nobody made`);
     instance.count(container, lease);
-    invocation.account.running++;
+    this.#known.began(invocation);
     if (lease.start === "cold" && lease.grant !== undefined) this.#granted(lease.grant, invocation.memoryMiB);
     if (container.state === "gone") return this.#runInNothing(container, lease);
     const { caller } = invocation;
@@ -137,7 +137,7 @@ export class ContainerWork {
   orderLost(instance: SimulatedInstance, lease: Lease): void {
     if (!(lease.invocation instanceof SimulatedInvocation)) return;
     instance.count(instance.containerFor(lease.containerId), lease);
-    lease.invocation.account.running++;
+    this.#known.began(lease.invocation);
   }
 
   /** Results that wait for a server, taken. */
@@ -155,7 +155,7 @@ export class ContainerWork {
 
   /** The core counts the execution no more. */
   release({ invocation }: Lease): void {
-    if (invocation instanceof SimulatedInvocation) invocation.account.running--;
+    if (invocation instanceof SimulatedInvocation) this.#known.ended(invocation);
   }
 
   #traitsOf(functionKey: FunctionKey): FunctionTraits | undefined {

@@ -22,7 +22,7 @@ export class Crowd implements HostSink {
   readonly #stage: Stage;
   readonly #report: Report;
   readonly #random: Random;
-  readonly #callers: readonly Caller[];
+  readonly callers: readonly Caller[];
   readonly #queue: EventQueue;
   /** The server has not answered them. In no order; an invocation knows its slot. */
   readonly #unanswered: SimulatedInvocation[] = [];
@@ -42,13 +42,13 @@ export class Crowd implements HostSink {
       this.#arrive(event.id, event.caller, event, event.deadlineMs),
     );
     const onCall = (caller: Caller) => this.#call(caller);
-    this.#callers = world.functions.map((traits) => {
+    this.callers = world.functions.map((traits) => {
       return new Caller(traits, known.account(traits.accountId), random.fork(traits.name), stage, onCall);
     });
   }
 
   open(host: SimulatedHost): void {
-    for (const caller of this.#callers) caller.scheduleNext();
+    for (const caller of this.callers) caller.scheduleNext();
     this.#planUpdate(host);
   }
 
@@ -173,8 +173,7 @@ export class Crowd implements HostSink {
     const invocation = new SimulatedInvocation(id, caller, event, this.#stage.nowMs, deadlineMs);
     if (deadlineMs !== undefined) invocation.dueMs = this.#dueMs(invocation, deadlineMs);
     this.#report.arrived++;
-    this.#known.waitingTotal++;
-    invocation.account.waiting++;
+    this.#known.arrives(invocation);
     invocation.slot = this.#unanswered.push(invocation) - 1;
     this.#stage.tell({ kind: "InvocationArrived", invocation });
     if (invocation.state === "waiting" || invocation.state === "running") this.#admitted(invocation);
@@ -220,7 +219,7 @@ export class Crowd implements HostSink {
     if (retirementMsMean === Number.POSITIVE_INFINITY) return;
     this.#stage.later(this.#random.exponential(retirementMsMean), () => {
       if (!this.#stage.hasFaults) return;
-      const functionKey = this.#random.pick(this.#callers).update();
+      const functionKey = this.#random.pick(this.callers).update();
       if (this.#stage.isServerUp) {
         host.retire(functionKey);
         this.#stage.tell({ kind: "FunctionRetired", functionKey });

@@ -6,7 +6,8 @@ import {
 } from "../control/retry/async-retry.ts";
 import type { ErrorCode } from "../model/error-code.ts";
 import type { InvocationId } from "../model/ids.ts";
-import type { Attempt } from "../model/retry.ts";
+import type { Attempt, GiveUpCondition } from "../model/retry.ts";
+import { throttleReasonOf } from "../model/throttle-reason.ts";
 import type { Caller } from "./caller.ts";
 import type { Report } from "./report.ts";
 import type { Stage } from "./stage.ts";
@@ -91,7 +92,10 @@ export class EventQueue {
     const { nowMs } = this.#stage;
     const decision = decideRetry({ functionFailures, systemFailures, acceptedMs, result }, this.#settings, nowMs);
     if (decision.kind === "retry") return this.#retry(event, decision.atMs - nowMs);
-    if (decision.kind === "giveUp") this.#givenUp(event, result);
+    if (decision.kind === "giveUp") {
+      this.#checkThrottled(event, result, decision.condition);
+      this.#givenUp(event, result);
+    }
     event.state = "final";
     this.#unfinished.delete(event.id);
   }
@@ -129,6 +133,15 @@ export class EventQueue {
       const isSameServer = this.#stage.isServerUp && this.#stage.serverRun === serverRun;
       if (isSameServer && event.state === "delayed") this.#attempt(event);
     });
+  }
+
+  /** One that was throttled is lost by its age alone. */
+  #checkThrottled({ id, acceptedMs }: SimulatedEvent, result: Attempt["result"], condition: GiveUpCondition): void {
+    if (!("rejected" in result) || throttleReasonOf(result.rejected) === undefined) return;
+    const ageMs = this.#stage.nowMs - acceptedMs;
+    if (condition !== "EventAgeExceeded" || ageMs + this.#settings.systemDelayMsMax < this.#settings.eventAgeMsMax) {
+      violated(`event ${id} was throttled (${result.rejected}) and lost after ${ageMs} ms (${condition})`);
+    }
   }
 
   #givenUp(event: SimulatedEvent, result: Attempt["result"]): void {

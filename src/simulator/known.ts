@@ -1,10 +1,13 @@
 import type { Offer } from "../model/capacity.ts";
 import type { Event } from "../model/event.ts";
 import type { AccountId, FunctionKey, OfferId } from "../model/ids.ts";
+import type { Invocation } from "../model/invocation.ts";
 import { AccountBook } from "./account-book.ts";
-import { NOTHING_SAID, type TermsSeen } from "./capacity-rules.ts";
+import { NOTHING_SAID, type TermsSeen, usesFixedAtOnce } from "./capacity-rules.ts";
+import { ConcurrencyBooks } from "./concurrency-books.ts";
 import type { SimulatedInstance } from "./simulated-instance.ts";
 import type { SimulatedInvocation } from "./simulated-invocation.ts";
+import { violated } from "./violation.ts";
 
 /** An offer as it was told last. */
 export type OfferSeen = {
@@ -28,8 +31,14 @@ export class Known {
   readonly waiting = new Map<FunctionKey, Set<SimulatedInvocation>>();
   readonly #accounts = new Map<AccountId, AccountBook>();
   readonly #longestMs = new Map<FunctionKey, number>();
+  readonly concurrency: ConcurrencyBooks;
   waitingTotal = 0;
   #wallOffsetMs = 0;
+
+  /** @param accountConcurrencyMax executions at a time of each account. */
+  constructor(accountConcurrencyMax: number) {
+    this.concurrency = new ConcurrencyBooks(accountConcurrencyMax);
+  }
 
   get accounts(): Iterable<AccountBook> {
     return this.#accounts.values();
@@ -52,6 +61,7 @@ export class Known {
   /** To be called with each event about terms, before the core has it. */
   told(event: Event, nowMs: number): void {
     if (event.kind === "OffersChanged") for (const offer of event.offers) this.#offerTold(offer);
+    else if (event.kind === "ConcurrencyConfigured") this.concurrency.told(event);
     else if (event.kind === "WallClockSet") this.#wallOffsetMs = event.offsetMs;
     else if (event.kind === "AccountCapacityChanged") {
       const book = this.account(event.accountId);
@@ -71,6 +81,40 @@ export class Known {
     return { subPool, offer, remainingMs: offer?.noticeMs ?? 0 };
   }
 
+  /** The core is about to be given an invocation. */
+  arrives(invocation: SimulatedInvocation): void {
+    const { account, deadlineMs } = invocation;
+    this.waitingTotal++;
+    account.waiting++;
+    invocation.isCounted = deadlineMs === undefined && usesFixedAtOnce(account.capacity);
+    if (invocation.isCounted) this.concurrency.add("counted", invocation, 1);
+  }
+
+  /** The core said that it runs. */
+  began(invocation: SimulatedInvocation): void {
+    invocation.account.running++;
+    this.concurrency.add("counted", invocation, 1);
+    this.concurrency.add("running", invocation, 1);
+    const { ofAccount, ofShare } = this.concurrency.excess("running", invocation);
+    if (ofAccount > 0)
+      violated(`${invocation.id} was begun, ${ofAccount} above what account ${invocation.accountId} may`);
+    if (ofShare > 0) violated(`${invocation.id} was begun, ${ofShare} above what ${invocation.functionKey} may run`);
+  }
+
+  /** An agent said that it runs. */
+  adopted(invocation: Invocation): void {
+    this.account(invocation.accountId).running++;
+    this.concurrency.add("counted", invocation, 1);
+    this.concurrency.add("running", invocation, 1);
+  }
+
+  /** The core counts it no more. */
+  ended(invocation: SimulatedInvocation): void {
+    invocation.account.running--;
+    this.concurrency.add("counted", invocation, -1);
+    this.concurrency.add("running", invocation, -1);
+  }
+
   /** An invocation was given to the core and has no lease yet. */
   waits(invocation: SimulatedInvocation): void {
     const entries = this.waiting.get(invocation.functionKey);
@@ -82,6 +126,7 @@ export class Known {
   waitsNoMore(invocation: SimulatedInvocation): void {
     invocation.account.waiting--;
     this.waitingTotal--;
+    if (invocation.isCounted) this.concurrency.add("counted", invocation, -1);
     if (!invocation.isListedWaiting) return;
     invocation.isListedWaiting = false;
     const entries = this.waiting.get(invocation.functionKey);
@@ -102,6 +147,7 @@ export class Known {
     this.offers.clear();
     this.waiting.clear();
     this.#longestMs.clear();
+    this.concurrency.serverEnded();
     this.waitingTotal = 0;
     this.#wallOffsetMs = 0;
     for (const book of this.#accounts.values()) {

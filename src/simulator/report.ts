@@ -25,6 +25,7 @@ export class Report {
   fallbacks = 0;
   offerChanges = 0;
   settingsChanges = 0;
+  concurrencyChanges = 0;
   atRisk = 0;
   notices = 0;
   /** Instances that were taken away, with or without notice. */
@@ -83,6 +84,7 @@ export class Report {
         fallbacks: this.fallbacks,
         offerChanges: this.offerChanges,
         settingsChanges: this.settingsChanges,
+        concurrencyChanges: this.concurrencyChanges,
         atRisk: this.atRisk,
         notices: this.notices,
         taken: this.taken,

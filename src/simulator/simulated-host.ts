@@ -267,7 +267,7 @@ export class SimulatedHost {
       if (lease === undefined) continue;
       this.#sink.adopted(lease.invocation.id);
       instance.count(container, lease);
-      this.#known.account(lease.invocation.accountId).running++;
+      this.#known.adopted(lease.invocation);
     }
   }
 

@@ -34,6 +34,8 @@ export class SimulatedInvocation implements Invocation {
   dueMs: number;
   state: InvocationState = "waiting";
   lease: Lease | undefined = undefined;
+  /** It counts as one of its account's and its function's while it waits. */
+  isCounted = false;
   /** Whether it is in the list of those that wait. */
   isListedWaiting = false;
   /** Its index among the unanswered. */

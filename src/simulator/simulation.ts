@@ -11,6 +11,7 @@ import { Reclaimer } from "./reclaimer.ts";
 import { Report } from "./report.ts";
 import { RestChecks } from "./rest-checks.ts";
 import { SimulatedAccounts } from "./simulated-accounts.ts";
+import { SimulatedConcurrency } from "./simulated-concurrency.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { SimulatedMarket } from "./simulated-market.ts";
 import { Stage } from "./stage.ts";
@@ -60,10 +61,11 @@ export class Simulation {
   readonly #host: SimulatedHost;
   readonly #market: SimulatedMarket;
   readonly #accounts: SimulatedAccounts;
+  readonly #concurrency: SimulatedConcurrency;
   readonly #reclaimer: Reclaimer;
   readonly #oracle: WaitOracle;
   readonly #oracleEvery: number;
-  readonly #known = new Known();
+  readonly #known: Known;
   readonly #report = new Report();
   #core: Core;
   #restartsLeft: number;
@@ -81,6 +83,7 @@ export class Simulation {
     this.#makeCore = options.makeCore ?? ((settings) => new ControlPlane(settings));
     this.#stage = new Stage(world.grainMs);
     this.#stage.tell = (event) => this.#tell(event);
+    this.#known = new Known(world.settings.accountConcurrencyMax);
     const [stage, report, known] = [this.#stage, this.#report, this.#known];
     this.#crowd = new Crowd(world, random.fork("crowd"), stage, report, known);
     const market = new SimulatedMarket(world, random.fork("market"), stage, report);
@@ -88,6 +91,8 @@ export class Simulation {
     this.#market = market;
     this.#host = new SimulatedHost({ world, random: random.fork("host"), stage, report, known, market, sink });
     this.#accounts = new SimulatedAccounts(world, random.fork("accounts"), stage, report);
+    const { callers } = this.#crowd;
+    this.#concurrency = new SimulatedConcurrency(world, random.fork("concurrency"), stage, report, callers);
     this.#reclaimer = new Reclaimer(world, random.fork("reclaims"), stage, report, this.#host, market);
     this.#oracle = new WaitOracle(world, known, this.#host.instances, (invocation) => this.#roomOf(invocation));
     this.#oracleEvery = options.oracleEvery ?? options.auditEvery;
@@ -115,6 +120,7 @@ export class Simulation {
     this.#crowd.open(this.#host);
     this.#market.open();
     this.#accounts.open();
+    this.#concurrency.open();
     this.#reclaimer.open();
     for (const restart of this.#world.restarts) this.#stage.later(restart.atMs, () => this.#end(restart));
   }
@@ -123,6 +129,7 @@ export class Simulation {
   #publish(): void {
     this.#market.publish();
     this.#accounts.publish();
+    this.#concurrency.publish();
     this.#publishSizing();
   }
 
@@ -186,6 +193,7 @@ export class Simulation {
       this.#stage.hasFaults = false;
       this.#market.becomeKind();
       this.#accounts.becomeKind();
+      this.#concurrency.becomeKind();
       this.#settleByMs = nowMs + SETTLE_MS_MAX;
     }
     if (this.#crowd.isSettled) {

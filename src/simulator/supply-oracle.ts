@@ -23,7 +23,6 @@ export class SupplyOracle {
   readonly #known: Known;
   readonly #instances: ReadonlyMap<InstanceId, SimulatedInstance>;
   readonly #roomOf: (invocation: Invocation) => Room;
-  readonly #runningMax: number;
   readonly #pauseMsMax: number;
   readonly #tickMs: number;
   #stuckSinceMs = Number.POSITIVE_INFINITY;
@@ -37,7 +36,6 @@ export class SupplyOracle {
     this.#roomOf = roomOf;
     this.#known = known;
     this.#instances = instances;
-    this.#runningMax = settings.accountConcurrencyMax;
     const { launchBackoffMs, createBackoffMs, sweepMs } = settings;
     this.#tickMs = 2 * (sweepMs + tickLatenessMs) + SLACK_MS;
     this.#pauseMsMax = Math.max(SPOT_PAUSE_MS_MAX, BACKOFF_FACTOR_MAX * Math.max(launchBackoffMs, createBackoffMs));
@@ -72,7 +70,7 @@ export class SupplyOracle {
   #findStuck(nowMs: number): { invocation: SimulatedInvocation; offer: Offer } | undefined {
     for (const entries of this.#known.waiting.values()) {
       const [invocation] = entries;
-      if (invocation === undefined || invocation.account.running >= this.#runningMax) continue;
+      if (invocation === undefined || !this.#known.concurrency.mayRun(invocation)) continue;
       if (invocation.deadlineMs !== undefined) continue;
       for (const seen of this.#known.offers.values()) {
         if (this.#couldLaunch(seen, invocation, nowMs)) return { invocation, offer: seen.offer };

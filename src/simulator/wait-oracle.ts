@@ -17,7 +17,6 @@ export class WaitOracle {
   readonly #known: Known;
   readonly #instances: ReadonlyMap<InstanceId, SimulatedInstance>;
   readonly #supply: SupplyOracle;
-  readonly #runningMax: number;
   readonly #waitMsMax: number;
   readonly #reclaimReserveMs: number;
   /** How late the core may be with what only time brings about; and with what it looks for in its sweeps. */
@@ -38,7 +37,6 @@ export class WaitOracle {
     this.#known = known;
     this.#instances = instances;
     this.#supply = new SupplyOracle(world, known, instances, roomOf);
-    this.#runningMax = settings.accountConcurrencyMax;
     this.#waitMsMax = settings.waitMsMax;
     this.#reclaimReserveMs = settings.reclaimReserveMs;
     this.#tickMs = tickLatenessMs + grainMs;
@@ -62,7 +60,7 @@ export class WaitOracle {
   #checkWoken(asOfMs: number): void {
     for (const entries of this.#known.waiting.values()) {
       const [first] = entries;
-      if (first === undefined || first.account.running >= this.#runningMax) continue;
+      if (first === undefined || !this.#known.concurrency.mayRun(first)) continue;
       const variable = usesVariable(first.account.capacity) ? this.#spotOn("variable", first, asOfMs) : undefined;
       const fixed = mayUseFixed(first.account.capacity) ? this.#spotOn("fixed", first, asOfMs) : undefined;
       if (variable === undefined && fixed === undefined) continue;

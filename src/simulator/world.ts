@@ -5,6 +5,7 @@ import type { AccountId, OfferId } from "../model/ids.ts";
 import type { Shape } from "../model/instance.ts";
 import type { RuntimeName } from "../model/runtime.ts";
 import { type CapacityWorld, drawCapacityWorld } from "./capacity-world.ts";
+import { type ConcurrencyWorld, drawConcurrencyWorld } from "./concurrency-world.ts";
 import { Random } from "./random.ts";
 import { drawNeed, drawSizingWorld, type NeedTraits, type SizingWorld } from "./sizing-world.ts";
 
@@ -82,6 +83,8 @@ export type World = {
   readonly capacity: CapacityWorld;
   /** undefined: nothing is learned of sizes. */
   readonly sizing?: SizingWorld | undefined;
+  /** undefined: no function reserves anything. */
+  readonly concurrency?: ConcurrencyWorld | undefined;
   /** All times are multiples of it; a coarse grain makes ties common. A power of two, so that sums are exact. */
   readonly grainMs: number;
   readonly invocations: number;
@@ -111,6 +114,9 @@ export type World = {
 /** What Lambda's users ask for; few distinct values, so that sizes tie and fit exactly. */
 const MEMORIES_MIB = [128, 128, 256, 512, 1024, 1769, 3008] as const;
 
+/** Most worlds have no bound. */
+const UNBOUNDED = Array.from({ length: 8 }, () => Number.POSITIVE_INFINITY);
+
 /** Draws a world: the same seed gives the same one on every machine. */
 export function drawWorld(seed: number): World {
   const root = new Random(seed);
@@ -128,12 +134,14 @@ export function drawWorld(seed: number): World {
   const callsPerMs = functions.reduce((sum, f) => sum + callsPerMsOf(f), 0);
   const horizonMs = Math.max(1000, invocations / callsPerMs);
   const capacity = drawCapacityWorld(root.fork("capacity"), host, accountIds, horizonMs);
-  const mustServe = isGenerous(settings) && !capacity.keepsDedicated;
+  const concurrency = drawConcurrencyWorld(root.fork("concurrency"), horizonMs);
+  const mustServe = isGenerous(settings) && !capacity.keepsDedicated && concurrency === undefined;
   return {
     seed,
     settings,
     capacity,
     sizing,
+    concurrency,
     grainMs: random.pick([1 / 64, 1, 1, 16]),
     invocations,
     functions,
@@ -207,6 +215,9 @@ function drawSettings(random: Random): Settings {
     creationsPerInstanceMax: random.int(1, 4),
     refillDelayMs: random.pick([0, 25, 500]),
     accountConcurrencyMax: random.pick([1, 3, 20, 1000, 1000]),
+    scalingContainers: random.fork("scaling").pick([3, 20, ...UNBOUNDED]),
+    scalingMs: random.fork("scaling time").pick([500, 10_000]),
+    requestsPerConcurrency: random.fork("requests").pick([10, ...UNBOUNDED]),
     queueLengthMax: random.pick([0, 1, 10, 10_000, 10_000]),
     waitMsMax: random.pick([0, 500, 30_000, 30_000]),
     keepAliveMinMs: random.pick([0, keepAliveMs]),
@@ -222,7 +233,9 @@ function drawSettings(random: Random): Settings {
 }
 
 /** Waits outlast a boot, and retries in lockstep do not turn each other away at the bounds. */
-function isGenerous({ waitMsMax, launchMsMax, accountConcurrencyMax, queueLengthMax }: Settings): boolean {
+function isGenerous(settings: Settings): boolean {
+  const { waitMsMax, launchMsMax, accountConcurrencyMax, queueLengthMax } = settings;
+  if (Number.isFinite(settings.scalingContainers) || Number.isFinite(settings.requestsPerConcurrency)) return false;
   return waitMsMax > launchMsMax && accountConcurrencyMax >= 20 && queueLengthMax >= 10_000;
 }
 

@@ -143,6 +143,30 @@ test("faults of the system do not use up the function's two retries", async () =
   expect(begun.map(({ retries }) => retries)).toEqual([0, 1, 2, 3, 4]);
 });
 
+test("events that are throttled run one after the other as executions end, in their order, and use up no retry", async () => {
+  let running = 0;
+  const done: string[] = [];
+  // A function of which one may run at a time, as the core would have it; pauses are longer than the test.
+  const { queue } = queueOf(createMemoryStore().events, {
+    run: ({ id }, retries, answer) => {
+      const end = (result: InvokeAnswer) => queueMicrotask(() => answer(result, () => {}));
+      if (running > 0) return end({ kind: "rejected", code: "RESERVED_CONCURRENCY_LIMIT" });
+      running++;
+      setTimeout(() => {
+        running--;
+        done.push(`${id} ${retries}`);
+        end(finished("ok"));
+      }, 5);
+    },
+    decide: (attempt, nowMs) => decideRetry(attempt, { ...DEFAULT_RETRY_SETTINGS, systemDelayMs: 60_000 }, nowMs),
+  });
+  queue.start();
+  for (const id of ["a", "b", "c", "d"]) await queue.accept(requestOf(id));
+  await expect.poll(() => queue.length).toBe(0);
+  expect(done).toEqual(["a 0", "b 0", "c 0", "d 0"]);
+  queue.close();
+});
+
 test("a shutdown before the execution costs nothing: the next server begins it as the first", async () => {
   const store = createMemoryStore();
   const { queue, begun } = queueOf(store.events);

@@ -1,8 +1,10 @@
 import { type ErrorCode, HearthError } from "../model/error-code.ts";
 import type { EventCondition } from "../model/event-outcome.ts";
+import { functionIdOf } from "../model/function-id.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
 import type { Attempt, RetryDecision } from "../model/retry.ts";
+import { throttleReasonOf } from "../model/throttle-reason.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { EventInvokeConfig } from "../ports/event-invoke-config.ts";
 import type { ConcludedEvent, EventStore, QueuedEvent } from "../ports/event-store.ts";
@@ -84,7 +86,8 @@ const RECORD_PAUSE_MS_MAX = 30_000;
  *   or keeps its result (`adopt`). Left when its outcome is recorded.
  * - waiting: it was handed out and did not begin at once: it waits for capacity, as long as its account's settings say. It
  *   keeps one of its account's places, unless it has a deadline, and none of the others'. Left when it begins (`begun`).
- * - delayed: waits for its next attempt; has a timer.
+ * - delayed: waits for its next attempt; has a timer. One that was throttled leaves earlier, when an execution of its function
+ *   ends: a function of which few may run at a time then runs one after the other, and not one per pause.
  *
  * Every way out of running and waiting is recorded before the agent may forget the result, and recording is tried until it
  * succeeds. So a crash at any point either finds the result again or knows that the next attempt is a retry.
@@ -93,6 +96,8 @@ export class AsyncQueue {
   readonly #options: AsyncQueueOptions;
   readonly #entries = new Map<InvocationId, Entry>();
   readonly #ready = new FairLines<AccountId, Entry>();
+  /** Delayed because they were throttled, by function; in that order. */
+  readonly #throttled = new Map<string, Set<Entry>>();
   /** With a deadline, ready to be handed out. */
   #sheltered: Entry[] = [];
   readonly #placesByAccount = new Map<AccountId, number>();
@@ -221,6 +226,7 @@ export class AsyncQueue {
   #enter(entry: Entry, state: State): void {
     const { accountId } = entry.event;
     this.#count(entry, -1);
+    this.#dropThrottled(entry);
     clearTimeout(entry.timer);
     entry.timer = undefined;
     entry.state = state;
@@ -322,6 +328,7 @@ export class AsyncQueue {
     entry.systemFailures = isFunction ? 0 : entry.systemFailures + 1;
     const { systemFailures } = entry;
     const nowMs = clock.monotonicMs();
+    if (answer.kind === "finished") this.#hurryThrottled(entry);
     if ("rejected" in result && result.rejected === "SHUTTING_DOWN") {
       entry.dueMs = nowMs;
       return this.#reschedule(entry, { ...event, attempts }, acknowledge);
@@ -332,7 +339,9 @@ export class AsyncQueue {
     if (decision.kind === "retry") {
       log.info(fields, "asynchronous invocation will be retried");
       entry.dueMs = decision.atMs;
-      return this.#reschedule(entry, { ...event, attempts, functionFailures }, acknowledge);
+      await this.#reschedule(entry, { ...event, attempts, functionFailures }, acknowledge);
+      if ("rejected" in result && throttleReasonOf(result.rejected) !== undefined) this.#addThrottled(entry);
+      return;
     }
     entry.event = { ...event, attempts, functionFailures };
     if (decision.kind === "done") return this.#conclude(entry, "Success", answer, acknowledge);
@@ -360,6 +369,29 @@ export class AsyncQueue {
     acknowledge();
     this.#remove(entry);
     this.#options.onConcluded({ id, accountId, functionName, qualifier, invokedArn, outcome, deliveries });
+    this.#pump();
+  }
+
+  #addThrottled(entry: Entry): void {
+    if (entry.state !== "delayed") return;
+    const functionId = functionIdOf(entry.event.accountId, entry.event.functionName);
+    const entries = this.#throttled.get(functionId);
+    if (entries === undefined) this.#throttled.set(functionId, new Set([entry]));
+    else entries.add(entry);
+  }
+
+  #dropThrottled(entry: Entry): void {
+    if (entry.state !== "delayed") return;
+    const functionId = functionIdOf(entry.event.accountId, entry.event.functionName);
+    const entries = this.#throttled.get(functionId);
+    if (entries?.delete(entry) === true && entries.size === 0) this.#throttled.delete(functionId);
+  }
+
+  /** An execution has ended: one more of its function may run now. */
+  #hurryThrottled({ event: { accountId, functionName } }: Entry): void {
+    const [first] = this.#throttled.get(functionIdOf(accountId, functionName)) ?? [];
+    if (first === undefined) return;
+    this.#enter(first, "ready");
     this.#pump();
   }
 

@@ -38,6 +38,7 @@ import { AccountCapacities } from "../server/account-capacities.ts";
 import { BookedControlPlane } from "../server/booked-control-plane.ts";
 import { createAccessKeyRing } from "../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../server/catalog/catalog.ts";
+import { feedConcurrency } from "../server/function-concurrency.ts";
 import { createLayerCatalog } from "../server/layers/layer-catalog.ts";
 import { Metrics } from "../server/metrics.ts";
 import { createResourcePolicies } from "../server/policies/resource-policies.ts";
@@ -277,6 +278,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   closers.push((graceMs) => events.close(graceMs));
   const { queue } = events;
   await capacities.load();
+  feedConcurrency(catalog.concurrency, (event) => server.feed(event));
   const sizes = await openSizes({
     store,
     control,

@@ -40,7 +40,10 @@ export async function up(options: UpOptions, terminal: Terminal): Promise<void> 
     ...options,
     region: REGION,
     log,
-    settings: blanks === undefined ? {} : { blankTarget: Object.fromEntries(RUNTIMES.map((name) => [name, blanks])) },
+    settings: {
+      ...options.limits,
+      ...(blanks === undefined ? {} : { blankTarget: Object.fromEntries(RUNTIMES.map((name) => [name, blanks])) }),
+    },
     retrySettings: asyncRetryDelaysMs === undefined ? {} : { errorDelaysMs: asyncRetryDelaysMs },
     onStoreLost: (error) => {
       // Nothing can be accepted or recorded any more; instances outlive this process, and the next server adopts them.

@@ -58,6 +58,9 @@ export function addUpCommand(program: Command, context: CliContext): void {
       "--url-domain <DOMAIN>",
       "what host names of function URLs end with (default: localhost on loopback, else none)",
     )
+    .option("--account-concurrency <N>", "executions at a time of an account (1000)")
+    .option("--scaling-rate <N|off>", "new containers of a function in 10 s; Lambda's is 1000 (off)")
+    .option("--request-rate <N|off>", "calls in a second per execution at a time that may be; Lambda's is 10 (off)")
     .option("--fixed-price <USD>", "what a GiB-hour of fixed capacity costs where no offer says so, for `hearth costs`")
     .option(
       "--s3-endpoint <URL>",

@@ -19,8 +19,9 @@ export function causesOf(entry: Waiting | Held, { market, turn, admission }: Par
     const startBy = `begins in ${Math.max(0, Math.round((entry.startByMs - turn.nowMs) / 1000))} s at the latest`;
     return [{ kind: "calm", text: `a cheaper or calmer time; it ${startBy}` }];
   }
-  if (!admission.mayRun(invocation.accountId)) {
-    return [{ kind: "turn", text: "the end of another execution: its account runs as many as it may" }];
+  if (!admission.mayRun(invocation)) {
+    const whose = admission.limitOf(invocation) === "CONCURRENCY_LIMIT" ? "account" : "function";
+    return [{ kind: "turn", text: `the end of another execution: its ${whose} runs as many as it may` }];
   }
   const terms = market.termsOf(invocation.accountId);
   const causes = terms.usesVariable ? variableCauses(terms, market, turn) : [];

@@ -109,9 +109,11 @@ export class Group {
     this.accountId = accountId;
   }
 
-  best(): Line | undefined {
+  best(isEligible: (line: Line) => boolean): Line | undefined {
     let best: Line | undefined;
-    for (const line of this.lines) if (best === undefined || byHead(line, best) < 0) best = line;
+    for (const line of this.lines) {
+      if ((best === undefined || byHead(line, best) < 0) && isEligible(line)) best = line;
+    }
     return best;
   }
 

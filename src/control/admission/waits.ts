@@ -1,5 +1,6 @@
 import type { WaitCause } from "../../model/capacity.ts";
 import type { RejectCode } from "../../model/error-code.ts";
+import { functionIdIn } from "../../model/function-id.ts";
 import type { AccountId, InvocationId } from "../../model/ids.ts";
 import type { Invocation } from "../../model/invocation.ts";
 import type { Market } from "../market/market.ts";
@@ -67,7 +68,11 @@ export class Waits {
     if (deadlineMs === undefined) {
       // Whoever waits for the same function was here first.
       const isFirst = this.queue.lengthOf(functionKey) === 0;
-      if (isFirst && this.#place(invocation, this.#wantOfNew(invocation), undefined)) return;
+      const container = isFirst ? this.#containerFor(this.#wantOfNew(invocation)) : undefined;
+      if (container?.state !== "idle" && !this.#parts.admission.mayScale(invocation)) {
+        return this.#parts.refuse(invocation, "SCALING_RATE_LIMIT");
+      }
+      if (container !== undefined) return this.#lease(container, invocation, undefined);
       return this.#enqueue(invocation, turn.nowMs, Number.POSITIVE_INFINITY, "due");
     }
     if (turn.nowMs >= deadlineMs) return this.#parts.refuse(invocation, "DEADLINE_MISSED");
@@ -108,7 +113,7 @@ export class Waits {
   wantOf(line: Line): Want | undefined {
     const head = line.head();
     if (head === undefined || this.#isTooLate(head)) return undefined;
-    return this.#parts.admission.mayRun(line.accountId) ? this.#wantOf(head, line) : undefined;
+    return this.#parts.admission.mayRun(line) ? this.#wantOf(head, line) : undefined;
   }
 
   /** What an invocation waits for, for people. */
@@ -182,6 +187,16 @@ export class Waits {
     for (const held of this.deferral.release((each) => this.#isToRelease(each))) this.#release(held);
   }
 
+  /** Refuses those of a function that may not run at all any more. */
+  refuseAllOf(functionId: string, code: RejectCode): void {
+    for (const entry of [...this.queue.entries(), ...this.deferral.entries()]) {
+      const { invocation } = entry;
+      if (functionIdIn(invocation.functionKey) !== functionId) continue;
+      this.cancel(invocation.id);
+      this.#parts.refuse(invocation, code);
+    }
+  }
+
   /** Refuses those that waited for as long as they may. */
   refuseOverdue(): void {
     for (const line of [...this.queue.lines()]) {
@@ -205,12 +220,13 @@ export class Waits {
   }
 
   #refusalOf({ invocation, queuedMs }: Waiting): RejectCode | undefined {
-    const { settings, turn, market } = this.#parts;
+    const { settings, turn, market, admission } = this.#parts;
     const { accountId, deadlineMs } = invocation;
     if (deadlineMs !== undefined) return turn.nowMs >= deadlineMs ? "DEADLINE_MISSED" : undefined;
     const terms = market.termsOf(accountId);
     if (terms.usesFixedAtOnce) {
       if (turn.nowMs - queuedMs < settings.waitMsMax) return undefined;
+      if (!admission.mayRun(invocation)) return admission.limitOf(invocation);
       return this.#isLaunchFailing() ? "LAUNCH_FAILED" : "NO_CAPACITY";
     }
     const { onShortage } = terms.settings;
@@ -292,13 +308,18 @@ export class Waits {
   /** Places heads of the lines of these groups, best first, until none can be placed. */
   #serve(groups: readonly Group[]): void {
     for (const { lines } of groups) for (const line of [...lines]) this.#serveByIdle(line);
-    let best = groups.map((group) => group.best()).filter((line) => line !== undefined);
+    let best = groups.map((group) => this.#bestOf(group)).filter((line) => line !== undefined);
     while (best.length > 0) {
       const line = best.reduce((a, b) => (byHead(a, b) <= 0 ? a : b));
       const others = best.filter((each) => each !== line);
-      const next = this.#placeHead(line) ? line.group.best() : this.#firstOfOtherKind(line);
+      const next = this.#placeHead(line) ? this.#bestOf(line.group) : this.#firstOfOtherKind(line);
       best = next === undefined ? others : [...others, next];
     }
+  }
+
+  /** A function that runs as many as it may holds up no other. */
+  #bestOf(group: Group): Line | undefined {
+    return group.best((line) => this.#parts.admission.mayRun(line));
   }
 
   #serveLine(line: Line | undefined): void {
@@ -316,7 +337,7 @@ export class Waits {
     if (head === undefined || this.#withFixed(head)) return undefined;
     for (const line of failed.group.lines) {
       const other = line.head();
-      if (other !== undefined && this.#withFixed(other)) return line;
+      if (other !== undefined && this.#withFixed(other) && this.#parts.admission.mayRun(line)) return line;
     }
     return undefined;
   }
@@ -329,30 +350,34 @@ export class Waits {
       this.#refuseEntry(head); // Never silently late.
       return true;
     }
-    const want = this.wantOf(line);
-    return want !== undefined && this.#place(head.invocation, want, head);
+    const container = this.#containerFor(this.wantOf(line));
+    if (container === undefined) return false;
+    this.#lease(container, head.invocation, head);
+    return true;
   }
 
   #isTooLate({ invocation: { deadlineMs } }: Waiting): boolean {
     return deadlineMs !== undefined && this.#parts.turn.nowMs >= deadlineMs;
   }
 
-  #place(invocation: Invocation, want: Want | undefined, entry: Waiting | undefined): boolean {
+  #containerFor(want: Want | undefined): Container | undefined {
+    const { pools, turn } = this.#parts;
+    return want === undefined ? undefined : place(pools.inventory, want, turn);
+  }
+
+  #lease(container: Container, invocation: Invocation, entry: Waiting | undefined): void {
     const { pools, turn, onLeased } = this.#parts;
-    const container = want === undefined ? undefined : place(pools.inventory, want, turn);
-    if (container === undefined) return false;
     if (entry !== undefined) this.cancel(invocation.id);
     const ms = entry === undefined ? 0 : turn.nowMs - entry.sinceMs;
     const waitedFor = entry === undefined || ms === 0 ? [] : entry.waitsFor;
     pools.lease(container, invocation, { ms, for: waitedFor }, whyThere(container));
     onLeased(container, invocation);
-    return true;
   }
 
   #wantOfNew(invocation: Invocation): Want | undefined {
     const { market, admission, grants } = this.#parts;
     const { accountId } = invocation;
-    if (!admission.mayRun(accountId)) return undefined;
+    if (!admission.mayRun(invocation)) return undefined;
     const terms = market.termsOf(accountId);
     return { invocation, terms, withFixed: terms.usesFixedAtOnce, room: grants.roomOf(invocation) };
   }

@@ -149,7 +149,7 @@ export class Pools {
     container.isUnproven = false;
     instance.enter(container, "running", this.#turn.nowMs);
     this.inventory.addLease(lease, container);
-    this.#admission.began(invocation.accountId);
+    this.#admission.began(invocation);
     this.#turn.order({ kind: "RunInvocation", lease });
   }
 
@@ -160,14 +160,14 @@ export class Pools {
     container.lease = undefined;
     instance.lastUsedMs = this.#turn.nowMs;
     this.inventory.dropLease(lease, container);
-    this.#release(lease.invocation.accountId);
+    this.#release(lease.invocation);
     return lease.invocation;
   }
 
-  /** An execution ended. If its account ran as many as it may, one more may run now, wherever. */
-  #release(accountId: AccountId): void {
-    if (!this.#admission.mayRun(accountId)) this.#wakes.accountIds.add(accountId);
-    this.#admission.release(accountId, true);
+  /** An execution ended. If as many ran as may, one more may run now, wherever. */
+  #release(invocation: Invocation): void {
+    if (!this.#admission.mayRun(invocation)) this.#wakes.accountIds.add(invocation.accountId);
+    this.#admission.release(invocation, true);
   }
 
   /** The execution ended and its container takes the next one. */
@@ -374,7 +374,7 @@ export class Pools {
     const code = endsAtMs === undefined ? "INSTANCE_LOST" : "RECLAIMED";
     for (const { lease } of this.inventory.remove(instance)) {
       if (lease === undefined) continue;
-      this.#release(lease.invocation.accountId);
+      this.#release(lease.invocation);
       this.#reject(lease.invocation, code);
     }
     this.toRefill.delete(instance);
@@ -434,7 +434,7 @@ export class Pools {
       if (container.state === "idle") this.inventory.rememberIdle(container);
       if (container.lease === undefined) continue;
       this.inventory.addLease(container.lease, container);
-      this.#admission.adopt(container.lease.invocation.accountId);
+      this.#admission.adopt(container.lease.invocation);
     }
     // Two servers in a row may have ordered more than fits, each unaware of what the other had under way.
     for (const container of evict(instance, undefined, -instance.freeMemoryMiB) ?? []) {

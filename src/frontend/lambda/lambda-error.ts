@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { ERROR_CODES, type ErrorCode, HearthError } from "../../model/error-code.ts";
+import { throttleReasonOf } from "../../model/throttle-reason.ts";
 
 /** An answer of the Lambda API that is an error: AWS's exception name, its status and its message. */
 export class LambdaError extends Error {
@@ -76,10 +77,9 @@ export function lambdaErrorOf(code: ErrorCode, detail?: string): LambdaError {
   const { public: type, status, fault, says } = ERROR_CODES[code];
   const headers = { [CODE_HEADER]: code };
   if (status === 429) {
-    // Lambda's reason only where it is the reason: the account is at its limit.
-    const isLimit = code === "CONCURRENCY_LIMIT";
-    const message = isLimit ? "Rate Exceeded." : says;
-    const members = isLimit ? { Reason: "ConcurrentInvocationLimitExceeded", ...USER } : USER;
+    const reason = throttleReasonOf(code);
+    const message = reason === undefined ? says : "Rate Exceeded.";
+    const members = reason === undefined ? USER : { Reason: reason, ...USER };
     return new LambdaError(type, status, message, members, { ...headers, "Retry-After": RETRY_AFTER_S });
   }
   const members = { Type: fault === "caller" ? "User" : "Service" };
