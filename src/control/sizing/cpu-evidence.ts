@@ -1,6 +1,6 @@
 import { type CpuDemand, cpuDemandOf } from "./cpu-demand.ts";
 import type { Execution } from "./execution.ts";
-import { LogSketch, type LogSketchRecord } from "./log-sketch.ts";
+import type { LogSketch, LogSketchRecord } from "./log-sketch.ts";
 
 /** As kept in a snapshot. */
 export type CpuEvidenceRecord = {
@@ -20,13 +20,18 @@ const SAME_LIMIT = 0.01;
  * sizes. Throttled time does, so it is kept for the newest limit only; the parallelism that it tells is remembered.
  */
 export class CpuEvidence {
-  #cpuUs = new LogSketch();
-  #unthrottledUs = new LogSketch();
-  #throttledUs = new LogSketch();
+  readonly #cpuUs: LogSketch;
+  readonly #unthrottledUs: LogSketch;
+  readonly #throttledUs: LogSketch;
   #limitMilli = 0;
   #executions = 0;
   #free = 0;
   #parallelism = 0;
+
+  /** Each sketch is empty, and for nobody else. */
+  constructor(cpuUs: LogSketch, unthrottledUs: LogSketch, throttledUs: LogSketch) {
+    [this.#cpuUs, this.#unthrottledUs, this.#throttledUs] = [cpuUs, unthrottledUs, throttledUs];
+  }
 
   /** Warm ones at the limit that containers have now. */
   get executions(): number {
@@ -74,13 +79,11 @@ export class CpuEvidence {
     };
   }
 
-  static from({ cpu, unthrottled, throttled, counts }: CpuEvidenceRecord): CpuEvidence {
-    const evidence = new CpuEvidence();
-    evidence.#cpuUs = LogSketch.from(cpu);
-    evidence.#unthrottledUs = LogSketch.from(unthrottled);
-    evidence.#throttledUs = LogSketch.from(throttled);
-    [evidence.#limitMilli = 0, evidence.#executions = 0, evidence.#free = 0, evidence.#parallelism = 0] = counts;
-    return evidence;
+  restore({ cpu, unthrottled, throttled, counts }: CpuEvidenceRecord): void {
+    this.#cpuUs.restore(cpu);
+    this.#unthrottledUs.restore(unthrottled);
+    this.#throttledUs.restore(throttled);
+    [this.#limitMilli = 0, this.#executions = 0, this.#free = 0, this.#parallelism = 0] = counts;
   }
 
   /** Only an execution that was held up tells how many CPUs it would have used. */
@@ -93,7 +96,7 @@ export class CpuEvidence {
   #moveTo(limitMilli: number): void {
     this.demand();
     this.#limitMilli = limitMilli;
-    this.#throttledUs = new LogSketch();
+    this.#throttledUs.clear();
     [this.#executions, this.#free] = [0, 0];
   }
 }

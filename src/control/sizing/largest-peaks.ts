@@ -8,8 +8,8 @@ export type LargestPeaksRecord = readonly number[];
 
 /** The largest peaks of one generation of executions, in MiB. */
 export class LargestPeaks {
-  /** Largest first; 0: none. */
-  readonly #largest = new Float32Array(LARGEST_KEPT);
+  /** Largest first; 0: none. Not a typed array: its bookkeeping would be larger than what it holds. */
+  readonly #largest = new Array<number>(LARGEST_KEPT).fill(0);
   #executions = 0;
   #blockMiB = 0;
   #blockLength = 0;
@@ -35,7 +35,7 @@ export class LargestPeaks {
 
   /** Largest first, without those that are not there yet. */
   values(): number[] {
-    return [...this.#largest].filter((peak) => peak > 0);
+    return this.#largest.filter((peak) => peak > 0);
   }
 
   record(): LargestPeaksRecord {

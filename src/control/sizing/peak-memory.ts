@@ -26,13 +26,18 @@ const LARGE_MIB = 2048;
 export class PeakMemory {
   #now = new LargestPeaks();
   #before: LargestPeaks | undefined;
-  #sketch = new LogSketch();
+  readonly #sketch: LogSketch;
   #sinceFailure = 0;
   #total = 0;
   #records = 0;
   #recordsFromMiB = 0;
   #recordsSince = 0;
   #trendMiB = 0;
+
+  /** @param sketch of all peaks; empty. */
+  constructor(sketch = new LogSketch()) {
+    this.#sketch = sketch;
+  }
 
   /** Since the last execution that failed for want of memory. */
   get executions(): number {
@@ -131,20 +136,18 @@ export class PeakMemory {
     };
   }
 
-  static from({ now, before, sketch, counts }: PeakMemoryRecord): PeakMemory {
-    const peaks = new PeakMemory();
-    peaks.#now = LargestPeaks.from(now);
-    peaks.#before = before.length === 0 ? undefined : LargestPeaks.from(before);
-    peaks.#sketch = LogSketch.from(sketch);
+  restore({ now, before, sketch, counts }: PeakMemoryRecord): void {
+    this.#now = LargestPeaks.from(now);
+    this.#before = before.length === 0 ? undefined : LargestPeaks.from(before);
+    this.#sketch.restore(sketch);
     [
-      peaks.#sinceFailure = 0,
-      peaks.#total = 0,
-      peaks.#records = 0,
-      peaks.#recordsFromMiB = 0,
-      peaks.#recordsSince = 0,
-      peaks.#trendMiB = 0,
+      this.#sinceFailure = 0,
+      this.#total = 0,
+      this.#records = 0,
+      this.#recordsFromMiB = 0,
+      this.#recordsSince = 0,
+      this.#trendMiB = 0,
     ] = counts;
-    return peaks;
   }
 
   #summary(): PeakSummary {

@@ -1,4 +1,4 @@
-import { LogSketch } from "./log-sketch.ts";
+import type { LogSketch } from "./log-sketch.ts";
 
 /** Above this quantile of what is usual, and by this factor, an execution is slow: about one in fifty is by chance. */
 const USUAL_SHARE = 0.98;
@@ -15,9 +15,14 @@ export type SlownessRecord = readonly number[];
 
 /** What executions at the proven size are like, against which those at another one are judged. */
 export class Slowness {
-  #wallUs = new LogSketch();
+  readonly #wallUs: LogSketch;
   #errorShare = 0;
   #executions = 0;
+
+  /** @param wallUs for the durations of those without an error; empty. */
+  constructor(wallUs: LogSketch) {
+    this.#wallUs = wallUs;
+  }
 
   observe(wallUs: number, isError: boolean): void {
     this.#executions++;
@@ -38,10 +43,13 @@ export class Slowness {
     return [this.#errorShare, this.#executions, ...this.#wallUs.record()];
   }
 
-  static from([errorShare = 0, executions = 0, ...sketch]: SlownessRecord): Slowness {
-    const slowness = new Slowness();
-    [slowness.#errorShare, slowness.#executions] = [errorShare, executions];
-    slowness.#wallUs = LogSketch.from(sketch);
-    return slowness;
+  restore([errorShare = 0, executions = 0, ...sketch]: SlownessRecord): void {
+    [this.#errorShare, this.#executions] = [errorShare, executions];
+    this.#wallUs.restore(sketch);
+  }
+
+  /** What was usual is so no more. */
+  clear(): void {
+    this.restore([]);
   }
 }

@@ -7,6 +7,7 @@ import { DecisionLog } from "./decision-log.ts";
 import { type Execution, isStalled, peakMiBOf } from "./execution.ts";
 import { Failures } from "./failures.ts";
 import { InputNeed } from "./input-need.ts";
+import { countsOf, LogSketch } from "./log-sketch.ts";
 import { nextReview } from "./next-review.ts";
 import { PeakMemory } from "./peak-memory.ts";
 import { GOT_WORSE, meanText, peaksText, shortageText, trialFailedText } from "./reason-text.ts";
@@ -52,10 +53,10 @@ export class VersionSizing {
   readonly #hint: SizingHint | undefined;
   #proven: ContainerSize;
   #trial: Trial | undefined;
-  #peaks = new PeakMemory();
-  #cpu = new CpuEvidence();
+  readonly #peaks: PeakMemory;
+  readonly #cpu: CpuEvidence;
   #inputs = new InputNeed();
-  #usual = new Slowness();
+  readonly #usual: Slowness;
   #failures = new Failures();
   #watch = new Watch();
   #reservation = new Reservation();
@@ -74,6 +75,11 @@ export class VersionSizing {
     this.#settings = settings;
     this.#bounds = sizeBoundsOf(settings, requested);
     this.#hint = hint;
+    const counts = countsOf(5);
+    const sketch = (index: number) => new LogSketch(counts, index);
+    this.#peaks = new PeakMemory(sketch(0));
+    this.#cpu = new CpuEvidence(sketch(1), sketch(2), sketch(3));
+    this.#usual = new Slowness(sketch(4));
     this.#room = this.#roomNow();
   }
 
@@ -235,10 +241,10 @@ export class VersionSizing {
     const version = new VersionSizing(record.requested, settings, record.hint);
     version.#proven = record.proven;
     version.#trial = record.trial === undefined ? undefined : Trial.from(record.trial);
-    version.#peaks = PeakMemory.from(record.peaks);
-    version.#cpu = CpuEvidence.from(record.cpu);
+    version.#peaks.restore(record.peaks);
+    version.#cpu.restore(record.cpu);
     version.#inputs = InputNeed.from(record.inputs);
-    version.#usual = Slowness.from(record.usual);
+    version.#usual.restore(record.usual);
     version.#failures = Failures.from(record.failures);
     version.#reservation = Reservation.from(record.reservation);
     version.#decisions = new DecisionLog(record.decisions);
@@ -476,7 +482,7 @@ export class VersionSizing {
     this.#smallestMiB = Math.min(this.#smallestMiB, to.memoryMiB);
     this.#watch = new Watch();
     // Another CPU makes for other durations: what is usual there is learned anew.
-    if (from.cpuMilli !== to.cpuMilli) this.#usual = new Slowness();
+    if (from.cpuMilli !== to.cpuMilli) this.#usual.clear();
     this.#note(from, to, condition, why());
   }
 
