@@ -8,6 +8,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "forks",
+    globalSetup: ["./test/images-folder.ts"],
     reporters: [process.env["CI"] === "true" ? "default" : "dot", "./test/summary-reporter.ts"],
     projects: [
       project("unit", ["src/**/*.test.ts", "test/*.test.ts"], 10_000, 0),

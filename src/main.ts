@@ -1,6 +1,12 @@
-import { runCli } from "./cli/cli.ts";
-import { Terminal } from "./cli/terminal.ts";
-import { VERSION } from "./up/version.ts";
+import { enableCompileCache } from "node:module";
+import { fileURLToPath } from "node:url";
+
+// Before anything else is loaded: what was compiled once is taken from there, which halves the time of every command. A folder
+// that cannot be written (an installation for all users) costs nothing but that.
+enableCompileCache(fileURLToPath(new URL("../node_modules/.cache/hearth", import.meta.url)));
+const { runCli } = await import("./cli/cli.ts");
+const { Terminal } = await import("./cli/terminal.ts");
+const { VERSION } = await import("./up/version.ts");
 
 /** The composition root of the command line: the only reader of the process's environment and streams. */
 const terminal = new Terminal(process.stdout, process.stderr);

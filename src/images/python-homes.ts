@@ -1,17 +1,18 @@
 import { createHash, randomUUID } from "node:crypto";
+import { constants } from "node:fs";
 import {
-  chmodSync,
-  constants,
-  copyFileSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { readdir, rename, rm, stat, utimes } from "node:fs/promises";
+  chmod,
+  copyFile as copyBytes,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { runCommand } from "../host/command.ts";
 import type { PythonRuntime } from "../model/runtime.ts";
@@ -150,26 +151,26 @@ async function layOut(
 ): Promise<void> {
   const library = join(directory, "lib", runtime);
   const binary = join(directory, "bin", runtime);
-  mkdirSync(join(directory, "bin"), { recursive: true });
-  mkdirSync(library, { recursive: true });
-  copyFile(python.executable, binary);
-  for (const name of ["python3", "python"]) symlinkSync(runtime, join(directory, "bin", name));
+  await mkdir(join(directory, "bin"), { recursive: true });
+  await mkdir(library, { recursive: true });
+  await copyFile(python.executable, binary);
+  for (const name of ["python3", "python"]) await symlink(runtime, join(directory, "bin", name));
   const isCompiled = compiledFor(runtime);
-  copyTree(
+  await copyTree(
     python.libraryDir,
     library,
     (name) => !LEFT_OUT.has(name) && !/^(config-|_tkinter\.)/.test(name) && isCompiled(name),
   );
-  hidePlace(library, python);
+  await hidePlace(library, python);
   const packages = join(library, "site-packages");
-  mkdirSync(packages, { recursive: true });
+  await mkdir(packages, { recursive: true });
   for (const path of sdk?.paths ?? []) {
     const to = join(packages, basename(path));
-    if (statSync(path).isDirectory()) copyTree(path, to, isCompiled);
-    else copyFile(path, to);
+    if ((await stat(path)).isDirectory()) await copyTree(path, to, isCompiled);
+    else await copyFile(path, to);
   }
   for (const folder of [directory, join(directory, "bin"), join(directory, "lib"), library, packages]) {
-    chmodSync(folder, 0o755);
+    await chmod(folder, 0o755);
   }
   await copySharedLibraries(directory, library, python);
   await compile(binary, directory, library);
@@ -182,31 +183,31 @@ function compiledFor(runtime: PythonRuntime): (name: string) => boolean {
 }
 
 /** Links are followed; a file that cannot be read, or leads nowhere, is left out. */
-function copyTree(from: string, to: string, isTaken: (name: string) => boolean): void {
-  mkdirSync(to, { recursive: true });
-  for (const name of readdirSync(from).filter(isTaken)) {
+async function copyTree(from: string, to: string, isTaken: (name: string) => boolean): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const name of (await readdir(from)).filter(isTaken)) {
     const source = join(from, name);
-    const info = statSync(source, { throwIfNoEntry: false });
-    if (info?.isDirectory()) copyTree(source, join(to, name), isTaken);
-    else if (info?.isFile()) copyFile(source, join(to, name));
+    const info = await stat(source).catch(() => undefined);
+    if (info?.isDirectory()) await copyTree(source, join(to, name), isTaken);
+    else if (info?.isFile()) await copyFile(source, join(to, name));
   }
-  chmodSync(to, 0o755);
+  await chmod(to, 0o755);
 }
 
 /** With its age, by which Python knows whether what it compiled is of this source. */
-function copyFile(from: string, to: string): void {
-  const { mode, atime, mtime } = statSync(from);
-  copyFileSync(from, to, constants.COPYFILE_FICLONE);
-  chmodSync(to, (mode & 0o111) === 0 ? 0o644 : 0o755);
-  utimesSync(to, atime, mtime);
+async function copyFile(from: string, to: string): Promise<void> {
+  const { mode, atime, mtime } = await stat(from);
+  await copyBytes(from, to, constants.COPYFILE_FICLONE);
+  await chmod(to, (mode & 0o111) === 0 ? 0o644 : 0o755);
+  await utimes(to, atime, mtime);
 }
 
 /** Python's record of how it was built names the host's folders. */
-function hidePlace(library: string, { prefix }: FoundPython): void {
+async function hidePlace(library: string, { prefix }: FoundPython): Promise<void> {
   if (prefix === "/usr" || prefix === "/usr/local") return;
-  for (const name of readdirSync(library).filter((file) => file.startsWith("_sysconfigdata"))) {
+  for (const name of (await readdir(library)).filter((file) => file.startsWith("_sysconfigdata"))) {
     const path = join(library, name);
-    writeFileSync(path, readFileSync(path, "utf8").replaceAll(prefix, CONTAINER_PREFIX));
+    await writeFile(path, (await readFile(path, "utf8")).replaceAll(prefix, CONTAINER_PREFIX));
   }
 }
 
@@ -216,7 +217,7 @@ async function copySharedLibraries(
   library: string,
   { executable, libraryDir }: FoundPython,
 ): Promise<void> {
-  const extensions = readdirSync(join(library, "lib-dynload"))
+  const extensions = (await readdir(join(library, "lib-dynload")))
     .filter((name) => name.endsWith(".so"))
     .map((name) => join(libraryDir, "lib-dynload", name));
   // The dynamic linker lists what it would load, for all at once: ldd takes a quarter of a minute for so many.
@@ -226,15 +227,16 @@ async function copySharedLibraries(
     [...listing.matchAll(/^\s+(\S+) => (\/\S+) \(0x[0-9a-f]+\)$/gm)].map(([, name, path]) => [name ?? "", path ?? ""]),
   );
   for (const [name, path] of paths) {
-    if (!C_LIBRARY.test(name)) copyFile(path, join(directory, "lib", basename(name)));
+    if (!C_LIBRARY.test(name)) await copyFile(path, join(directory, "lib", basename(name)));
   }
 }
 
 /** What is not compiled yet would be compiled anew in each container, whose files are read-only. */
 async function compile(binary: string, directory: string, library: string): Promise<void> {
   const compileAll = [binary, "-I", "-m", "compileall", "-q", library];
-  // Some files of other people are no Python of this version; they are found out when somebody imports them.
-  const script = `umask 022; cd /; export LD_LIBRARY_PATH="$0"; "$@" >/dev/null 2>&1; exec "$1" -I -c "import ssl, sqlite3, json, logging"`;
+  // Some files of other people are no Python of this version; they are found out when somebody imports them. A machine that
+  // has joined runs functions meanwhile, so this takes what they leave.
+  const script = `umask 022; cd /; export LD_LIBRARY_PATH="$0"; nice -n 10 "$@" >/dev/null 2>&1; exec "$1" -I -c "import ssl, sqlite3, json, logging"`;
   await runCommand("/bin/sh", ["-c", script, join(directory, "lib"), ...compileAll], { timeoutMs: COMPILE_TIMEOUT_MS });
 }
 

@@ -20,6 +20,7 @@ import {
 import { encodeFrame, FrameDecoder } from "../../src/protocol/frame.ts";
 import { createProcessProvider } from "../../src/provider/process/process-provider.ts";
 import { createSandboxProvider } from "../../src/provider/sandbox/sandbox-provider.ts";
+import { keepImages, takeImages } from "./server-fixture/made-images.ts";
 
 type Kind = AgentMessage["kind"];
 type MessageOf<K extends Kind> = Extract<AgentMessage, { kind: K }>;
@@ -50,6 +51,7 @@ export class AgentHarness {
 
   static async start(kind: ProviderKind = "process"): Promise<AgentHarness> {
     const harness = new AgentHarness();
+    takeImages(harness.directory);
     const bundles = await buildBundles(join(harness.directory, "images"));
     const options = {
       dataDir: harness.directory,
@@ -67,6 +69,7 @@ export class AgentHarness {
             network: false,
             log: { info() {}, warn() {} },
           });
+    keepImages(harness.directory);
     await harness.listen();
     return harness;
   }

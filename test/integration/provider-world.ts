@@ -12,6 +12,7 @@ import type { ProviderWorld } from "../../src/ports/contract/capacity-provider-c
 import { AGENT_PROTOCOL_VERSION, type AgentMessage, agentMessageSchema } from "../../src/protocol/agent-protocol.ts";
 import { encodeFrame, FrameDecoder } from "../../src/protocol/frame.ts";
 import { leftoversOf } from "./server-fixture/leftovers.ts";
+import { keepImages, takeImages } from "./server-fixture/made-images.ts";
 
 type Make = (parts: LocalParts) => Promise<CapacityProvider> | CapacityProvider;
 type Hello = Extract<AgentMessage, { kind: "hello" }>;
@@ -51,6 +52,7 @@ export class LocalWorld implements ProviderWorld {
 
   async open(): Promise<CapacityProvider> {
     const imagesDir = join(this.dataDir, "images");
+    takeImages(this.dataDir);
     return this.#make({
       dataDir: this.dataDir,
       imagesDir,
@@ -89,6 +91,7 @@ export class LocalWorld implements ProviderWorld {
     for (const { socket } of this.#agents.values()) socket.destroy();
     this.#door.close();
     await once(this.#door, "close");
+    keepImages(this.dataDir);
     rmSync(this.dataDir, { recursive: true, force: true });
   }
 

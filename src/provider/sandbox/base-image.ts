@@ -19,7 +19,16 @@ import { type AwsSdk, copyAwsSdk, findAwsSdk } from "./aws-sdk.ts";
 
 /** Raised when what is written into the image changes. */
 const LAYOUT_VERSION = 2;
-const LDD_TIMEOUT_MS = 60_000;
+const LIST_TIMEOUT_MS = 60_000;
+/**
+ * ldd asks each linker it knows of, in processes of its own: for all programs that takes seconds. So it says which linker there
+ * is, and that is asked for the rest. It fails for scripts and static programs, and runs none of them.
+ */
+const LIST_LIBRARIES = `
+  own=$(ldd /bin/sh)
+  echo "$own"
+  linker=$(echo "$own" | sed -n 's/^[[:space:]]*\\(\\/[^ ]*\\) (0x[0-9a-f]*)$/\\1/p')
+  for program in "$@"; do "$linker" --list "$program" 2>/dev/null || true; done`;
 
 /** A file of the host that is copied to the same path in the image, with what tells a changed one. */
 type Input = { readonly target: string; readonly source: string; readonly bytes: number; readonly changedMs: number };
@@ -126,9 +135,8 @@ async function findInputs(nodeBinaries: readonly string[]): Promise<Input[]> {
 
 /** What the dynamic linker would load, and beside it what programs load by name while they run. */
 async function librariesOf(binaries: readonly string[]): Promise<string[]> {
-  // ldd fails for the whole list if one of it is a script or static, and still lists the others.
-  const listing = await runCommand("/bin/sh", ["-c", 'ldd "$@" || true', "ldd", ...binaries], {
-    timeoutMs: LDD_TIMEOUT_MS,
+  const listing = await runCommand("/bin/sh", ["-c", LIST_LIBRARIES, "list", ...binaries], {
+    timeoutMs: LIST_TIMEOUT_MS,
   });
   const paths = new Set(parseLdd(listing));
   const libc = [...paths].find((path) => basename(path) === "libc.so.6");

@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Instance } from "@aws-sdk/client-ec2";
 import { leftoversOf } from "../server-fixture/leftovers.ts";
+import { keepImages, takeImages } from "../server-fixture/made-images.ts";
 import type { Ec2Place } from "./ec2-place.ts";
 import { powerOff } from "./power-off.ts";
 
@@ -80,6 +81,7 @@ export class MachineRoom {
     const instanceId = instanceIdOf(machine) ?? "";
     const changes = { dataDir: join(directory, "data"), ...this.#changesFor(instanceId) };
     writeFileSync(path, JSON.stringify({ ...JSON.parse(config), ...changes }), { mode: 0o600 });
+    takeImages(changes.dataDir);
     const hostAgent = spawn(process.execPath, [COMMAND, "agent", "--config", path], {
       stdio: ["ignore", "ignore", "pipe"],
     });
@@ -103,6 +105,7 @@ export class MachineRoom {
       hostAgent.kill("SIGKILL");
       await ended;
     }
+    keepImages(join(directory, "data"));
     await powerOff(join(directory, "data"));
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
     this.#machines.delete(machineId);

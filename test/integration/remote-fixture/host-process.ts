@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { leftoversOf } from "../server-fixture/leftovers.ts";
+import { keepImages, takeImages } from "../server-fixture/made-images.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../bin/hearth.mjs", import.meta.url));
 const LOG_FILE = process.env["HEARTH_TEST_LOG"];
@@ -35,6 +36,7 @@ export class HostProcess {
 
   constructor(options: HostProcessOptions) {
     this.#options = options;
+    takeImages(this.dataDir);
   }
 
   static start(options: HostProcessOptions): HostProcess {
@@ -115,6 +117,7 @@ export class HostProcess {
       // Instances of one that was killed are ended by the next.
       if (!this.isRunning && this.leftovers().length > 0) this.start();
       if (this.isRunning) await this.stop();
+      keepImages(this.dataDir);
     } finally {
       this.signal("SIGKILL");
       rmSync(this.dataDir, { recursive: true, force: true });

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { InstanceId, OfferId } from "../../../src/model/ids.ts";
 import type { CapacityProvider } from "../../../src/ports/capacity-provider.ts";
 import { createSandboxProvider } from "../../../src/provider/sandbox/sandbox-provider.ts";
+import { keepImages, takeImages } from "../server-fixture/made-images.ts";
 
 const FIXTURE_DIR = import.meta.dirname;
 const NODE_BINARY = join(FIXTURE_DIR, "../../../node_modules", `nodejs22.x-linux-${process.arch}`, "bin/node");
@@ -24,6 +25,7 @@ export class SandboxHost {
 
   constructor(dataDir = mkdtempSync(join(tmpdir(), "hearth-sandbox-"))) {
     this.dataDir = dataDir;
+    takeImages(dataDir);
     rmSync(this.#socketPath, { force: true });
     this.#server = createServer((socket) => this.#accept(socket)).listen(this.#socketPath);
   }
@@ -40,6 +42,7 @@ export class SandboxHost {
       log: { info() {}, warn() {} },
       ...(options.ociRuntime === undefined ? {} : { ociRuntimes: [options.ociRuntime] }),
     });
+    keepImages(this.dataDir);
   }
 
   /** Resolves once the agent has joined. */

@@ -7,6 +7,7 @@ import type { PoolsSnapshot } from "../../../src/model/snapshot.ts";
 import type { ServerStatus } from "../../../src/ports/admin.ts";
 import { eventually } from "./eventually.ts";
 import { leftoversOf } from "./leftovers.ts";
+import { keepImages, takeImages } from "./made-images.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../bin/hearth.mjs", import.meta.url));
 /** Of a start that has to build images and bundles on a slow machine. */
@@ -47,6 +48,7 @@ export class HearthProcess {
   private constructor(options: HearthProcessOptions) {
     this.#options = options;
     this.dataDir = realpathSync(options.dataDir ?? mkdtempSync(join(tmpdir(), "hearth-test-")));
+    takeImages(this.dataDir);
   }
 
   /** Resolves when it serves. @throws Error with its log when it does not. */
@@ -94,6 +96,7 @@ export class HearthProcess {
     });
     this.url = await this.#ready(child);
     this.#needsCleanUp = true;
+    keepImages(this.dataDir);
   }
 
   #ready(child: ChildProcess): Promise<string> {
@@ -166,6 +169,8 @@ export class HearthProcess {
       if (this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) {
         await this.stop();
       }
+      // Interpreters are made when a function wants them.
+      keepImages(this.dataDir);
       if (this.#needsCleanUp) await this.#takeDown();
     } finally {
       this.signal("SIGKILL");
