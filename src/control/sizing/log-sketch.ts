@@ -9,11 +9,6 @@ const WEIGHT_MAX = 4096;
 /** What a sketch keeps in a snapshot: the index of its first bucket, then the counts without the empty end. */
 export type LogSketchRecord = readonly number[];
 
-/** Room for the counts of so many sketches: an array of its own for each would need as much again to keep track of it. */
-export function countsOf(sketches: number): Uint16Array {
-  return new Uint16Array(sketches * BUCKETS);
-}
-
 /** Quantiles of positive values in 200 bytes: logarithmic buckets under the largest value, the oldest counts fade. */
 export class LogSketch {
   readonly #counts: Uint16Array;
@@ -24,7 +19,7 @@ export class LogSketch {
   #weight = 0;
 
   /** @param index of this sketch among those that share the counts. */
-  constructor(counts = countsOf(1), index = 0) {
+  constructor(counts = new Uint16Array(BUCKETS), index = 0) {
     this.#counts = counts;
     this.#start = index * BUCKETS;
   }
@@ -125,4 +120,11 @@ export class LogSketch {
       this.#weight += this.#counts[i] as number;
     }
   }
+}
+
+/** Those of one function version share an array: with one each, keeping track of them would take as much again. */
+export function fiveSketches(): [LogSketch, LogSketch, LogSketch, LogSketch, LogSketch] {
+  const counts = new Uint16Array(5 * BUCKETS);
+  const sketch = (index: number) => new LogSketch(counts, index);
+  return [sketch(0), sketch(1), sketch(2), sketch(3), sketch(4)];
 }

@@ -7,7 +7,7 @@ import { DecisionLog } from "./decision-log.ts";
 import { type Execution, isStalled, peakMiBOf } from "./execution.ts";
 import { Failures } from "./failures.ts";
 import { InputNeed } from "./input-need.ts";
-import { countsOf, LogSketch } from "./log-sketch.ts";
+import { fiveSketches } from "./log-sketch.ts";
 import { nextReview } from "./next-review.ts";
 import { PeakMemory } from "./peak-memory.ts";
 import { GOT_WORSE, meanText, peaksText, shortageText, trialFailedText } from "./reason-text.ts";
@@ -75,12 +75,11 @@ export class VersionSizing {
     this.#settings = settings;
     this.#bounds = sizeBoundsOf(settings, requested);
     this.#hint = hint;
-    const counts = countsOf(5);
-    const sketch = (index: number) => new LogSketch(counts, index);
-    this.#peaks = new PeakMemory(sketch(0));
-    this.#cpu = new CpuEvidence(sketch(1), sketch(2), sketch(3));
-    this.#usual = new Slowness(sketch(4));
-    this.#room = this.#roomNow();
+    const [peaks, cpu, unthrottled, throttled, wall] = fiveSketches();
+    this.#peaks = new PeakMemory(peaks);
+    this.#cpu = new CpuEvidence(cpu, unthrottled, throttled);
+    this.#usual = new Slowness(wall);
+    this.#room = this.#roomOf(this.#applied);
   }
 
   /** Executions that are evidence. */
@@ -267,14 +266,10 @@ export class VersionSizing {
   }
 
   #updateRoom(): void {
-    const room = this.#roomNow();
+    const room = this.#roomOf(this.#applied);
     const { memoryMiB, reservedMiB, needMiB } = this.#room;
     if (room.memoryMiB === memoryMiB && room.reservedMiB === reservedMiB && room.needMiB === needMiB) return;
     this.#room = room;
-  }
-
-  #roomNow(): Room {
-    return this.#roomOf(this.#applied);
   }
 
   /** What is applied of what was learned. */
