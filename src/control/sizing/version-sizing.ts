@@ -247,16 +247,12 @@ export class VersionSizing {
     version.#failures = Failures.from(record.failures);
     version.#reservation = Reservation.from(record.reservation);
     version.#decisions = new DecisionLog(record.decisions);
-    let level = 0;
-    [
-      version.#executions = 0,
-      version.#memoryReviewAt = 0,
-      version.#cpuReviewAt = CPU_EXECUTIONS_MIN,
-      version.#smallestMiB = record.requested.memoryMiB,
-      version.#startsToTrial = 0,
-      level = 0,
-    ] = record.counts;
-    version.#watch = new Watch(level);
+    const [executions = 0, memoryReviewAt = 0, cpuReviewAt = CPU_EXECUTIONS_MIN, ...more] = record.counts;
+    const [smallestMiB = record.requested.memoryMiB, startsToTrial = 0, watchLevel = 0] = more;
+    version.#executions = executions;
+    [version.#memoryReviewAt, version.#cpuReviewAt] = [memoryReviewAt, cpuReviewAt];
+    [version.#smallestMiB, version.#startsToTrial] = [smallestMiB, startsToTrial];
+    version.#watch = new Watch(watchLevel);
     version.#updateRoom();
     return version;
   }
@@ -266,10 +262,10 @@ export class VersionSizing {
   }
 
   #updateRoom(): void {
-    const room = this.#roomOf(this.#applied);
-    const { memoryMiB, reservedMiB, needMiB } = this.#room;
-    if (room.memoryMiB === memoryMiB && room.reservedMiB === reservedMiB && room.needMiB === needMiB) return;
-    this.#room = room;
+    const { memoryMiB, reservedMiB, needMiB } = this.#roomOf(this.#applied);
+    const now = this.#room;
+    if (now.memoryMiB === memoryMiB && now.reservedMiB === reservedMiB && now.needMiB === needMiB) return;
+    this.#room = { memoryMiB, reservedMiB, needMiB };
   }
 
   /** What is applied of what was learned. */
@@ -281,8 +277,8 @@ export class VersionSizing {
   #reviewReservation(): void {
     if (!this.#isEnough(this.#peaks.executions)) return;
     const change = this.#reservation.review(this.#peaks, this.#applied.memoryMiB, this.#settings.memoryMiBMin);
-    if (change === undefined) return;
-    this.#noteReservation(change, change.toMiB < change.fromMiB ? "tooMuch" : "tooLittle", meanText(this.#peaks));
+    const condition = change !== undefined && change.toMiB < change.fromMiB ? "tooMuch" : "tooLittle";
+    if (change !== undefined) this.#noteReservation(change, condition, meanText(this.#peaks));
   }
 
   /** The limit is reserved again for a while: what was learned was too little at least once. */
@@ -292,14 +288,14 @@ export class VersionSizing {
   }
 
   #noteReservation({ fromMiB, toMiB }: ReservationChange, condition: AdjustmentCondition, why: string): void {
-    const { cpuMilli } = this.#applied;
-    this.#note({ memoryMiB: fromMiB, cpuMilli }, { memoryMiB: toMiB, cpuMilli }, condition, why, "reservation");
+    const of = (memoryMiB: number) => ({ ...this.#applied, memoryMiB });
+    this.#note(of(fromMiB), of(toMiB), condition, why, "reservation");
   }
 
   /** Whether the threshold number of executions was reached, or half of it where an older version agrees. */
   #isEnough(executions: number): boolean {
     if (executions >= this.#settings.executionsMin) return true;
-    const isHinted = this.#hint !== undefined && this.#peaks.maxMiB <= this.#hint.maxMiB;
+    const isHinted = this.#peaks.maxMiB <= (this.#hint?.maxMiB ?? 0);
     return isHinted && executions >= this.#settings.executionsMin / 2;
   }
 
