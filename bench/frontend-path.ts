@@ -27,6 +27,7 @@ import { createFunctionUrls } from "../src/server/urls/function-urls.ts";
 import { createFilesCodeStore } from "../src/store/files/code-store.ts";
 import { createMemoryStore } from "../src/store/memory/memory-store.ts";
 import { loadEventInvokeConfigs } from "../src/triggers/event-invoke-configs.ts";
+import { EventSourceMappings } from "../src/triggers/sources/event-source-mappings.ts";
 import { writeResult } from "./report.ts";
 
 const REQUESTS_PER_ROUND = 20_000;
@@ -191,6 +192,13 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
   };
   const eventInvokeConfigs = await loadEventInvokeConfigs(store.eventInvokeConfigs, options.clock);
   const effectiveMemoryMiB = () => 0; // Not on the path of an invocation.
+  const eventSources = new EventSourceMappings({
+    table: store.eventSources,
+    open: () => ({ start() {}, change() {}, stop: async () => {} }),
+    check: async () => undefined,
+    clock: options.clock,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+  });
   const unused = () => {
     throw new Error("this is not measured");
   };
@@ -209,6 +217,7 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
     secret: "s",
     effectiveMemoryMiB,
     eventInvokeConfigs,
+    eventSources,
     isAwsShared: false,
   });
   const close = async () => {

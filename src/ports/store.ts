@@ -2,6 +2,7 @@ import type { CostRow } from "../model/cost.ts";
 import type { AccountId } from "../model/ids.ts";
 import type { CapacityChange } from "./capacity-change.ts";
 import type { EventInvokeConfigStore } from "./event-invoke-config.ts";
+import type { EventSourceRecord } from "./event-source.ts";
 import type { EventStore } from "./event-store.ts";
 import type { FunctionStore } from "./function-store.ts";
 import type { FunctionUrl } from "./function-urls.ts";
@@ -38,6 +39,7 @@ export type Store = {
   readonly layers: RecordTable<LayerRecord>;
   readonly policies: RecordTable<PolicyRecord>;
   readonly functionUrls: RecordTable<FunctionUrl>;
+  readonly eventSources: RecordTable<EventSourceRecord>;
   loadAccounts(): Promise<AccountRecord[]>;
   putAccount(account: AccountRecord): Promise<void>;
   loadAccessKeys(): Promise<AccessKey[]>;

@@ -306,9 +306,11 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   closers.push(async (graceMs, hurry) => {
     queue.close();
+    const sourcesClosed = events.sources.close();
     const closed = http.close(graceMs);
     await server.shutdown(graceMs, hurry);
     await closed;
+    await sourcesClosed;
   });
   const address = await http.listen();
   const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
@@ -325,6 +327,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     codeStore,
     invoker,
     eventInvokeConfigs: events.configs,
+    eventSources: events.sources,
     isAwsShared: options.aws?.isShared ?? false,
     clock: systemClock,
     region,

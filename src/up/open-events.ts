@@ -12,9 +12,13 @@ import type { Store } from "../ports/store.ts";
 import type { Server } from "../server/server.ts";
 import { AsyncQueue } from "../triggers/async-queue.ts";
 import { AwsClients, type AwsSettings } from "../triggers/aws/aws-clients.ts";
+import { QueueUrls } from "../triggers/aws/queue-urls.ts";
 import { Deliverer } from "../triggers/destination/deliver.ts";
 import { loadEventInvokeConfigs, type StoredEventInvokeConfigs } from "../triggers/event-invoke-configs.ts";
 import { Outbox } from "../triggers/outbox.ts";
+import { BatchRun } from "../triggers/sources/batch-run.ts";
+import { EventSourceMappings } from "../triggers/sources/event-source-mappings.ts";
+import { checkSqsQueue, SqsSource } from "../triggers/sources/sqs-source.ts";
 
 export type EventOptions = {
   readonly store: Store;
@@ -31,6 +35,7 @@ export type Events = {
   readonly queue: AsyncQueue;
   readonly outbox: Outbox;
   readonly configs: StoredEventInvokeConfigs;
+  readonly sources: EventSourceMappings;
   start(): void;
   /** Ends what is under way, after `queue.close`. */
   close(graceMs: number): Promise<void>;
@@ -71,8 +76,10 @@ export async function openEvents(options: EventOptions): Promise<Events> {
     clock: systemClock,
     log,
   });
+  const sources = openSources(options, aws);
   await queue.load();
   await outbox.load();
+  await sources.load();
   // What is made anew under a name that was deleted inherits nothing.
   catalog.onDeleted(({ accountId, name, qualifier }) => {
     configs.forget(accountId, name, qualifier).catch((error: unknown) => {
@@ -83,13 +90,33 @@ export async function openEvents(options: EventOptions): Promise<Events> {
     queue,
     outbox,
     configs,
+    sources,
     start: () => {
       queue.start();
       outbox.start();
+      sources.start();
     },
     close: async (graceMs) => {
       await outbox.close(graceMs);
       await aws.close();
     },
   };
+}
+
+function openSources({ store, catalog, server, log }: EventOptions, aws: AwsClients): EventSourceMappings {
+  const batches = new BatchRun({
+    resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
+    invoke: (request, answer) => void server().run(request, "synchronous", 0, (given) => answer(given)),
+  });
+  const sqs = { aws, queueUrls: new QueueUrls(aws), batches, clock: systemClock, log };
+  return new EventSourceMappings({
+    table: store.eventSources,
+    open: (record, listener) => new SqsSource(record, listener, sqs),
+    check: async ({ accountId, functionName, qualifier, origin }) => {
+      const timeoutMs = catalog.get(accountId, functionName, qualifier)?.settings.timeoutMs ?? 0;
+      return checkSqsQueue(origin.arn, timeoutMs, sqs);
+    },
+    clock: systemClock,
+    log,
+  });
 }

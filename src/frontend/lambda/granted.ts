@@ -88,6 +88,10 @@ function belowMin(what: string): string {
   return `Specified ${what} for function decreases account's UnreservedConcurrentExecution below its minimum value of [${UNRESERVED_CONCURRENCY_MIN}].`;
 }
 
+export function sourceArnOf(region: string, accountId: AccountId, uuid: string): string {
+  return `arn:aws:lambda:${region}:${accountId}:event-source-mapping:${uuid}`;
+}
+
 export function arnOf(region: string, accountId: AccountId, name: string): string {
   return `arn:aws:lambda:${region}:${accountId}:function:${name}`;
 }

@@ -26,6 +26,7 @@ import { createFunctionUrls } from "../../server/urls/function-urls.ts";
 import { createFilesCodeStore } from "../../store/files/code-store.ts";
 import { createMemoryStore } from "../../store/memory/memory-store.ts";
 import { loadEventInvokeConfigs } from "../../triggers/event-invoke-configs.ts";
+import { EventSourceMappings } from "../../triggers/sources/event-source-mappings.ts";
 import { createHttpServer, type HttpServer } from "../http-server.ts";
 import { UrlAddress } from "../url/url-address.ts";
 import { addLambdaRoutes } from "./lambda-routes.ts";
@@ -56,6 +57,12 @@ export let policies: ResourcePolicies;
 export let accessKeys: AccessKeys;
 export let client: LambdaClient;
 export let url: string;
+export let eventSources: EventSourceMappings;
+let sourceFault: string | undefined;
+/** What is wrong with every event source from now on; undefined: nothing. */
+export const spoilSources = (says: string | undefined) => {
+  sourceFault = says;
+};
 /** What the invoker was asked. */
 export let requests: InvokeRequest[];
 export let cancelled: string[];
@@ -77,6 +84,7 @@ export function serveLambdaRoutes(
     dir = mkdtempSync(join(tmpdir(), "hearth-api-"));
     requests = [];
     cancelled = [];
+    sourceFault = undefined;
     const store = createMemoryStore();
     const codeStore = await createFilesCodeStore(join(dir, "code"));
     const layers = await createLayerCatalog({ table: store.layers, codeStore, clock: systemClock });
@@ -124,8 +132,17 @@ export function serveLambdaRoutes(
     // As if half of it were enough.
     const effectiveMemoryMiB = ({ settings }: FunctionDescription) => settings.memoryMiB / 2;
     const eventInvokeConfigs = await loadEventInvokeConfigs(store.eventInvokeConfigs, systemClock);
+    eventSources = new EventSourceMappings({
+      table: store.eventSources,
+      open: () => ({ start() {}, change() {}, stop: async () => {} }),
+      check: async () => sourceFault,
+      clock: systemClock,
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+    });
+    eventSources.start();
     const provisionedState = () => ({ allocated: 0, available: 0, status: "IN_PROGRESS" as const });
     const routes = {
+      eventSources,
       catalog,
       layers,
       policies,

@@ -3,6 +3,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { CodeStore } from "../../ports/code-store.ts";
 import type { ProvisionedDescription, ProvisionedState } from "../../ports/concurrency-catalog.ts";
 import type { EventInvokeConfigs } from "../../ports/event-invoke-config.ts";
+import type { EventSources } from "../../ports/event-source.ts";
 import type { FunctionCatalog, FunctionDescription } from "../../ports/function-catalog.ts";
 import type { FunctionUrls } from "../../ports/function-urls.ts";
 import type { Invoker } from "../../ports/invoker.ts";
@@ -19,6 +20,7 @@ import { addCodeRoute, CodeLocation } from "./code-location.ts";
 import { addCodeSigningRoutes } from "./code-signing-routes.ts";
 import { addConcurrencyRoutes } from "./concurrency-routes.ts";
 import { addEventInvokeRoutes } from "./event-invoke-routes.ts";
+import { addEventSourceRoutes } from "./event-source-routes.ts";
 import { addFunctionRoutes } from "./function-routes.ts";
 import { addInvokeRoute } from "./invoke-route.ts";
 import { addLayerPolicyRoutes } from "./layer-policy-routes.ts";
@@ -40,6 +42,7 @@ export type LambdaRoutesOptions = {
   /** Where code comes from that is said to be in a bucket. */
   readonly objects: ObjectSource;
   readonly eventInvokeConfigs: EventInvokeConfigs;
+  readonly eventSources: EventSources;
   /** Whether accounts besides the operator's may use the server's credentials of AWS. */
   readonly isAwsShared: boolean;
   readonly clock: Clock;
@@ -67,7 +70,7 @@ const CONCURRENT_EXECUTIONS_DEFAULT = 1000;
 export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions): void {
   const { catalog, layers, policies, urls, urlAddress: address, invoker, codeStore, clock, region } = options;
   const { allowDeprecatedRuntimes = false, objects } = options;
-  const { eventInvokeConfigs, isAwsShared } = options;
+  const { eventInvokeConfigs, eventSources, isAwsShared } = options;
   const codeLocation = new CodeLocation(options.secret, options.url, clock);
   addInvokeRoute(server, options);
   addFunctionRoutes(server, { ...options, codeLocation, allowDeprecatedRuntimes });
@@ -82,7 +85,8 @@ export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions
   addPermissionRoutes(server, { catalog, policies, region });
   addUrlConfigRoutes(server, { catalog, urls, address, region });
   server.addSite(new UrlEndpoint({ server, address, urls, catalog, policies, invoker, clock }));
-  addTagRoutes(server, catalog, region);
+  addEventSourceRoutes(server, { catalog, sources: eventSources, region, isAwsShared });
+  addTagRoutes(server, { catalog, sources: eventSources, region });
   addAccountRoutes(server, catalog, options.concurrentExecutionsMax ?? CONCURRENT_EXECUTIONS_DEFAULT);
   addCodeRoute(server, codeLocation, codeStore);
 }

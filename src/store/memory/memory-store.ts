@@ -25,6 +25,7 @@ export function createMemoryStore(): Store {
     layers: createMemoryRecordTable(),
     policies: createMemoryRecordTable(),
     functionUrls: createMemoryRecordTable(),
+    eventSources: createMemoryRecordTable(),
     loadAccounts: async () => [...accounts.values()],
     putAccount: async (account) => void accounts.set(account.accountId, account),
     loadAccessKeys: async () => [...keys.values()],

@@ -42,6 +42,7 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
     layers: recordTableOf(worker, "layer"),
     policies: recordTableOf(worker, "policy"),
     functionUrls: recordTableOf(worker, "functionUrl"),
+    eventSources: recordTableOf(worker, "eventSource"),
     loadAccounts: async () => (await worker.run("loadAccounts")) as unknown as AccountRecord[],
     putAccount: async (account) => {
       await worker.run("putAccount", account.accountId, account.name, account.createdMs);
