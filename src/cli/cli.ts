@@ -15,6 +15,7 @@ import { addLogsCommand } from "./commands/logs.ts";
 import { addOffersCommand } from "./commands/offers.ts";
 import { addPoolsCommand } from "./commands/pools.ts";
 import { addRmCommand } from "./commands/rm.ts";
+import { addScheduleCommand } from "./commands/schedule.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addSizingCommand } from "./commands/sizing.ts";
 import { addStatusCommand } from "./commands/status.ts";
@@ -91,6 +92,7 @@ function programFor(context: CliContext, isJson: boolean): Command {
     addSizingCommand,
     addTuneCommand,
     addAccountCommand,
+    addScheduleCommand,
     addHostCommand,
     addAgentCommand,
     addImageCommand,

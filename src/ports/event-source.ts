@@ -21,6 +21,7 @@ export type EventSourceSettings = {
   readonly concurrencyMax: number | undefined;
 };
 
+/** By their keys; of its owner, and of no meaning here. */
 export type EventSourceTags = Readonly<Record<string, string>>;
 
 /** A mapping as it is stored. */

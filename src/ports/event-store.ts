@@ -1,5 +1,6 @@
 import type { Delivery, EventOutcome } from "../model/event-outcome.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
+import type { ScheduleTick } from "./schedule.ts";
 
 /** An accepted asynchronous invocation that has no final outcome yet. */
 export type QueuedEvent = {
@@ -38,7 +39,8 @@ export type ConcludedPayloads = {
 
 /** The durable queue of asynchronous invocations. Every promise resolves once the change survives a crash. */
 export type EventStore = {
-  append(event: QueuedEvent): Promise<void>;
+  /** @param tick of the schedule that made it; recorded with it, in one step. */
+  append(event: QueuedEvent, tick?: ScheduleTick): Promise<void>;
   /** Everything without an outcome, oldest first. */
   load(): Promise<QueuedEvent[]>;
   /** Recorded before the execution begins, so that an execution after a crash is known to be a retry. */

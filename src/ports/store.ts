@@ -10,6 +10,7 @@ import type { LayerRecord } from "./layer-catalog.ts";
 import type { RecordTable } from "./record-table.ts";
 import type { HostStore } from "./remote-host.ts";
 import type { PolicyRecord } from "./resource-policies.ts";
+import type { ScheduleStore } from "./schedule.ts";
 import type { SizingStore } from "./sizing-store.ts";
 
 /** An account as it is stored. */
@@ -35,6 +36,7 @@ export type Store = {
   readonly functions: FunctionStore;
   readonly eventInvokeConfigs: EventInvokeConfigStore;
   readonly hosts: HostStore;
+  readonly schedules: ScheduleStore;
   readonly sizing: SizingStore;
   readonly layers: RecordTable<LayerRecord>;
   readonly policies: RecordTable<PolicyRecord>;

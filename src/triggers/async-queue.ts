@@ -10,6 +10,7 @@ import type { EventInvokeConfig } from "../ports/event-invoke-config.ts";
 import type { ConcludedEvent, EventStore, QueuedEvent } from "../ports/event-store.ts";
 import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
+import type { ScheduleTick } from "../ports/schedule.ts";
 import { concludeEvent } from "./event-conclusion.ts";
 import { FairLines } from "./fair-lines.ts";
 
@@ -145,10 +146,14 @@ export class AsyncQueue {
     this.#pump();
   }
 
-  /** Accepts an invocation. @throws HearthError QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN. */
-  async accept(request: InvokeRequest): Promise<void> {
+  /**
+   * Accepts an invocation; one that is there already, under the same id, is accepted before.
+   * @param tick of the schedule that made it. @throws HearthError QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN.
+   */
+  async accept(request: InvokeRequest, tick?: ScheduleTick): Promise<void> {
     const { queueLengthMax, queueBytesMax, clock, events } = this.#options;
     if (this.#isClosed) throw new HearthError("SHUTTING_DOWN");
+    if (this.#entries.has(request.id)) return;
     const nowMs = clock.nowMs();
     const { id, version, payload, invokedArn, clientContext, traceId, deadlineMs } = request;
     const event: QueuedEvent = {
@@ -172,7 +177,7 @@ export class AsyncQueue {
     }
     const entry = this.#add(event, "writing"); // Counts towards the bounds while it is being written.
     try {
-      await events.append(event);
+      await events.append(event, tick);
     } catch (error) {
       this.#remove(entry);
       throw error;

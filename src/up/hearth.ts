@@ -9,6 +9,7 @@ import type { AddRoute } from "../frontend/admin/admitted.ts";
 import { addCapacityRoutes } from "../frontend/admin/capacity-routes.ts";
 import { addHostRoutes } from "../frontend/admin/host-routes.ts";
 import { addOfferRoutes } from "../frontend/admin/offer-routes.ts";
+import { addScheduleRoutes } from "../frontend/admin/schedule-routes.ts";
 import { addSizingRoutes } from "../frontend/admin/sizing-routes.ts";
 import { isLoopback } from "../frontend/auth/browser-guard.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
@@ -373,6 +374,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   addSizingRoutes({ addRoute, view: sizingView });
   addOfferRoutes({ addRoute, view: createOfferView(provider, store) });
+  addScheduleRoutes({ addRoute, schedules: events.schedules });
   addHostRoutes({ addRoute, hosts: capacity.endpoint?.hosts });
   closers.push(closeAdminRoutes); // Those who follow a log would otherwise hold up the end.
   await prepareKnown(store, runtimes, log);

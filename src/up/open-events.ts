@@ -16,6 +16,7 @@ import { QueueUrls } from "../triggers/aws/queue-urls.ts";
 import { Deliverer } from "../triggers/destination/deliver.ts";
 import { loadEventInvokeConfigs, type StoredEventInvokeConfigs } from "../triggers/event-invoke-configs.ts";
 import { Outbox } from "../triggers/outbox.ts";
+import { ScheduleClock } from "../triggers/schedules/schedule-clock.ts";
 import { BatchRun } from "../triggers/sources/batch-run.ts";
 import { EventSourceMappings } from "../triggers/sources/event-source-mappings.ts";
 import { checkSqsQueue, SqsSource } from "../triggers/sources/sqs-source.ts";
@@ -36,6 +37,7 @@ export type Events = {
   readonly outbox: Outbox;
   readonly configs: StoredEventInvokeConfigs;
   readonly sources: EventSourceMappings;
+  readonly schedules: ScheduleClock;
   start(): void;
   /** Ends what is under way, after `queue.close`. */
   close(graceMs: number): Promise<void>;
@@ -77,9 +79,18 @@ export async function openEvents(options: EventOptions): Promise<Events> {
     log,
   });
   const sources = openSources(options, aws);
+  const schedules = new ScheduleClock({
+    store: store.schedules,
+    resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
+    accept: (request, tick) => queue.accept(request, tick),
+    region: options.aws.region,
+    clock: systemClock,
+    log,
+  });
   await queue.load();
   await outbox.load();
   await sources.load();
+  await schedules.load();
   // What is made anew under a name that was deleted inherits nothing.
   catalog.onDeleted(({ accountId, name, qualifier }) => {
     configs.forget(accountId, name, qualifier).catch((error: unknown) => {
@@ -91,12 +102,15 @@ export async function openEvents(options: EventOptions): Promise<Events> {
     outbox,
     configs,
     sources,
+    schedules,
     start: () => {
       queue.start();
       outbox.start();
       sources.start();
+      schedules.start();
     },
     close: async (graceMs) => {
+      await schedules.close();
       await outbox.close(graceMs);
       await aws.close();
     },

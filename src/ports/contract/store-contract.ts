@@ -343,6 +343,30 @@ export function describeStore(
       ]);
     });
 
+    test("schedules are kept by account and name; a tick is recorded with its event", async () => {
+      const schedule = (accountId: AccountId, name: string, lastTickMs: number) => {
+        const target = { functionName: "f", qualifier: "live", input: '{"a":1}' };
+        const when = { expression: "rate(1 hour)", timezone: "UTC", onMissed: "latest", createdMs: 5 } as const;
+        return { accountId, name, isPaused: false, lastTickMs, ...target, ...when };
+      };
+      for (const accountId of [accountA, accountB]) {
+        for (const name of ["a", "b"]) await store.schedules.put(schedule(accountId, name, 10));
+      }
+      const event = queuedEvent();
+      await store.events.append(event, { accountId: accountA, name: "a", tickMs: 20 });
+      await store.schedules.skip({ accountId: accountA, name: "b", tickMs: 30 });
+      await store.schedules.skip({ accountId: accountA, name: "b", tickMs: 25 });
+      await store.schedules.skip({ accountId: accountA, name: "never was", tickMs: 1 });
+      await store.schedules.delete(accountB, "b");
+      await afterRestart();
+      expect(await store.events.load()).toEqual([event]);
+      expect(await store.schedules.load()).toEqual([
+        schedule(accountA, "a", 20),
+        schedule(accountA, "b", 30),
+        schedule(accountB, "a", 10),
+      ]);
+    });
+
     test("what a caller does to its bytes afterwards changes nothing", async () => {
       const event = { ...queuedEvent(), payload: Buffer.from("before") };
       await store.events.append(event);

@@ -2,6 +2,7 @@ import type { Delivery, EventOutcome } from "../../model/event-outcome.ts";
 import type { InvocationId } from "../../model/ids.ts";
 import type { EventInvokeConfig, EventInvokeConfigStore } from "../../ports/event-invoke-config.ts";
 import type { EventStore, QueuedEvent } from "../../ports/event-store.ts";
+import type { ScheduleRecord, ScheduleStore } from "../../ports/schedule.ts";
 
 type Conclusion = {
   readonly outcome: EventOutcome;
@@ -9,7 +10,7 @@ type Conclusion = {
   readonly deliveries: readonly Delivery[];
 };
 
-export function createMemoryEventStore(): EventStore {
+export function createMemoryEventStore(schedules: ScheduleStore = createMemoryScheduleStore()): EventStore {
   const events = new Map<InvocationId, QueuedEvent>();
   const conclusions = new Map<InvocationId, Conclusion>();
   const change = (id: InvocationId, members: Partial<QueuedEvent>) => {
@@ -17,7 +18,8 @@ export function createMemoryEventStore(): EventStore {
     if (event !== undefined) events.set(id, { ...event, ...members });
   };
   return {
-    append: async (event) => {
+    append: async (event, tick) => {
+      if (tick !== undefined) void schedules.skip(tick); // In the same turn.
       if (!events.has(event.id)) events.set(event.id, { ...event, payload: Buffer.from(event.payload) });
     },
     load: async () => [...events.values()].filter(({ id }) => !conclusions.has(id)),
@@ -67,5 +69,20 @@ export function createMemoryEventInvokeConfigStore(): EventInvokeConfigStore {
         if (qualifier === undefined || config.qualifier === qualifier) configs.delete(key);
       }
     },
+  };
+}
+
+export function createMemoryScheduleStore(): ScheduleStore {
+  const records = new Map<string, ScheduleRecord>();
+  const keyOf = (accountId: string, name: string) => `${accountId}/${name}`;
+  return {
+    load: async () => [...records.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record),
+    put: async (record) => void records.set(keyOf(record.accountId, record.name), record),
+    skip: async ({ accountId, name, tickMs }) => {
+      const record = records.get(keyOf(accountId, name));
+      if (record === undefined) return;
+      records.set(keyOf(accountId, name), { ...record, lastTickMs: Math.max(record.lastTickMs, tickMs) });
+    },
+    delete: async (accountId, name) => void records.delete(keyOf(accountId, name)),
   };
 }

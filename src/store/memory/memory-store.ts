@@ -6,7 +6,11 @@ import { SIZING_CHANGES_KEPT, type SizingChange, scopeKeyOf } from "../../ports/
 import type { SizingStore, StoredSize } from "../../ports/sizing-store.ts";
 import type { AccessKey, AccountRecord, Store } from "../../ports/store.ts";
 import { createMemoryFunctionStore } from "./function-store.ts";
-import { createMemoryEventInvokeConfigStore, createMemoryEventStore } from "./memory-event-store.ts";
+import {
+  createMemoryEventInvokeConfigStore,
+  createMemoryEventStore,
+  createMemoryScheduleStore,
+} from "./memory-event-store.ts";
 import { createMemoryRecordTable } from "./record-table.ts";
 
 /** A store that forgets everything when the process ends. For tests, the simulator and trials. */
@@ -16,8 +20,10 @@ export function createMemoryStore(): Store {
   const capacityChanges = new Map<AccountId, CapacityChange[]>();
   const costs = new Map<string, CostRow>();
   const meta = new Map<string, string>();
+  const schedules = createMemoryScheduleStore();
   return {
-    events: createMemoryEventStore(),
+    events: createMemoryEventStore(schedules),
+    schedules,
     functions: createMemoryFunctionStore(),
     eventInvokeConfigs: createMemoryEventInvokeConfigStore(),
     hosts: createMemoryHostStore(),

@@ -6,9 +6,8 @@ import type { Row } from "./statement.ts";
 /** The queue of asynchronous invocations, and the outcomes of those that somebody is still to be told of: one row each. */
 export function eventStoreOf(worker: SqliteWorker): EventStore {
   return {
-    append: async (event) => {
-      await worker.run(
-        "appendEvent",
+    append: async (event, tick) => {
+      const parameters = [
         event.id,
         event.accountId,
         event.functionName,
@@ -22,7 +21,13 @@ export function eventStoreOf(worker: SqliteWorker): EventStore {
         event.functionFailures,
         event.nextAttemptMs,
         event.deadlineMs ?? null,
-      );
+      ];
+      const append = { name: "appendEvent", parameters } as const;
+      if (tick === undefined) await worker.runAll([append]);
+      else {
+        const { accountId, name, tickMs } = tick;
+        await worker.runAll([append, { name: "tickSchedule", parameters: [accountId, name, tickMs] }]);
+      }
     },
     load: async () => (await worker.run("loadEvents")).map(eventOf),
     beginAttempt: async (id, attempts) => {

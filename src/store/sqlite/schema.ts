@@ -112,6 +112,15 @@ const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID, STRICT;
   `,
   "CREATE TABLE record (kind TEXT, id TEXT, record TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID, STRICT",
+  `
+  CREATE TABLE schedule (
+    account_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    record TEXT NOT NULL,
+    last_tick_ms INTEGER NOT NULL,
+    PRIMARY KEY (account_id, name)
+  ) WITHOUT ROWID, STRICT;
+  `,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

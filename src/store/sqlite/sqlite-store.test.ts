@@ -52,7 +52,7 @@ test("data of an earlier version is brought up to date, with its events", async 
   const database = new DatabaseSync(join(dir, DATABASE_FILE));
   database.exec(`ALTER TABLE event DROP COLUMN deadline_ms;
     ALTER TABLE event DROP COLUMN outcome; ALTER TABLE event DROP COLUMN response;
-    ALTER TABLE event DROP COLUMN deliveries; DROP TABLE event_invoke_config; DROP TABLE cost; DROP TABLE capacity_change;
+    ALTER TABLE event DROP COLUMN deliveries; DROP TABLE event_invoke_config; DROP TABLE schedule; DROP TABLE cost; DROP TABLE capacity_change;
     DROP TABLE IF EXISTS host; DROP TABLE IF EXISTS join_token;
     DROP TABLE IF EXISTS sizing_change; DROP TABLE IF EXISTS size; DROP TABLE record;
     DROP TABLE IF EXISTS function_version; DROP TABLE IF EXISTS function_alias; PRAGMA user_version = 1`);

@@ -11,6 +11,7 @@ import { eventStoreOf } from "./event-store.ts";
 import { functionStoreOf } from "./function-store.ts";
 import { hostStoreOf } from "./host-store.ts";
 import { recordTableOf } from "./record-table.ts";
+import { scheduleStoreOf } from "./schedule-store.ts";
 import { sizingStoreOf } from "./sizing-store.ts";
 import { SqliteWorker } from "./sqlite-worker.ts";
 import type { Row } from "./statement.ts";
@@ -38,6 +39,7 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
     functions: functionStoreOf(worker),
     eventInvokeConfigs: eventInvokeConfigStoreOf(worker),
     hosts: hostStoreOf(worker),
+    schedules: scheduleStoreOf(worker),
     sizing: sizingStoreOf(worker),
     layers: recordTableOf(worker, "layer"),
     policies: recordTableOf(worker, "policy"),
