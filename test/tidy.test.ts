@@ -11,6 +11,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const IGNORED = ["node_modules/**", ".git/**", ".hearth/**", "bench/results/**", "coverage/**"];
 const CODE = "{src,test,bench,bin,examples}/**/*.{ts,mjs,cjs,js,sh}";
 const FILE_LINES_MAX = 500;
+/** Of a tool that reads the whole repository, on a machine that is busy with other tests. */
+const TOOL_MS_MAX = 60_000;
 
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 const find = (...patterns: string[]) => globSync(patterns, { cwd: root, exclude: IGNORED }).sort();
@@ -122,7 +124,7 @@ function undocumentedExports(path: string, text: readonly string[]): string[] {
 describe("checking tools see the code", () => {
   const typescript = code.filter((path) => path.endsWith(".ts") && !path.startsWith("examples/"));
 
-  test("the type checker", () => {
+  test("the type checker", { timeout: TOOL_MS_MAX }, () => {
     const listed = new Set(
       run("tsc", ["-p", ".", "--listFilesOnly"])
         .split("\n")
@@ -131,7 +133,7 @@ describe("checking tools see the code", () => {
     expect(typescript.filter((path) => !listed.has(join(root, path)))).toEqual([]);
   });
 
-  test("the linter", () => {
+  test("the linter", { timeout: TOOL_MS_MAX }, () => {
     // One cheap rule: only the count matters here.
     const output = run("biome", ["lint", "--only=suspicious/noDebugger", "src", "test", "bench", "bin"]);
     const count = Number(/Checked (\d+) files/.exec(output)?.[1]);
