@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { RuntimeName } from "../model/runtime.ts";
+import { logStreamName } from "../protocol/log-stream.ts";
 import type { ContainerBody } from "./container-body.ts";
 import { type ExtensionFailure, ExtensionHost } from "./extensions/extension-host.ts";
 import { functionEnvironment } from "./function-environment.ts";
@@ -88,8 +89,7 @@ function environmentOf(
     optRoot: handle.optRoot,
     tmpDir: handle.tmpDir,
     runtimeApi,
-    logStreamHex: randomBytes(16).toString("hex"),
-    nowMs: Date.now(),
+    logStream: logStreamName(assignment.version, randomBytes(16).toString("hex"), Date.now()),
     initializationType,
   });
 }

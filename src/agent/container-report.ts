@@ -12,8 +12,9 @@ export function containerReport(
   order: RunOrder | undefined,
 ): ContainerReport {
   if (assignment === undefined) return { state: "blank", containerId, runtime };
-  const { functionKey, memoryMiB, reservedMiB } = assignment;
-  if (order === undefined) return { state: "idle", containerId, runtime, functionKey, memoryMiB, reservedMiB };
+  const { functionKey, memoryMiB, reservedMiB, logStream } = assignment;
+  const held = { containerId, runtime, functionKey, memoryMiB, reservedMiB, logStream };
+  if (order === undefined) return { state: "idle", ...held };
   const { leaseId, invocationId } = order;
-  return { state: "running", containerId, runtime, functionKey, memoryMiB, reservedMiB, leaseId, invocationId };
+  return { state: "running", ...held, leaseId, invocationId };
 }

@@ -27,8 +27,7 @@ const PLACE: FunctionPlace = {
   optRoot: "/opt",
   tmpDir: "/tmp",
   runtimeApi: undefined,
-  logStreamHex: "0123456789abcdef0123456789abcdef",
-  nowMs: Date.UTC(2026, 10, 21),
+  logStream: "2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef",
   initializationType: "on-demand",
 };
 

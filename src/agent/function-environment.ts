@@ -12,9 +12,8 @@ export type FunctionPlace = {
   readonly tmpDir: string;
   /** `127.0.0.1:PORT`. undefined: there is none, as no port could be opened. */
   readonly runtimeApi: string | undefined;
-  /** 32 hex digits, new for each container. */
-  readonly logStreamHex: string;
-  readonly nowMs: number;
+  /** Of a server that says none: the container's own. */
+  readonly logStream: string;
   readonly initializationType: InitializationType;
 };
 
@@ -57,7 +56,6 @@ function unreserved({ runtime, taskRoot, optRoot, tmpDir }: FunctionPlace): Reco
 }
 
 function reserved(assignment: Assignment, place: FunctionPlace): Record<string, string> {
-  const day = new Date(place.nowMs).toISOString().slice(0, 10).replaceAll("-", "/");
   return {
     _HANDLER: assignment.handler,
     AWS_REGION: assignment.region,
@@ -69,7 +67,7 @@ function reserved(assignment: Assignment, place: FunctionPlace): Record<string, 
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(assignment.requestedMemoryMiB ?? assignment.memoryMiB),
     AWS_LAMBDA_INITIALIZATION_TYPE: place.initializationType,
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${assignment.functionName}`,
-    AWS_LAMBDA_LOG_STREAM_NAME: `${day}/[${assignment.version}]${place.logStreamHex}`,
+    AWS_LAMBDA_LOG_STREAM_NAME: assignment.logStream ?? place.logStream,
     ...logSettings(assignment),
     LAMBDA_TASK_ROOT: place.taskRoot,
     LAMBDA_RUNTIME_DIR: RUNTIME_DIR,

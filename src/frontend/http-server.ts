@@ -7,14 +7,7 @@ import type { AccessKeys } from "../ports/access-keys.ts";
 import type { Clock } from "../ports/clock.ts";
 import { Authenticator, type Identity } from "./auth/authenticator.ts";
 import { createBrowserGuard, isLoopback } from "./auth/browser-guard.ts";
-import {
-  asLambdaError,
-  beginError,
-  LambdaError,
-  sendError,
-  tooLarge,
-  unknownOperation,
-} from "./lambda/lambda-error.ts";
+import { asLambdaError, beginError, LambdaError, tooLarge, unknownOperation } from "./lambda/lambda-error.ts";
 import { collectBody } from "./request-body.ts";
 
 /** Body of a route that names no limit of its own. */
@@ -52,7 +45,7 @@ export type RouteRequest = {
   readonly requestId: string;
 };
 
-/** Answers a request. What it throws or rejects with becomes an error of the Lambda API. */
+/** Answers a request. What it throws or rejects with becomes an error of the API, in the form of its route. */
 export type RouteHandler = (request: RouteRequest) => void | Promise<void>;
 
 export type RouteOptions = {
@@ -60,7 +53,14 @@ export type RouteOptions = {
   readonly access?: "account" | "open";
   /** undefined: BODY_BYTES_MAX_DEFAULT. */
   readonly bodyLimit?: BodyLimit;
+  /** Services that a request may be signed for, by their names in credentials; asked before the body is read. undefined: Lambda. */
+  readonly services?: (request: IncomingMessage) => readonly string[];
+  /** undefined: as the Lambda API tells them. */
+  readonly errorForm?: ErrorForm;
 };
+
+/** Writes the head of an error's answer. @returns the body, still to be written. */
+export type ErrorForm = (response: ServerResponse, requestId: string, error: LambdaError) => Buffer;
 
 /** Largest body of a route, and the error of a larger one; asked before the body is read. */
 export type BodyLimit = (request: IncomingMessage) => { readonly bytesMax: number; readonly error: () => LambdaError };
@@ -107,7 +107,12 @@ type Route = {
   readonly handler: RouteHandler;
   readonly isOpen: boolean;
   readonly bodyLimit: BodyLimit;
+  readonly services: (request: IncomingMessage) => readonly string[];
+  readonly errorForm: ErrorForm;
 };
+
+const LAMBDA = ["lambda"];
+const lambdaOnly = () => LAMBDA;
 
 const defaultBodyLimit: BodyLimit = () => ({
   bytesMax: BODY_BYTES_MAX_DEFAULT,
@@ -158,18 +163,22 @@ class LambdaHttpServer implements HttpServer {
       handler,
       isOpen: options.access === "open",
       bodyLimit: options.bodyLimit ?? defaultBodyLimit,
+      services: options.services ?? lambdaOnly,
+      errorForm: options.errorForm ?? beginError,
     };
     this.#router.on(method as findMyWay.HTTPMethod, path, () => {}, route);
   }
 
   addSite(site: Site): void {
-    const route = { handler: (request: RouteRequest) => site.serve(request), isOpen: true, bodyLimit: site.bodyLimit };
+    const { bodyLimit } = site;
+    const handler = (request: RouteRequest) => site.serve(request);
+    const route = { handler, isOpen: true, bodyLimit, services: lambdaOnly, errorForm: beginError };
     this.#sites.push({ site, route });
   }
 
   authenticate(request: RouteRequest): Principal {
     const { req, path, rawQuery, body } = request;
-    const identity = this.#strictAuthenticator.identify(req, rawQuery);
+    const identity = this.#strictAuthenticator.identify(req, rawQuery, LAMBDA);
     const refused =
       identity.kind === "signed"
         ? this.#strictAuthenticator.verify(identity, req, path, rawQuery, body)
@@ -220,10 +229,11 @@ class LambdaHttpServer implements HttpServer {
     const { req, res } = exchange;
     const route = this.#siteOf(exchange) ?? this.#routeOf(exchange);
     if (route instanceof LambdaError) return route;
+    exchange.errorForm = route.errorForm;
 
     const identity: Identity | undefined = route.isOpen
       ? undefined
-      : this.#authenticator.identify(req, exchange.rawQuery);
+      : this.#authenticator.identify(req, exchange.rawQuery, route.services(req));
     if (identity?.kind === "refused") return new LambdaError(identity.refusal.type, 403, identity.refusal.message);
 
     const { bytesMax, error } = route.bodyLimit(req);
@@ -315,7 +325,7 @@ class LambdaHttpServer implements HttpServer {
   #refuse(exchange: Exchange, error: LambdaError): void {
     const { req, res } = exchange;
     res.setHeader("Connection", "close");
-    res.write(beginError(res, exchange.requestId, error));
+    res.write(exchange.errorForm(res, exchange.requestId, error));
     const timer = setTimeout(() => req.socket.destroy(), DISCARD_MS_MAX);
     res.on("close", () => clearTimeout(timer));
     if (exchange.isBodyHeldBack) return void res.end();
@@ -326,7 +336,7 @@ class LambdaHttpServer implements HttpServer {
   #fail(exchange: Exchange, error: unknown): void {
     const answer = this.#answerTo(error);
     if (exchange.res.headersSent) return void exchange.res.destroy();
-    sendError(exchange.res, exchange.requestId, answer);
+    exchange.res.end(exchange.errorForm(exchange.res, exchange.requestId, answer));
   }
 
   /** What the caller is told of an error; the server's own are reported first. */
@@ -361,6 +371,7 @@ class Exchange implements RouteRequest {
   bodyBytesHeld = 0;
   /** Its handler's promise is not settled. */
   isServing = false;
+  errorForm: ErrorForm = beginError;
   /** NOBODY on open routes. */
   principal: Principal = NOBODY;
   #query: URLSearchParams | undefined;

@@ -36,6 +36,8 @@ export type ContainerReport =
       readonly memoryMiB: number;
       /** What the instance is packed by; undefined: the limit. */
       readonly reservedMiB?: number | undefined;
+      /** What the function was told its log stream is; undefined: an earlier version made it up. */
+      readonly logStream?: string | undefined;
     }
   | {
       readonly state: "running";
@@ -44,6 +46,7 @@ export type ContainerReport =
       readonly functionKey: FunctionKey;
       readonly memoryMiB: number;
       readonly reservedMiB?: number | undefined;
+      readonly logStream?: string | undefined;
       readonly leaseId: LeaseId;
       readonly invocationId: InvocationId;
     };

@@ -7,6 +7,7 @@ import type { EventStore } from "./event-store.ts";
 import type { FunctionStore } from "./function-store.ts";
 import type { FunctionUrl } from "./function-urls.ts";
 import type { LayerRecord } from "./layer-catalog.ts";
+import type { LogGroup } from "./log-groups.ts";
 import type { RecordTable } from "./record-table.ts";
 import type { HostStore } from "./remote-host.ts";
 import type { PolicyRecord } from "./resource-policies.ts";
@@ -42,6 +43,7 @@ export type Store = {
   readonly policies: RecordTable<PolicyRecord>;
   readonly functionUrls: RecordTable<FunctionUrl>;
   readonly eventSources: RecordTable<EventSourceRecord>;
+  readonly logGroups: RecordTable<LogGroup>;
   loadAccounts(): Promise<AccountRecord[]>;
   putAccount(account: AccountRecord): Promise<void>;
   loadAccessKeys(): Promise<AccessKey[]>;

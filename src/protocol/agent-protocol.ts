@@ -3,6 +3,7 @@ import { LOG_LEVELS } from "../model/function-version.ts";
 import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import { OUTCOMES } from "../model/invocation.ts";
 import { RUNTIMES } from "../model/runtime.ts";
+import { LOG_STREAM_NAME } from "./log-stream.ts";
 
 /**
  * Messages between the server and the agent of an instance. The agent dials, says `hello`, and
@@ -57,6 +58,8 @@ export const assignmentSchema = z.object({
   /** As `FunctionVersion` has them. */
   logFormat: z.enum(["Text", "JSON"]).optional(),
   applicationLogLevel: z.enum(LOG_LEVELS).optional(),
+  /** What the function is told its log stream is, and what the container's report tells a later server. Absent: any name. */
+  logStream: z.string().optional(),
 });
 export type Assignment = z.infer<typeof assignmentSchema>;
 
@@ -112,6 +115,8 @@ export const serverMessageSchema = z.discriminatedUnion("kind", [
 ]);
 export type ServerMessage = z.infer<typeof serverMessageSchema>;
 
+const logStream = z.string().regex(LOG_STREAM_NAME);
+
 const containerReportSchema = z.discriminatedUnion("state", [
   z.object({ state: z.literal("blank"), containerId, runtime }),
   z.object({
@@ -121,6 +126,7 @@ const containerReportSchema = z.discriminatedUnion("state", [
     functionKey,
     memoryMiB: figure,
     reservedMiB: figure.optional(),
+    logStream: logStream.optional(),
   }),
   z.object({
     state: z.literal("running"),
@@ -129,6 +135,7 @@ const containerReportSchema = z.discriminatedUnion("state", [
     functionKey,
     memoryMiB: figure,
     reservedMiB: figure.optional(),
+    logStream: logStream.optional(),
     leaseId,
     invocationId,
   }),

@@ -10,10 +10,14 @@ export type AssignmentOptions = {
   readonly region: string;
 };
 
-/** What an agent needs to make a blank container this function's. @param grant undefined: it gets what it states. */
+/**
+ * What an agent needs to make a blank container this function's.
+ * @param grant undefined: it gets what it states. @param logStream name of the container's log stream.
+ */
 export function assignmentOf(
   version: FunctionVersion,
   grant: Grant | undefined,
+  logStream: string,
   { codeDir, layersDir, region }: AssignmentOptions,
 ): Assignment {
   const sha256Hexes = version.layerSha256Hexes ?? [];
@@ -38,6 +42,7 @@ export function assignmentOf(
     region,
     logFormat: version.logFormat,
     applicationLogLevel: version.applicationLogLevel,
+    logStream,
   };
 }
 

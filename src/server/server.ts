@@ -4,15 +4,15 @@ import type { ControlPlane } from "../control/control-plane.ts";
 import { type ErrorCode, HearthError } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
-import type { AccountId, FunctionKey, InstanceId, InvocationId } from "../model/ids.ts";
+import type { Grant } from "../model/grant.ts";
+import type { FunctionKey, InstanceId, InvocationId } from "../model/ids.ts";
 import type { InstanceReport } from "../model/instance.ts";
 import type { InvocationMode, Lease } from "../model/invocation.ts";
 import type { CapacityProvider } from "../ports/capacity-provider.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { InvokeAnswer, InvokeRequest, ResponseSink } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
-import type { LogStore } from "../ports/log-store.ts";
-import type { AgentMessage, ServerMessage } from "../protocol/agent-protocol.ts";
+import type { AgentMessage, Assignment, ServerMessage } from "../protocol/agent-protocol.ts";
 import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
 import { archivesOf, assignmentOf } from "./assignment.ts";
 import { CoreLoop } from "./core-loop.ts";
@@ -20,7 +20,9 @@ import { endLines, LogTail, startLine } from "./execution-log.ts";
 import { IdleWait } from "./idle-wait.ts";
 import { inTime } from "./in-time.ts";
 import { InstanceClaims } from "./instance-claims.ts";
+import type { FunctionLogs } from "./logs/function-logs.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Answer, PendingInvocation } from "./pending-invocation.ts";
 import { reportedUsage } from "./reported-usage.ts";
 import { sizedVersionOf } from "./sized-version.ts";
 import { StreamedAnswer } from "./streamed-answer.ts";
@@ -37,7 +39,7 @@ export type ServerOptions = Pick<
   readonly provider: Omit<CapacityProvider, "kind">;
   codeDir(sha256Hex: string): string;
   layersDir(sha256Hexes: readonly string[]): string;
-  readonly logs: LogStore;
+  readonly logs: FunctionLogs;
   readonly metrics: Metrics;
   readonly region: string;
   readonly clock: Clock;
@@ -48,21 +50,6 @@ export type ServerOptions = Pick<
   onOrphan(id: InvocationId, answer: InvokeAnswer, acknowledge: () => void): void;
   /** An agent of an earlier server executes this invocation, or holds its result. */
   onAdopted(id: InvocationId): void;
-};
-
-type Answer = (answer: InvokeAnswer, acknowledge: () => void) => void;
-
-/** An invocation between its arrival and its answer. */
-type Pending = {
-  readonly request: InvokeRequest;
-  readonly retries: number;
-  readonly mode: InvocationMode;
-  readonly answer: Answer;
-  readonly arrivedMs: number;
-  readonly tail: LogTail | undefined;
-  lease: Lease | undefined;
-  /** Once it runs, if the caller takes the response piece by piece. */
-  stream: StreamedAnswer | undefined;
 };
 
 const MIB = 2 ** 20;
@@ -76,7 +63,7 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #endpoint: AgentEndpoint;
   readonly #wallClock: WallClock;
-  readonly #pending = new Map<InvocationId, Pending>();
+  readonly #pending = new Map<InvocationId, PendingInvocation>();
   /** Functions that were called since the start and are as they were: what may be prewarmed. */
   readonly #versions = new Map<FunctionKey, FunctionVersion>();
   readonly #loop: CoreLoop;
@@ -259,7 +246,6 @@ export class Server {
     if (waitedMs > WAIT_MS_MIN) this.#options.metrics.observeWait(waitedMs);
     const { id, version, invokedArn, clientContext, traceId, payload, sink } = request;
     if (sink !== undefined) pending.stream = this.#streamTo(sink, lease);
-    if (lease.start === "cold") this.claims.given(lease.instanceId, archivesOf(version));
     this.#send(
       lease.instanceId,
       {
@@ -271,13 +257,13 @@ export class Server {
         retries,
         clientContext,
         traceId,
-        assignment: lease.start === "cold" ? assignmentOf(version, lease.grant, this.#options) : undefined,
+        assignment: lease.start === "cold" ? this.#assign(lease, version, lease.grant) : undefined,
         keepResult: mode === "asynchronous",
         stream: sink === undefined ? undefined : true,
       },
       payload,
     );
-    this.#appendLog(pending, startLine(id, version, retries));
+    this.#appendLog(pending, lease, startLine(id, version, retries));
   }
 
   #streamTo(sink: ResponseSink, { id: leaseId, instanceId, containerId }: Lease): StreamedAnswer {
@@ -289,16 +275,22 @@ export class Server {
     const version = this.#versions.get(functionKey);
     this.#options.log.debug({ instanceId, containerId, functionKey, reason }, "loading a function ahead of its call");
     if (version !== undefined) {
-      this.claims.given(instanceId, archivesOf(version));
-      const assignment = assignmentOf(version, grant, this.#options);
+      const assignment = this.#assign(command, version, grant);
       return this.#send(instanceId, { kind: "prewarm", containerId, assignment });
     }
     // It was deleted meanwhile: the container goes, as one that failed would.
     this.#send(instanceId, { kind: "destroyContainer", containerId });
   }
 
-  #appendLog({ request: { version }, tail }: Pending, text: string): void {
-    this.#options.logs.append(version.accountId, version.name, text);
+  /** The container becomes the function's. */
+  #assign(to: Pick<Lease, "instanceId" | "containerId">, version: FunctionVersion, grant?: Grant): Assignment {
+    this.claims.given(to.instanceId, archivesOf(version));
+    const logStream = this.#options.logs.begin(to.instanceId, to.containerId, version);
+    return assignmentOf(version, grant, logStream, this.#options);
+  }
+
+  #appendLog({ request, tail }: PendingInvocation, { instanceId, containerId }: Lease, text: string): void {
+    this.#options.logs.platform(instanceId, containerId, request.version, text);
     tail?.append(Buffer.from(text));
   }
 
@@ -385,6 +377,7 @@ export class Server {
     log.info({ instanceId: said.instanceId, containers: said.containers.length }, "an agent joined");
     const { report, adopted } = this.claims.joined(said, keptInvocationIds);
     for (const id of adopted) onAdopted(id);
+    this.#options.logs.adopt(report);
     this.feed({ kind: "InstanceJoined", report });
   }
 
@@ -396,6 +389,7 @@ export class Server {
 
   /** Announced results that will not come any more count as lost with their instance. */
   #forgetAnnounced(instanceId: InstanceId): void {
+    this.#options.logs.instanceGone(instanceId);
     for (const id of this.claims.forget(instanceId)) {
       this.#options.onOrphan(id, { kind: "rejected", code: "INSTANCE_LOST" }, () => {});
     }
@@ -416,6 +410,7 @@ export class Server {
       case "containerGone": {
         const { containerId, reason } = message;
         this.#options.log.debug({ instanceId, containerId, reason }, "container gone");
+        this.#options.logs.containerGone(instanceId, containerId);
         return this.feed({ kind: "ContainerGone", instanceId, containerId, reason });
       }
       case "containerResized": {
@@ -464,15 +459,16 @@ export class Server {
     const adopted = own === undefined ? this.claims.takeResult(instanceId, invocationId, leaseId) : undefined;
     if (own?.lease !== undefined) {
       this.#pending.delete(invocationId);
+      const { lease } = own;
       const ended = () => {
-        this.#appendLog(own, endLines(invocationId, own.request.version, outcome, exit, usage));
+        this.#appendLog(own, lease, endLines(invocationId, own.request.version, outcome, exit, usage));
         return own.tail?.read();
       };
       // The log follows the answer, unless the answer carries it.
       const logTail = own.tail === undefined ? undefined : ended();
       own.answer({ kind: "finished", outcome, payload, exit, usage, logTail }, acknowledge);
       if (own.tail === undefined) ended();
-      this.#options.metrics.observeInvocation(outcome, own.lease.start, usage);
+      this.#options.metrics.observeInvocation(outcome, lease.start, usage);
     } else if (pending === undefined && adopted !== undefined) {
       const answer: InvokeAnswer = { kind: "finished", outcome, payload, exit, usage, logTail: undefined };
       this.#options.onOrphan(invocationId, answer, acknowledge);
@@ -484,12 +480,12 @@ export class Server {
   }
 
   #logged(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "log" }>, text: Buffer): void {
-    const { functionKey, invocationId } = message;
+    const { containerId, functionKey, invocationId } = message;
     const pending = invocationId === undefined ? undefined : this.#pending.get(invocationId);
     if (pending?.lease?.instanceId === instanceId) pending.tail?.append(text);
     if (functionKey === undefined) return; // A blank container has nobody to write for.
-    const [accountId = "", functionName] = functionKey.split("/");
+    const [accountId = "", functionName] = functionKey.split("/", 2);
     if (functionName === undefined || !this.claims.serves(instanceId, accountId)) return;
-    this.#options.logs.append(accountId as AccountId, functionName, text);
+    this.#options.logs.write(instanceId, containerId, functionKey, text);
   }
 }

@@ -12,9 +12,11 @@ import { addOfferRoutes } from "../frontend/admin/offer-routes.ts";
 import { addScheduleRoutes } from "../frontend/admin/schedule-routes.ts";
 import { addSizingRoutes } from "../frontend/admin/sizing-routes.ts";
 import { isLoopback } from "../frontend/auth/browser-guard.ts";
+import { addServiceRoutes } from "../frontend/aws/service-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
 import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
 import { policyDocument } from "../frontend/lambda/policy-document.ts";
+import { logsService } from "../frontend/logs/logs-service.ts";
 import { UrlAddress } from "../frontend/url/url-address.ts";
 import { socketPathIn } from "../host/socket-path.ts";
 import { buildBundles } from "../images/bundle.ts";
@@ -41,6 +43,8 @@ import { createAccessKeyRing } from "../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../server/catalog/catalog.ts";
 import { feedConcurrency } from "../server/function-concurrency.ts";
 import { createLayerCatalog } from "../server/layers/layer-catalog.ts";
+import { FunctionLogs } from "../server/logs/function-logs.ts";
+import { createLogGroups } from "../server/logs/log-groups.ts";
 import { Metrics } from "../server/metrics.ts";
 import { createResourcePolicies } from "../server/policies/resource-policies.ts";
 import { Server } from "../server/server.ts";
@@ -182,6 +186,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     onLost: (why) => log.error({}, `log lines of functions are being lost: ${why}`),
   });
   closers.push(() => logs.close());
+  const logGroups = await createLogGroups({ table: store.logGroups, logs, clock: systemClock, onFailure: onDamage });
   const capacity = await openFleet(options.fleet, {
     dataDir,
     imagesDir,
@@ -259,7 +264,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     leftOver,
     codeDir: (sha256Hex) => codeStore.dir(sha256Hex),
     layersDir: (sha256Hexes) => codeStore.dir(codeStore.overlayName(sha256Hexes)),
-    logs,
+    logs: new FunctionLogs({ logs, groups: logGroups, clock: systemClock }),
     metrics,
     region,
     clock: systemClock,
@@ -341,6 +346,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     allowDeprecatedRuntimes: options.allowDeprecatedRuntimes ?? false,
     runtimes,
   });
+  addServiceRoutes(http, { logs: logsService({ groups: logGroups, logs, clock: systemClock, region }) });
   const view = createAdminView({
     ...options,
     url,

@@ -18,7 +18,7 @@ const ACCOUNT_NAME = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/;
 export function addAdminRoutes(options: {
   addRoute: AddRoute;
   view: AdminView;
-  logs: LogStore;
+  logs: Pick<LogStore, "tail" | "follow">;
   metrics: MetricsSource;
 }): () => void {
   const { addRoute, view, metrics } = options;

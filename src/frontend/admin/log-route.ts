@@ -17,10 +17,10 @@ const UNREAD_BYTES_MAX = 1024 * 1024;
  * With `follow` the answer goes on until the caller hangs up.
  */
 export class LogRoute {
-  readonly #logs: LogStore;
+  readonly #logs: Pick<LogStore, "tail" | "follow">;
   readonly #followers = new Set<ServerResponse>();
 
-  constructor(logs: LogStore) {
+  constructor(logs: Pick<LogStore, "tail" | "follow">) {
     this.#logs = logs;
   }
 

@@ -42,8 +42,8 @@ export class Authenticator {
     this.#isSignatureRequired = options.isSignatureRequired;
   }
 
-  /** Before the body is read: strangers are refused without being listened to. */
-  identify(request: IncomingMessage, rawQuery: string): Identity {
+  /** Before the body is read: strangers are refused without being listened to. @param services that it may be signed for. */
+  identify(request: IncomingMessage, rawQuery: string, services: readonly string[]): Identity {
     const credential = parseCredential(request.headers, rawQuery);
     if (credential === undefined) {
       return this.#stranger(refusal("MissingAuthenticationTokenException", "Missing Authentication Token"));
@@ -55,7 +55,7 @@ export class Authenticator {
     }
     const key = this.#accessKeys.find(credential.accessKeyId);
     if (key === undefined) return this.#stranger(refusal("UnrecognizedClientException", UNKNOWN_KEY));
-    const refused = this.#verifier.checkScope(credential, request.headers, this.#clock.nowMs());
+    const refused = this.#verifier.checkScope(credential, request.headers, services, this.#clock.nowMs());
     if (refused !== undefined) return { kind: "refused", refusal: refused };
     return { kind: "signed", accountId: key.accountId, credential, key };
   }

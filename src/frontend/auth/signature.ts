@@ -11,7 +11,9 @@ const EXPIRES_S_MAX = 604_800;
 /** Signing keys are good for a day; beyond this many the cache starts again. */
 const SIGNING_KEYS_MAX = 1000;
 
-const SERVICE = "lambda";
+/** Services without regions: their clients sign for this one wherever they are. */
+const GLOBAL_SERVICES = ["iam", "sts"];
+const GLOBAL_REGION = "us-east-1";
 
 const MISMATCH =
   "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
@@ -25,16 +27,23 @@ export class SignatureVerifier {
     this.#region = region;
   }
 
-  /** What can be refused before the body has been read. */
-  checkScope(credential: Credential, headers: SignedRequest["headers"], nowMs: number): AuthRefusal | undefined {
-    if (credential.region !== this.#region) {
+  /** What can be refused before the body has been read. @param services that the request may be signed for. */
+  checkScope(
+    credential: Credential,
+    headers: SignedRequest["headers"],
+    services: readonly string[],
+    nowMs: number,
+  ): AuthRefusal | undefined {
+    const isGlobal = credential.region === GLOBAL_REGION && GLOBAL_SERVICES.includes(credential.service);
+    if (credential.region !== this.#region && !isGlobal) {
       return refusal(
         "InvalidSignatureException",
         `Credential should be scoped to a valid region, not '${credential.region}'. `,
       );
     }
-    if (credential.service !== SERVICE) {
-      return refusal("InvalidSignatureException", `Credential should be scoped to correct service: '${SERVICE}'. `);
+    if (!services.includes(credential.service)) {
+      const names = services.map((service) => `'${service}'`).join(", ");
+      return refusal("InvalidSignatureException", `Credential should be scoped to correct service: ${names}. `);
     }
     return checkTime(credential, nowMs) ?? checkSignedHeaders(credential, headers);
   }
@@ -58,7 +67,7 @@ export class SignatureVerifier {
   }
 
   #signingKey(key: AccessKey, { date, region, service }: Credential): Buffer {
-    const cacheKey = `${date}/${key.secretAccessKey}`;
+    const cacheKey = `${date}/${region}/${service}/${key.secretAccessKey}`;
     const cached = this.#signingKeys.get(cacheKey);
     if (cached !== undefined) return cached;
     const parts = [date, region, service, "aws4_request"];

@@ -1,12 +1,16 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { findMark, logText } from "./log-marks.ts";
 
 const NEWLINE = 0x0a;
+/** Read at once while events are looked for; the server does other things in between. */
+const READ_BYTES = 128 * 1024;
 
 /**
- * One log on disk: `PATH.log`, and `PATH.1.log` with what came before it. Opened for each
- * operation, so that any number of logs needs no open files. Operations must not overlap.
+ * One log on disk: `PATH.log`, and `PATH.1.log` with what came before it; lines with marks between them. Opened for each
+ * operation, so that any number of logs needs no open files. Operations must not overlap, but for the reading of what
+ * `snapshot` has opened.
  */
 export class LogFile {
   readonly #current: string;
@@ -36,15 +40,32 @@ export class LogFile {
     }
   }
 
-  /** The last `bytesMax` bytes, from the beginning of a line on. */
+  /** The last `bytesMax` bytes without marks, from the beginning of a line on. */
   async tail(bytesMax: number): Promise<Buffer> {
-    // One byte more tells whether the cut falls on the beginning of a line.
-    const current = await readEnd(this.#current, bytesMax + 1);
-    const missing = bytesMax + 1 - current.length;
-    const previous = missing > 0 ? await readEnd(this.#previous, missing) : Buffer.alloc(0);
-    const bytes = Buffer.concat([previous, current]);
-    if (bytes.length <= bytesMax) return bytes;
-    return bytes.subarray(bytes.indexOf(NEWLINE) + 1 || bytes.length);
+    // One byte more tells whether the cut falls on the beginning of a line; marks take as much again, about.
+    for (let bytes = 2 * bytesMax + 1; ; bytes *= 2) {
+      const current = await readEnd(this.#current, bytes);
+      const missing = bytes - current.length;
+      const previous = missing > 0 ? await readEnd(this.#previous, missing) : Buffer.alloc(0);
+      const found = Buffer.concat([previous, current]);
+      const isAll = found.length < bytes;
+      const text = logText(isAll ? found : found.subarray(found.indexOf(NEWLINE) + 1 || found.length));
+      if (text.length > bytesMax) {
+        const end = text.subarray(-bytesMax - 1);
+        return end.subarray(end.indexOf(NEWLINE) + 1 || end.length);
+      }
+      if (isAll) return text;
+    }
+  }
+
+  /** Opens what there is now, for `readFrom`: later writes do not change it. */
+  async snapshot(): Promise<LogSnapshot> {
+    const files: SnapshotFile[] = [];
+    for (const path of [this.#previous, this.#current]) {
+      const file = await openIfThere(path);
+      if (file !== undefined) files.push({ file, size: (await file.stat()).size });
+    }
+    return new LogSnapshot(files);
   }
 
   async remove(): Promise<void> {
@@ -63,19 +84,67 @@ export class LogFile {
   }
 }
 
-async function readEnd(path: string, bytesMax: number): Promise<Buffer> {
-  let file: FileHandle;
+type SnapshotFile = { readonly file: FileHandle; readonly size: number };
+
+/** The files of a log as they were at one time, oldest first. */
+export class LogSnapshot {
+  readonly #files: readonly SnapshotFile[];
+
+  constructor(files: readonly SnapshotFile[]) {
+    this.#files = files;
+  }
+
+  /** Tells the bytes from a mark on that is not after `fromMs`, in order, until `onBytes` answers false. */
+  async readFrom(fromMs: number, onBytes: (bytes: Buffer) => boolean): Promise<void> {
+    for (const each of this.#files) {
+      for (let at = await startOf(each, fromMs); at < each.size; ) {
+        const bytes = await readAt(each, at, READ_BYTES);
+        if (bytes.length === 0) break;
+        if (!onBytes(bytes)) return;
+        at += bytes.length;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { file } of this.#files) await file.close();
+  }
+}
+
+/** Halves the file until little is left before the first mark that is not before `fromMs`. */
+async function startOf(each: SnapshotFile, fromMs: number): Promise<number> {
+  let start = 0;
+  for (let end = each.size; end - start > 2 * READ_BYTES; ) {
+    const middle = Math.floor((start + end) / 2);
+    const mark = findMark(await readAt(each, middle, READ_BYTES));
+    if (mark !== undefined && mark.atMs < fromMs) start = middle + mark.offset;
+    else end = middle;
+  }
+  return start;
+}
+
+async function readAt({ file, size }: SnapshotFile, position: number, bytesMax: number): Promise<Buffer> {
+  const bytes = Math.min(bytesMax, size - position);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, position);
+  return buffer.subarray(0, bytesRead);
+}
+
+/** undefined: there is no such file. */
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
   try {
-    file = await open(path, "r");
+    return await open(path, "r");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return Buffer.alloc(0);
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
+}
+
+async function readEnd(path: string, bytesMax: number): Promise<Buffer> {
+  const file = await openIfThere(path);
+  if (file === undefined) return Buffer.alloc(0);
   try {
     const { size } = await file.stat();
-    const bytes = Math.min(size, bytesMax);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, size - bytes);
-    return buffer.subarray(0, bytesRead);
+    return await readAt({ file, size }, Math.max(0, size - bytesMax), bytesMax);
   } finally {
     await file.close();
   }

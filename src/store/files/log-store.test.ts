@@ -4,11 +4,13 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { AccountId } from "../../model/ids.ts";
+import type { LogEvent } from "../../ports/log-store.ts";
 import { logFileName } from "./log-file.ts";
 import { FilesLogStore } from "./log-store.ts";
 
 const alice = "000000000001" as AccountId;
 const bob = "000000000002" as AccountId;
+const STREAM = "2026/11/30/[$LATEST]0123456789abcdef0123456789abcdef";
 const MEBIBYTE = 1024 * 1024;
 
 let dir: string;
@@ -20,9 +22,9 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 describe("FilesLogStore", () => {
   test("keeps what each function wrote, in order, apart by account", async () => {
     const store = new FilesLogStore({ dir });
-    store.append(alice, "f", "one\n");
-    store.append(bob, "f", "bob's\n");
-    store.append(alice, "f", Buffer.from("two\n"));
+    store.append(alice, "f", STREAM, "one\n");
+    store.append(bob, "f", STREAM, "bob's\n");
+    store.append(alice, "f", STREAM, Buffer.from("two\n"));
     expect(String(await store.tail(alice, "f", MEBIBYTE))).toBe("one\ntwo\n");
     expect(String(await store.tail(bob, "f", MEBIBYTE))).toBe("bob's\n");
     await store.close();
@@ -30,7 +32,7 @@ describe("FilesLogStore", () => {
 
   test("a later store reads what an earlier one closed", async () => {
     const store = new FilesLogStore({ dir });
-    store.append(alice, "f", "kept\n");
+    store.append(alice, "f", STREAM, "kept\n");
     await store.close();
     expect(String(await new FilesLogStore({ dir }).tail(alice, "f", MEBIBYTE))).toBe("kept\n");
   });
@@ -41,7 +43,7 @@ describe("FilesLogStore", () => {
 
   test("the tail begins at a line's beginning", async () => {
     const store = new FilesLogStore({ dir });
-    store.append(alice, "f", "first\nsecond\nthird\n");
+    store.append(alice, "f", STREAM, "first\nsecond\nthird\n");
     expect(String(await store.tail(alice, "f", 13))).toBe("second\nthird\n");
     expect(String(await store.tail(alice, "f", 12))).toBe("third\n");
     expect(String(await store.tail(alice, "f", 3))).toBe("");
@@ -50,15 +52,15 @@ describe("FilesLogStore", () => {
 
   test("following begins where a tail in the same turn ends", async () => {
     const store = new FilesLogStore({ dir });
-    store.append(alice, "f", "before\n");
+    store.append(alice, "f", STREAM, "before\n");
     const followed: string[] = [];
     const stop = store.follow(alice, "f", (text) => followed.push(String(text)));
     const tail = store.tail(alice, "f", MEBIBYTE);
-    store.append(alice, "f", "after\n");
+    store.append(alice, "f", STREAM, "after\n");
     expect(String(await tail)).toBe("before\n");
     expect(followed).toEqual(["after\n"]);
     stop();
-    store.append(alice, "f", "unheard\n");
+    store.append(alice, "f", STREAM, "unheard\n");
     expect(followed).toEqual(["after\n"]);
     await store.close();
   });
@@ -66,7 +68,7 @@ describe("FilesLogStore", () => {
   test("keeps at most two files of the size bound, and the newest lines", async () => {
     const store = new FilesLogStore({ dir, fileBytesMax: 1000 });
     for (let i = 0; i < 200; i++) {
-      store.append(alice, "f", `line ${String(i).padStart(4, "0")}\n`);
+      store.append(alice, "f", STREAM, `line ${String(i).padStart(4, "0")}\n`);
       if (i % 20 === 19) await store.tail(alice, "f", 1);
     }
     await store.close();
@@ -74,14 +76,55 @@ describe("FilesLogStore", () => {
     expect(files).toHaveLength(2);
     for (const file of files) expect(statSync(join(dir, alice, file)).size).toBeLessThanOrEqual(1000);
     expect(String(await store.tail(alice, "f", 20))).toBe("line 0198\nline 0199\n");
-    expect(String(await store.tail(alice, "f", 5000)).split("\n").length).toBeGreaterThan(100);
+    expect(String(await store.tail(alice, "f", 5000)).split("\n").length).toBeGreaterThan(60);
+  });
+
+  test("tells events from a time on, whatever the files are cut into", async () => {
+    let nowMs = 1_000_000;
+    const store = new FilesLogStore({ dir, fileBytesMax: 3 * MEBIBYTE, nowMs: () => nowMs });
+    const filler = "x".repeat(1000);
+    for (let i = 0; i < 5000; i++) {
+      nowMs += i % 3;
+      store.append(alice, "f", `${STREAM}${i % 2}`, `${i} ${filler}\n`);
+      if (i % 500 === 0) await store.tail(alice, "f", 0);
+    }
+    const read = async (fromMs: number, countMax = Number.POSITIVE_INFINITY) => {
+      const events: LogEvent[] = [];
+      await store.read(alice, "f", fromMs, (event) => events.push(event) < countMax);
+      return events;
+    };
+    const all = await read(0);
+    expect(all.length).toBeGreaterThan(2000);
+    expect(all.at(-1)).toMatchObject({ text: `4999 ${filler}`, stream: `${STREAM}1`, atMs: nowMs });
+    expect(await read(0, 3)).toEqual(all.slice(0, 3));
+    for (const { atMs } of all.filter((_, i) => i % 487 === 0)) {
+      const expected = all.filter((event) => event.atMs >= atMs);
+      expect(await read(atMs)).toEqual(expected);
+    }
+    expect(await read(nowMs + 1)).toEqual([]);
+    await store.close();
+  });
+
+  test("a clock that is set back a little keeps events in order", async () => {
+    const times = [5000, 4500, 5001, 3000];
+    const store = new FilesLogStore({ dir, nowMs: () => times.shift() as number });
+    for (const text of ["a\n", "b\n", "c\n", "d\n"]) store.append(alice, "f", STREAM, text);
+    const found: unknown[] = [];
+    await store.read(alice, "f", 0, ({ atMs, ordinal, text }) => found.push([atMs, ordinal, text]) > 0);
+    expect(found).toEqual([
+      [5000, 0, "a"],
+      [5000, 1, "b"],
+      [5001, 0, "c"],
+      [3000, 0, "d"],
+    ]);
+    await store.close();
   });
 
   test("removing takes the files and what waits", async () => {
     const store = new FilesLogStore({ dir });
-    store.append(alice, "f", "old\n");
+    store.append(alice, "f", STREAM, "old\n");
     await store.tail(alice, "f", 1);
-    store.append(alice, "f", "waiting\n");
+    store.append(alice, "f", STREAM, "waiting\n");
     await store.remove(alice, "f");
     expect(readdirSync(join(dir, alice))).toEqual([]);
     expect(await store.tail(alice, "f", 10)).toHaveLength(0);
@@ -94,13 +137,13 @@ describe("FilesLogStore", () => {
     const said: string[] = [];
     const store = new FilesLogStore({ dir, onLost: (why) => said.push(why) });
     for (let i = 0; i < 3; i++) {
-      store.append(alice, "f", "lost\n");
+      store.append(alice, "f", STREAM, "lost\n");
       await store.tail(alice, "f", 1).catch(() => {});
     }
     expect(said).toHaveLength(1);
     expect(store.lostBytes).toBe(15);
     rmSync(join(dir, alice));
-    store.append(alice, "f", "kept\n");
+    store.append(alice, "f", STREAM, "kept\n");
     expect(String(await store.tail(alice, "f", 100))).toBe("kept\n");
     await store.close();
   });
@@ -109,10 +152,10 @@ describe("FilesLogStore", () => {
     const said: string[] = [];
     const store = new FilesLogStore({ dir, onLost: (why) => said.push(why) });
     const line = `${"x".repeat(1023)}\n`;
-    for (let i = 0; i < 5000; i++) store.append(alice, "f", line);
+    for (let i = 0; i < 5000; i++) store.append(alice, "f", STREAM, line);
     expect(store.lostBytes).toBeGreaterThan(3 * MEBIBYTE);
     expect(said).toHaveLength(1);
-    store.append(bob, "g", "not affected\n");
+    store.append(bob, "g", STREAM, "not affected\n");
     expect(String(await store.tail(bob, "g", 100))).toBe("not affected\n");
     await store.close();
   });

@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import type { AccountId } from "../../model/ids.ts";
-import type { LogStore } from "../../ports/log-store.ts";
-import { LogFile, logFileName } from "./log-file.ts";
+import type { LogEvent, LogStore } from "../../ports/log-store.ts";
+import { LogFile, type LogSnapshot, logFileName } from "./log-file.ts";
+import { encodeLog, type LogPiece, LogReader } from "./log-marks.ts";
 
 /** How long a line may wait in memory before it is written. */
 const FLUSH_INTERVAL_MS = 100;
@@ -13,6 +14,10 @@ const PENDING_BYTES_MAX = 1024 * 1024;
 const PENDING_BYTES_TOTAL_MAX = 32 * 1024 * 1024;
 /** Files written at the same time, which bounds the open files too. */
 const WRITES_AT_ONCE_MAX = 8;
+/** Logs that are read for events at the same time. */
+const READS_AT_ONCE_MAX = 4;
+/** A clock that was set back by less stands still for the log, so that events stay in order. */
+const SET_BACK_MS_MAX = 1000;
 /** Kept per function: the current file and one before it, each this large at most. */
 const FILE_BYTES_MAX = 10 * 1024 * 1024;
 
@@ -28,22 +33,25 @@ export class FilesLogStore implements LogStore {
   readonly #dir: string;
   readonly #onLost: (why: string) => void;
   readonly #fileBytesMax: number;
+  readonly #nowMs: () => number;
   /** Functions with something pending, being written, or followed. All others need no memory. */
   readonly #functions = new Map<string, FunctionLog>();
   #pendingBytes = 0;
   #isLosing = false;
   #flushTimer: NodeJS.Timeout | undefined;
-  #freeWrites = WRITES_AT_ONCE_MAX;
-  readonly #waitingWrites: (() => void)[] = [];
+  readonly #writes = new Turns(WRITES_AT_ONCE_MAX);
+  readonly #reads = new Turns(READS_AT_ONCE_MAX);
+  #lastMs = 0;
 
   /** @param options.onLost called when a spell of losses begins, with its cause, for the server's own log. */
-  constructor(options: { dir: string; onLost?: (why: string) => void; fileBytesMax?: number }) {
+  constructor(options: { dir: string; onLost?: (why: string) => void; fileBytesMax?: number; nowMs?: () => number }) {
     this.#dir = options.dir;
     this.#onLost = options.onLost ?? (() => {});
     this.#fileBytesMax = options.fileBytesMax ?? FILE_BYTES_MAX;
+    this.#nowMs = options.nowMs ?? Date.now;
   }
 
-  append(accountId: AccountId, functionName: string, text: string | Buffer): void {
+  append(accountId: AccountId, functionName: string, stream: string, text: string | Buffer): void {
     const log = this.#functionLog(accountId, functionName);
     for (const onText of log.followers) onText(typeof text === "string" ? Buffer.from(text) : text);
     const bytes = Buffer.byteLength(text);
@@ -51,7 +59,7 @@ export class FilesLogStore implements LogStore {
       this.#lose(bytes, "log lines come faster than the disk takes them");
       return;
     }
-    log.pending.push(text);
+    log.pending.push({ stream, atMs: this.#timeOf(), text });
     log.pendingBytes += bytes;
     this.#pendingBytes += bytes;
     if (log.pendingBytes >= FLUSH_BYTES && log.writingBytes === 0) void this.#flush(log);
@@ -63,6 +71,33 @@ export class FilesLogStore implements LogStore {
     const log = this.#functionLog(accountId, functionName);
     void this.#flush(log);
     return this.#inOrder(log, () => log.file.tail(bytesMax));
+  }
+
+  async read(
+    accountId: AccountId,
+    functionName: string,
+    fromMs: number,
+    onEvent: (event: LogEvent) => boolean,
+  ): Promise<void> {
+    const log = this.#functionLog(accountId, functionName);
+    void this.#flush(log);
+    await this.#reads.take();
+    let snapshot: LogSnapshot | undefined;
+    try {
+      snapshot = await this.#inOrder(log, () => log.file.snapshot());
+      let isWanted = true;
+      const reader = new LogReader((event) => {
+        if (isWanted && event.atMs >= fromMs) isWanted = onEvent(event);
+      });
+      await snapshot.readFrom(fromMs, (bytes) => {
+        reader.read(bytes);
+        return isWanted;
+      });
+      reader.end();
+    } finally {
+      this.#reads.give();
+      await snapshot?.close();
+    }
   }
 
   follow(accountId: AccountId, functionName: string, onText: (text: Buffer) => void): () => void {
@@ -106,6 +141,12 @@ export class FilesLogStore implements LogStore {
     return log;
   }
 
+  #timeOf(): number {
+    const nowMs = this.#nowMs();
+    if (nowMs > this.#lastMs || nowMs < this.#lastMs - SET_BACK_MS_MAX) this.#lastMs = nowMs;
+    return this.#lastMs;
+  }
+
   #armTimer(): void {
     this.#flushTimer ??= setTimeout(() => {
       this.#flushTimer = undefined;
@@ -116,19 +157,20 @@ export class FilesLogStore implements LogStore {
   /** Writes what is pending at the call. Never rejects: what cannot be written is lost. */
   #flush(log: FunctionLog): Promise<void> {
     if (log.pending.length === 0) return log.lastOperation;
-    const bytes = joined(log.pending);
+    const bytes = encodeLog(log.pending);
+    const textBytes = log.pendingBytes - log.writingBytes;
     log.pending = [];
-    log.writingBytes += bytes.length;
+    log.writingBytes += textBytes;
     return this.#inOrder(log, async () => {
       try {
         await log.file.append(bytes);
         this.#isLosing = false;
       } catch (error) {
-        this.#lose(bytes.length, (error as Error).message);
+        this.#lose(textBytes, (error as Error).message);
       } finally {
-        log.writingBytes -= bytes.length;
-        log.pendingBytes -= bytes.length;
-        this.#pendingBytes -= bytes.length;
+        log.writingBytes -= textBytes;
+        log.pendingBytes -= textBytes;
+        this.#pendingBytes -= textBytes;
         if (log.pending.length > 0) this.#armTimer();
       }
     });
@@ -144,11 +186,11 @@ export class FilesLogStore implements LogStore {
   #inOrder<T>(log: FunctionLog, operation: () => Promise<T>): Promise<T> {
     log.operations++;
     const result = log.lastOperation.then(async () => {
-      await this.#takeWrite();
+      await this.#writes.take();
       try {
         return await operation();
       } finally {
-        this.#giveWrite();
+        this.#writes.give();
       }
     });
     const settled = () => {
@@ -159,44 +201,38 @@ export class FilesLogStore implements LogStore {
     return result;
   }
 
-  async #takeWrite(): Promise<void> {
-    if (this.#freeWrites > 0) this.#freeWrites--;
-    else await new Promise<void>((resolve) => this.#waitingWrites.push(resolve));
-  }
-
-  #giveWrite(): void {
-    const next = this.#waitingWrites.shift();
-    if (next === undefined) this.#freeWrites++;
-    else next();
-  }
-
   #forgetIfIdle(log: FunctionLog): void {
     const isIdle = log.operations === 0 && log.pendingBytes === 0 && log.followers.size === 0;
     if (isIdle && this.#functions.get(log.key) === log) this.#functions.delete(log.key);
   }
 }
 
-/** Encodes neighbouring strings together: there are two for each invocation, and one of thousands is much cheaper. */
-function joined(pieces: readonly (string | Buffer)[]): Buffer {
-  const buffers: Buffer[] = [];
-  let text = "";
-  for (const piece of pieces) {
-    if (typeof piece === "string") text += piece;
-    else {
-      if (text !== "") buffers.push(Buffer.from(text));
-      text = "";
-      buffers.push(piece);
-    }
+/** Lets few do something at once; the others wait in line. */
+class Turns {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(atOnceMax: number) {
+    this.#free = atOnceMax;
   }
-  if (text !== "") buffers.push(Buffer.from(text));
-  return buffers.length === 1 ? (buffers[0] as Buffer) : Buffer.concat(buffers);
+
+  async take(): Promise<void> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  give(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  }
 }
 
 type FunctionLog = {
   readonly key: string;
   readonly file: LogFile;
   /** Not yet given to a write. */
-  pending: (string | Buffer)[];
+  pending: LogPiece[];
   /** Given to a write that has not ended. */
   writingBytes: number;
   /** Both together, which is what the memory bounds count. */

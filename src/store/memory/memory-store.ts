@@ -32,6 +32,7 @@ export function createMemoryStore(): Store {
     policies: createMemoryRecordTable(),
     functionUrls: createMemoryRecordTable(),
     eventSources: createMemoryRecordTable(),
+    logGroups: createMemoryRecordTable(),
     loadAccounts: async () => [...accounts.values()],
     putAccount: async (account) => void accounts.set(account.accountId, account),
     loadAccessKeys: async () => [...keys.values()],

@@ -16,6 +16,7 @@ import { systemClock } from "../../../src/ports/clock.ts";
 import type { InvokeAnswer } from "../../../src/ports/invoker.ts";
 import { createFleet } from "../../../src/provider/fleet/fleet.ts";
 import { createProcessProvider } from "../../../src/provider/process/process-provider.ts";
+import { FunctionLogs } from "../../../src/server/logs/function-logs.ts";
 import { Metrics } from "../../../src/server/metrics.ts";
 import { Server } from "../../../src/server/server.ts";
 
@@ -182,13 +183,7 @@ export class ScriptedServer {
       leftOver: new Set(),
       codeDir: () => join(dataDir, "code"),
       layersDir: () => join(dataDir, "layers"),
-      logs: {
-        append: () => {},
-        tail: async () => Buffer.alloc(0),
-        follow: () => () => {},
-        remove: async () => {},
-        close: async () => {},
-      },
+      logs: new FunctionLogs({ logs: { append: () => {} }, groups: { begin: () => {} }, clock: systemClock }),
       metrics: new Metrics({
         pools: () => control.snapshot(systemClock.monotonicMs()),
         eventQueue: () => ({ length: 0, oldestAcceptedMs: undefined, undelivered: 0 }),

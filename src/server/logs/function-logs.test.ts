@@ -1,0 +1,88 @@
+import { expect, test } from "vitest";
+import type { FunctionVersion } from "../../model/function-version.ts";
+import type { ContainerId, FunctionKey, InstanceId, OfferId } from "../../model/ids.ts";
+import type { ContainerReport, InstanceReport } from "../../model/instance.ts";
+import { FunctionLogs } from "./function-logs.ts";
+
+const instance = "i-1" as InstanceId;
+const [one, two] = ["c-1", "c-2"] as [ContainerId, ContainerId];
+const key = "000000000001/f/7/1" as FunctionKey;
+const version = { key, accountId: "000000000001", name: "f", version: "7" } as FunctionVersion;
+const clock = { nowMs: () => Date.UTC(2026, 10, 30), monotonicMs: () => 0 };
+
+function opened() {
+  const written: string[][] = [];
+  const groups: string[] = [];
+  const logs = new FunctionLogs({
+    logs: { append: (...line) => void written.push(line.map(String)) },
+    groups: { begin: (...group) => void groups.push(group.join("/")) },
+    clock,
+  });
+  return { logs, written, groups };
+}
+
+const report = (logStream?: string): InstanceReport => {
+  const held = { runtime: "nodejs24.x", functionKey: key, memoryMiB: 128 } as const;
+  const containers: ContainerReport[] = [
+    { state: "idle", containerId: one, ...held, logStream },
+    { state: "blank", containerId: two, runtime: "nodejs24.x" },
+  ];
+  const offerId = "process/host/slice/on-demand" as OfferId;
+  const shape = { memoryMiB: 1024, cpuMilli: 1000 };
+  return { instanceId: instance, subPool: "fixed", offerId, shape, accountId: version.accountId, containers };
+};
+
+test("each container writes to a stream of its own, named as Lambda does, in a group that is there", () => {
+  const { logs, written, groups } = opened();
+  const streams = [logs.begin(instance, one, version), logs.begin(instance, two, version)];
+  for (const stream of streams) expect(stream).toMatch(/^2026\/11\/30\/\[7\][0-9a-f]{32}$/);
+  expect(new Set(streams).size).toBe(2);
+  logs.platform(instance, one, version, "START\n");
+  logs.write(instance, two, key, Buffer.from("two\n"));
+  expect(written).toEqual([
+    ["000000000001", "f", streams[0], "START\n"],
+    ["000000000001", "f", streams[1], "two\n"],
+  ]);
+  expect(groups).toEqual(["000000000001/f", "000000000001/f"]);
+});
+
+test("the platform's lines begin a line", () => {
+  const { logs, written } = opened();
+  const stream = logs.begin(instance, one, version);
+  logs.write(instance, one, key, Buffer.from("no end"));
+  logs.platform(instance, one, version, "END\n");
+  logs.platform(instance, one, version, "START\n");
+  expect(written.map(([, , of, text]) => [of, text])).toEqual([
+    [stream, "no end"],
+    [stream, "\nEND\n"],
+    [stream, "START\n"],
+  ]);
+});
+
+test("an adopted container keeps its stream; of one that tells none, it stays the same", () => {
+  const { logs, written, groups } = opened();
+  logs.adopt(report("2026/11/29/[7]aa"));
+  logs.platform(instance, one, version, "a\n");
+  expect(written.at(-1)?.[2]).toBe("2026/11/29/[7]aa");
+  expect(groups).toEqual(["000000000001/f"]);
+
+  const unknown = opened();
+  unknown.logs.adopt(report());
+  unknown.logs.platform(instance, one, version, "a\n");
+  unknown.logs.instanceGone(instance);
+  unknown.logs.write(instance, one, key, Buffer.from("late\n"));
+  const streams = unknown.written.map(([, , stream]) => stream);
+  expect(streams[0]).toMatch(/^2026\/11\/30\/\[7\][0-9a-f]{32}$/);
+  expect(streams[1]).toBe(streams[0]);
+});
+
+test("an agent that joins again changes no stream", () => {
+  const { logs, written } = opened();
+  const stream = logs.begin(instance, one, version);
+  logs.adopt(report("2026/11/29/[7]forged"));
+  logs.platform(instance, one, version, "a\n");
+  expect(written.at(-1)?.[2]).toBe(stream);
+  logs.containerGone(instance, one);
+  logs.platform(instance, one, version, "b\n");
+  expect(written.at(-1)?.[2]).not.toBe(stream);
+});
