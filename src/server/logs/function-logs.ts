@@ -54,8 +54,9 @@ export class FunctionLogs {
     }
   }
 
-  /** Writes lines of the platform, which begin a line of their own. */
+  /** Writes lines of the platform, which begin a line of their own. @param text empty: the function wants none of them. */
   platform(instanceId: InstanceId, containerId: ContainerId, { key }: FunctionVersion, text: string): void {
+    if (text === "") return;
     const stream = this.#stream(instanceId, containerId, key);
     this.#append(stream, stream.isLineOpen ? `\n${text}` : text);
     stream.isLineOpen = false;
