@@ -18,6 +18,7 @@ import { addRmCommand } from "./commands/rm.ts";
 import { addScheduleCommand } from "./commands/schedule.ts";
 import { addSimulateCommand } from "./commands/simulate.ts";
 import { addSizingCommand } from "./commands/sizing.ts";
+import { addSourceCommand } from "./commands/source.ts";
 import { addStatusCommand } from "./commands/status.ts";
 import { addTuneCommand } from "./commands/tune.ts";
 import { addUpCommand } from "./commands/up.ts";
@@ -93,6 +94,7 @@ function programFor(context: CliContext, isJson: boolean): Command {
     addTuneCommand,
     addAccountCommand,
     addScheduleCommand,
+    addSourceCommand,
     addHostCommand,
     addAgentCommand,
     addImageCommand,

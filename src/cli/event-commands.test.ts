@@ -83,7 +83,46 @@ test("an account sees and changes its own schedules only", async () => {
   expect(await schedules()).toMatchObject([{ name: "mine" }]);
 });
 
+test("what is no source is refused, and kept nowhere", async () => {
+  expect((await run("source", "list")).err).toContain("hearth source create");
+  const create = (url: string, ...args: string[]) =>
+    run("source", "create", "s", "--url", url, "--table", "jobs", "--function", "f", ...args);
+  const nobody = "postgres://u:secret@127.0.0.1:1/d";
+  const answers = await Promise.all([
+    create("mysql://h/d"),
+    create(nobody, "--table", "Jobs"),
+    create(nobody, "--batch-size", "0"),
+    create(nobody, "--attempts", "some"),
+    create(nobody, "--function", "none"),
+    create(nobody),
+  ]);
+  const says = ["postgres://", "in lower case", "batchSize", "whole number", "no function none", "ECONNREFUSED"];
+  answers.forEach(({ exitCode, err }, index) => {
+    expect(exitCode).toBeGreaterThan(0);
+    expect(err).toContain(says[index]);
+    expect(err).not.toContain("secret");
+  });
+  for (const verb of ["show", "retry", "pause", "resume", "delete"]) {
+    expect((await run("source", verb, "s")).err, verb).toContain("There is no source s.");
+  }
+  expect((await run("source", "list", "--json")).out).toBe("[]\n");
+});
+
+test("only the operator has sources", async () => {
+  env = { HEARTH_ACCESS_KEY_ID: stranger.accessKeyId, HEARTH_SECRET_ACCESS_KEY: stranger.secretAccessKey };
+  try {
+    for (const args of [["list"], ["show", "s"], ["retry", "s"], ["pause", "s"], ["delete", "s"]]) {
+      expect((await run("source", ...args)).err, args.join(" ")).toContain("Only the operator's account");
+    }
+  } finally {
+    env = {};
+  }
+});
+
 test("help teaches", async () => {
+  const { out: ofSources } = await run("source", "--help");
+  for (const text of ["hearth source create jobs", "INSERT INTO jobs", "at least once"])
+    expect(ofSources).toContain(text);
   const { out } = await run("schedule", "--help");
   for (const text of ["rate(5 minutes)", "cron(0 9 ? * MON-FRI *)", "at(2026-12-24T18:00:00)", "--on-missed skip"]) {
     expect(out).toContain(text);

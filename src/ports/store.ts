@@ -13,6 +13,7 @@ import type { HostStore } from "./remote-host.ts";
 import type { PolicyRecord } from "./resource-policies.ts";
 import type { ScheduleStore } from "./schedule.ts";
 import type { SizingStore } from "./sizing-store.ts";
+import type { TableSourceRecord } from "./table-source.ts";
 
 /** An account as it is stored. */
 export type AccountRecord = {
@@ -44,6 +45,7 @@ export type Store = {
   readonly functionUrls: RecordTable<FunctionUrl>;
   readonly eventSources: RecordTable<EventSourceRecord>;
   readonly logGroups: RecordTable<LogGroup>;
+  readonly tableSources: RecordTable<TableSourceRecord>;
   loadAccounts(): Promise<AccountRecord[]>;
   putAccount(account: AccountRecord): Promise<void>;
   loadAccessKeys(): Promise<AccessKey[]>;

@@ -11,6 +11,7 @@ import { addHostRoutes } from "../frontend/admin/host-routes.ts";
 import { addOfferRoutes } from "../frontend/admin/offer-routes.ts";
 import { addScheduleRoutes } from "../frontend/admin/schedule-routes.ts";
 import { addSizingRoutes } from "../frontend/admin/sizing-routes.ts";
+import { addSourceRoutes } from "../frontend/admin/source-routes.ts";
 import { isLoopback } from "../frontend/auth/browser-guard.ts";
 import { addServiceRoutes } from "../frontend/aws/service-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
@@ -312,7 +313,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   closers.push(async (graceMs, hurry) => {
     queue.close();
-    const sourcesClosed = events.sources.close();
+    const sourcesClosed = events.closeSources();
     const closed = http.close(graceMs);
     await server.shutdown(graceMs, hurry);
     await closed;
@@ -381,6 +382,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   addSizingRoutes({ addRoute, view: sizingView });
   addOfferRoutes({ addRoute, view: createOfferView(provider, store) });
   addScheduleRoutes({ addRoute, schedules: events.schedules });
+  addSourceRoutes({ addRoute, sources: events.tables });
   addHostRoutes({ addRoute, hosts: capacity.endpoint?.hosts });
   closers.push(closeAdminRoutes); // Those who follow a log would otherwise hold up the end.
   await prepareKnown(store, runtimes, log);

@@ -5,6 +5,7 @@ import {
   type RetrySettings,
 } from "../control/retry/async-retry.ts";
 import { DEFAULT_DELIVERY_SETTINGS, type DeliverySettings, decideDelivery } from "../control/retry/delivery-retry.ts";
+import { DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
 import { systemClock } from "../ports/clock.ts";
 import type { FunctionCatalog } from "../ports/function-catalog.ts";
 import type { Log } from "../ports/log.ts";
@@ -16,6 +17,7 @@ import { QueueUrls } from "../triggers/aws/queue-urls.ts";
 import { Deliverer } from "../triggers/destination/deliver.ts";
 import { loadEventInvokeConfigs, type StoredEventInvokeConfigs } from "../triggers/event-invoke-configs.ts";
 import { Outbox } from "../triggers/outbox.ts";
+import { StoredTableSources } from "../triggers/postgres/table-sources.ts";
 import { ScheduleClock } from "../triggers/schedules/schedule-clock.ts";
 import { BatchRun } from "../triggers/sources/batch-run.ts";
 import { EventSourceMappings } from "../triggers/sources/event-source-mappings.ts";
@@ -37,8 +39,11 @@ export type Events = {
   readonly outbox: Outbox;
   readonly configs: StoredEventInvokeConfigs;
   readonly sources: EventSourceMappings;
+  readonly tables: StoredTableSources;
   readonly schedules: ScheduleClock;
   start(): void;
+  /** Takes nothing more from sources; resolves when what they run has ended. */
+  closeSources(): Promise<void>;
   /** Ends what is under way, after `queue.close`. */
   close(graceMs: number): Promise<void>;
 };
@@ -78,7 +83,7 @@ export async function openEvents(options: EventOptions): Promise<Events> {
     clock: systemClock,
     log,
   });
-  const sources = openSources(options, aws);
+  const { sources, tables } = openSources(options, aws);
   const schedules = new ScheduleClock({
     store: store.schedules,
     resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
@@ -90,6 +95,7 @@ export async function openEvents(options: EventOptions): Promise<Events> {
   await queue.load();
   await outbox.load();
   await sources.load();
+  await tables.load();
   await schedules.load();
   // What is made anew under a name that was deleted inherits nothing.
   catalog.onDeleted(({ accountId, name, qualifier }) => {
@@ -102,12 +108,17 @@ export async function openEvents(options: EventOptions): Promise<Events> {
     outbox,
     configs,
     sources,
+    tables,
     schedules,
     start: () => {
       queue.start();
       outbox.start();
       sources.start();
+      tables.start();
       schedules.start();
+    },
+    closeSources: async () => {
+      await Promise.all([sources.close(), tables.close()]);
     },
     close: async (graceMs) => {
       await schedules.close();
@@ -117,13 +128,16 @@ export async function openEvents(options: EventOptions): Promise<Events> {
   };
 }
 
-function openSources({ store, catalog, server, log }: EventOptions, aws: AwsClients): EventSourceMappings {
+function openSources(
+  { store, catalog, server, log }: EventOptions,
+  aws: AwsClients,
+): { sources: EventSourceMappings; tables: StoredTableSources } {
   const batches = new BatchRun({
     resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
     invoke: (request, answer) => void server().run(request, "synchronous", 0, (given) => answer(given)),
   });
   const sqs = { aws, queueUrls: new QueueUrls(aws), batches, clock: systemClock, log };
-  return new EventSourceMappings({
+  const sources = new EventSourceMappings({
     table: store.eventSources,
     open: (record, listener) => new SqsSource(record, listener, sqs),
     check: async ({ accountId, functionName, qualifier, origin }) => {
@@ -133,4 +147,12 @@ function openSources({ store, catalog, server, log }: EventOptions, aws: AwsClie
     clock: systemClock,
     log,
   });
+  const tables = new StoredTableSources({
+    table: store.tableSources,
+    isFunction: (name, qualifier) => catalog.get(DEFAULT_ACCOUNT_ID, name, qualifier) !== undefined,
+    batches,
+    clock: systemClock,
+    log,
+  });
+  return { sources, tables };
 }

@@ -33,6 +33,7 @@ export function createMemoryStore(): Store {
     functionUrls: createMemoryRecordTable(),
     eventSources: createMemoryRecordTable(),
     logGroups: createMemoryRecordTable(),
+    tableSources: createMemoryRecordTable(),
     loadAccounts: async () => [...accounts.values()],
     putAccount: async (account) => void accounts.set(account.accountId, account),
     loadAccessKeys: async () => [...keys.values()],

@@ -46,6 +46,7 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
     functionUrls: recordTableOf(worker, "functionUrl"),
     eventSources: recordTableOf(worker, "eventSource"),
     logGroups: recordTableOf(worker, "logGroup"),
+    tableSources: recordTableOf(worker, "tableSource"),
     loadAccounts: async () => (await worker.run("loadAccounts")) as unknown as AccountRecord[],
     putAccount: async (account) => {
       await worker.run("putAccount", account.accountId, account.name, account.createdMs);

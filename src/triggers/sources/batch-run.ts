@@ -11,12 +11,15 @@ export type BatchRunOptions = {
   invoke(request: InvokeRequest, answer: (answer: InvokeAnswer) => void): void;
 };
 
+/** Whom batches are for. */
+export type BatchTarget = Pick<EventSourceRecord, "accountId" | "functionName" | "qualifier" | "reportsItemFailures">;
+
 /** What became of a batch. */
 export type BatchResult =
   /** `failedIds`: what of it the function did not do. */
   | { readonly kind: "ran"; readonly failedIds: ReadonlySet<string> }
-  /** The function failed: nothing of it counts as done. */
-  | { readonly kind: "failed"; readonly why: string }
+  /** The function failed: nothing of it counts as done. `error`: what it said of it, if it did. */
+  | { readonly kind: "failed"; readonly why: string; readonly error?: string }
   /** It did not run and may later. */
   | { readonly kind: "refused"; readonly why: string };
 
@@ -29,7 +32,7 @@ export class BatchRun {
   }
 
   /** @param ids of the batch's records, as its function names those that failed. */
-  async run(record: EventSourceRecord, payload: Buffer, ids: readonly string[]): Promise<BatchResult> {
+  async run(record: BatchTarget, payload: Buffer, ids: readonly string[]): Promise<BatchResult> {
     const { accountId, functionName, qualifier, reportsItemFailures } = record;
     const version = this.#options.resolve(accountId, functionName, qualifier);
     if (version === undefined) return { kind: "refused", why: "Function not found or damaged" };
@@ -45,7 +48,9 @@ export class BatchRun {
     const answer = await new Promise<InvokeAnswer>((resolve) => this.#options.invoke(request, resolve));
     if (answer.kind === "rejected") return refusalOf(answer.code);
     if (answer.outcome === "agentFault") return { kind: "refused", why: "Function could not be started" };
-    if (answer.outcome !== "ok") return { kind: "failed", why: "Function call failed" };
+    if (answer.outcome !== "ok") {
+      return { kind: "failed", why: "Function call failed", error: answer.payload.toString() || answer.outcome };
+    }
     return reportsItemFailures ? reportedIn(answer.payload, ids) : { kind: "ran", failedIds: new Set() };
   }
 }

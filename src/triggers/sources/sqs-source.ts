@@ -8,6 +8,7 @@ import type { AwsClients } from "../aws/aws-clients.ts";
 import type { QueueName, QueueUrls } from "../aws/queue-urls.ts";
 import type { BatchRun } from "./batch-run.ts";
 import { type EventPattern, parseEventPattern } from "./event-pattern.ts";
+import { PAYLOAD_BYTES_MAX, payloadBatchesOf } from "./payload-batches.ts";
 import type { Source, SourceListener } from "./source.ts";
 import { filteredFormOf, type SqsRecord, sqsRecordOf } from "./sqs-record.ts";
 
@@ -23,10 +24,6 @@ export type SqsSourceOptions = {
 const POLL_S_MAX = 10;
 /** SQS's most messages in one answer. */
 const MESSAGES_MAX = 10;
-/** Lambda's limit of the payload of a synchronous invocation. */
-const PAYLOAD_BYTES_MAX = 6_291_456;
-/** `{"Records":[]}`. */
-const ENVELOPE_BYTES = 14;
 /** Pollers of one mapping whose owner names no maximum. */
 const POLLERS_MAX = 100;
 /** Pause after a failure of the queue, and its longest; doubles. */
@@ -173,7 +170,7 @@ export class SqsSource implements Source {
     const dropped = records.filter((record) => !wanted.includes(record));
     await this.#delete(dropped);
     const isOrdered = this.#queue.queueName.endsWith(".fifo");
-    for (const batch of batchesOf(wanted)) {
+    for (const batch of payloadBatchesOf(wanted)) {
       const isDone = await this.#run(batch, receivedMs);
       // What follows in a group waits for what came before.
       if (!isDone && isOrdered) return;
@@ -288,22 +285,6 @@ function queueOf(arn: string): QueueName {
   const queue = parseDestination(arn);
   if (queue?.kind !== "sqs") throw new Error(`${arn} is no queue`);
   return queue;
-}
-
-/** Split where the payload of an invocation would become too large. */
-function batchesOf(records: readonly SqsRecord[]): SqsRecord[][] {
-  const batches: SqsRecord[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const record of records) {
-    const recordBytes = Buffer.byteLength(JSON.stringify(record)) + 1;
-    if (bytes + recordBytes > PAYLOAD_BYTES_MAX) {
-      batches.push([]);
-      bytes = ENVELOPE_BYTES;
-    }
-    batches.at(-1)?.push(record);
-    bytes += recordBytes;
-  }
-  return batches;
 }
 
 function bytesOf(messages: readonly Message[]): number {
