@@ -18,6 +18,7 @@ const BENCHMARKS = [
   "memory",
   "evidence",
   "lifetime",
+  "streaming",
   "microvm",
 ];
 /** It has no short form: its shortest honest run is its only one. */
