@@ -116,6 +116,7 @@ export class ControlPlane {
     this.#turn.begin(nowMs);
     this.#waits.timePassed();
     this.#apply(event);
+    this.#moveStartedOver();
     this.#reclaims.run();
     if (this.#wakes.isAny) this.#drain();
     if (this.#pools.refillAtMs !== undefined && this.#pools.refillAtMs <= nowMs) this.#refillNow();
@@ -255,6 +256,11 @@ export class ControlPlane {
     this.#waits.sizesChanged(({ sized }) => sized?.key === invocation.sized?.key);
   }
 
+  /** Those that wait with what was stated before are told apart from those that state another amount now. */
+  #moveStartedOver(): void {
+    for (const key of this.sizing.takeStartedOver()) this.#waits.sizesChanged(({ sized }) => sized?.key === key);
+  }
+
   #cancelled(invocationId: InvocationId): void {
     const invocation = this.#waits.cancel(invocationId);
     if (invocation !== undefined) this.#admission.release(invocation, false);
@@ -278,7 +284,9 @@ export class ControlPlane {
 
   // Capacity
 
+  /** How large a container can be depends on the offers that an account may use. */
   #termsChanged(): void {
+    this.#waits.sizesChanged(() => true);
     this.#waits.releaseHeld();
     this.#wakes.everybody();
     this.#pools.wantRefill();

@@ -3,6 +3,7 @@ import { networkInterfaces, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceSnapshot } from "../../src/model/snapshot.ts";
+import type { SizedVersionView } from "../../src/ports/sizing-view.ts";
 import { IMAGE_MS_MAX, linkImageInto } from "./microvm-fixture/image.ts";
 import { machinesOf } from "./microvm-fixture/microvm-world.ts";
 import { needsMachines } from "./microvm-fixture/requirement.ts";
@@ -59,6 +60,7 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
     for (const [name, memoryMiB] of [
       ["about", 256],
       ["small", 128],
+      ["growing", 128],
       ["large", 1024],
     ] as const) {
       await lambda.deploy(name, { files: { "index.js": ABOUT }, memoryMiB, timeoutS: 120 });
@@ -77,6 +79,11 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
       ({ status }) => status === 200,
       BOOT_MS_MAX,
     );
+  }
+
+  async function sizeOf(name: string): Promise<SizedVersionView> {
+    const answer = await fetch(`${hearth.url}/_hearth/sizing/functions/${name}`);
+    return ((await answer.json()) as { versions: SizedVersionView[] }).versions[0] as SizedVersionView;
   }
 
   async function activeInstance(): Promise<InstanceSnapshot> {
@@ -99,10 +106,21 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
     });
   });
 
+  test("a function that needs more than its limit gets it while it runs, and the next one is made larger", async () => {
+    expect((await lambda.invoke("growing", {})).json.filledMiB).toBe(0);
+    const { json, functionError } = await lambda.invoke("growing", { fillMiB: 128 });
+    expect({ functionError, filledMiB: json.filledMiB }).toEqual({ functionError: undefined, filledMiB: 128 });
+    const { decisions, effective, evidence } = await sizeOf("growing");
+    expect(decisions.at(-1)).toMatchObject({ condition: "rescued", from: { memoryMiB: 128 } });
+    expect(effective.memoryMiB).toBeGreaterThan(150);
+    // Peaks come from the machine's own control groups, which are of version 2.
+    expect(evidence.peaks?.maxMiB).toBeGreaterThan(128);
+  });
+
   test("a machine holds as much of containers as its shape says, and has a disk for /tmp", async () => {
     expect((await activeInstance()).shape.memoryMiB).toBeGreaterThanOrEqual(1024);
     const { json } = await lambda.invoke("large", { fillMiB: 800 });
-    expect(json.filledMiB).toBe(800);
+    expect(json).toMatchObject({ filledMiB: 800 });
     expect((await lambda.invoke("large", { writeMiB: 64 })).status).toBe(200);
   });
 

@@ -56,4 +56,9 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     seed: 53,
     found: "an invocation waited beside a blank container that was large enough, because the youngest one was not",
   },
+  {
+    seed: 78_339_221,
+    found:
+      "those that waited with an amount that was changed meanwhile got a container beside others for which it left no room",
+  },
 ];

@@ -41,7 +41,7 @@ export class Grants {
     const { sized, memoryMiB } = invocation;
     if (sized === undefined) return this.#statedRoom(memoryMiB);
     const room = this.#sizing.roomOf(sized);
-    return this.#isBeyondReach(invocation, room) ? this.#statedRoom(memoryMiB) : room;
+    return room === undefined || this.#isBeyondReach(invocation, room) ? this.#statedRoom(memoryMiB) : room;
   }
 
   /**

@@ -116,6 +116,22 @@ describe("a function that asks for too much", () => {
     expect(sizing.decisionsOf(versionOf(2048).key)).toEqual([]);
   });
 
+  test("who stated the amount before takes just that, and it is told once that it does", () => {
+    const sizing = sizingWith();
+    const [before, after] = [
+      { ...versionOf(1024), order: 1 },
+      { ...versionOf(2048), order: 2 },
+    ];
+    runMany(sizing, before, lean(500));
+    expect(sizing.roomOf(before)?.reservedMiB).toBeLessThan(1024);
+    expect(sizing.takeStartedOver()).toEqual([]);
+    expect(sizing.roomOf(after)).toMatchObject({ memoryMiB: 2048, reservedMiB: 2048 });
+    expect(sizing.takeStartedOver()).toEqual([before.key]);
+    expect(sizing.roomOf(before)).toBeUndefined();
+    expect(sizing.effectiveOf(before)).toMatchObject({ memoryMiB: 1024, reservedMiB: 1024 });
+    expect(sizing.takeStartedOver()).toEqual([]);
+  });
+
   test("a new version starts from the requested size and gets there sooner than the first one did", () => {
     const executionsUntilSmall = (sizing: Sizing, of: SizedVersion) =>
       lean(500).findIndex((needMiB) => run(sizing, of, needMiB) < 120);

@@ -22,6 +22,8 @@ export type SizingRecord = Omit<SizedVersion, "memoryMiB" | "cpuMilli"> & { read
 /** So many function versions are remembered; beyond that the one that was used longest ago is forgotten. */
 export const VERSIONS_MAX = 100_000;
 
+const NONE: readonly SizingKey[] = [];
+
 type Known = { readonly of: SizedVersion; readonly version: VersionSizing };
 
 /**
@@ -36,6 +38,8 @@ export class Sizing {
   readonly #settings = new Map<string, Partial<SizingSettings>>();
   /** Since `takeChanged`. */
   readonly #changed = new Set<SizingKey>();
+  /** Since `takeStartedOver`. */
+  readonly #startedOver = new Set<SizingKey>();
   #isStopped = false;
 
   /** Everything gets what it requested, and nothing is decided, until it is allowed again. */
@@ -69,9 +73,20 @@ export class Sizing {
     return { ...grant, why: whyOf(version, grant) };
   }
 
-  /** What new containers take of an instance: the same object until `observe` says that it changed. Never less than `effectiveOf` without an input. */
-  roomOf(of: SizedVersion): Room {
-    return this.#versionOf(of).room;
+  /**
+   * What new containers take of an instance: the same object until `observe` or `takeStartedOver` says that it changed. Never less
+   * than `effectiveOf` without an input. @returns undefined: what the call states.
+   */
+  roomOf(of: SizedVersion): Room | undefined {
+    return this.#isOutdated(of) ? undefined : this.#versionOf(of).room;
+  }
+
+  /** Versions of which another amount is stated now, each handed out once: calls that stated the one before take just that from now on. */
+  takeStartedOver(): readonly SizingKey[] {
+    if (this.#startedOver.size === 0) return NONE;
+    const keys = [...this.#startedOver];
+    this.#startedOver.clear();
+    return keys;
   }
 
   /** A container was made with this size. One new container in ten gets the size on trial. */
@@ -166,10 +181,8 @@ export class Sizing {
       this.#known.set(of.key, (of.order ?? 0) > (known.of.order ?? 0) ? { ...known, of } : known);
       return known.version;
     }
-    // What an earlier call stated holds for that call and teaches nothing.
-    if (known !== undefined && (of.order ?? 0) < (known.of.order ?? 0)) {
-      return new VersionSizing(requested, this.settingsOf(of));
-    }
+    if (this.#isOutdated(of)) return new VersionSizing(requested, this.settingsOf(of));
+    if (known !== undefined) this.#startedOver.add(of.key);
     // A stated amount that is new starts over; a new version has the older one's as a hint.
     const version = new VersionSizing(
       requested,
@@ -179,6 +192,13 @@ export class Sizing {
     this.#remember({ of, version });
     this.#changed.add(of.key);
     return version;
+  }
+
+  /** What an earlier call stated holds for that call and teaches nothing. */
+  #isOutdated(of: SizedVersion): boolean {
+    const known = this.#known.get(of.key);
+    if (known === undefined || (of.order ?? 0) >= (known.of.order ?? 0)) return false;
+    return !isRequested(known.version, requestedSize(of.memoryMiB, of.cpuMilli));
   }
 
   #hintFor(of: SizedVersion): SizingHint | undefined {
