@@ -1,4 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ErrorCode } from "../../src/model/error-code.ts";
+import type { FunctionVersion } from "../../src/model/function-version.ts";
+import { DEFAULT_ACCOUNT_ID } from "../../src/model/ids.ts";
+import { UNMEASURED } from "../../src/model/invocation.ts";
+import { systemClock } from "../../src/ports/clock.ts";
+import type { InvokeAnswer } from "../../src/ports/invoker.ts";
+import { AwsClients } from "../../src/triggers/aws/aws-clients.ts";
+import { QueueUrls } from "../../src/triggers/aws/queue-urls.ts";
+import { BatchRun } from "../../src/triggers/sources/batch-run.ts";
+import { SqsSource } from "../../src/triggers/sources/sqs-source.ts";
 import { AwsWorld, type Queue } from "./events-fixture/aws-world.ts";
 import { needsMoto } from "./moto-server.ts";
 import { eventually } from "./server-fixture/eventually.ts";
@@ -178,6 +188,48 @@ describe("queues of SQS, as moto plays it", needsMoto, () => {
     await queue.send([{ body: "nobody takes it" }]);
     expect(await queue.length()).toBe(1);
   }, 60_000);
+
+  test.concurrent("a batch that is refused is tried again, without going back to the queue", async () => {
+    const queue = await aws.queue("refused");
+    const clients = new AwsClients({ endpoints: { SQS: aws.moto.url }, region: "us-east-1" });
+    const answers: InvokeAnswer[] = ["CONCURRENCY_LIMIT", "NO_CAPACITY"].map((code) => ({
+      kind: "rejected",
+      code: code as ErrorCode,
+    }));
+    const usage = { ...UNMEASURED, wallUs: 1 };
+    const done = { kind: "finished", outcome: "ok", payload: Buffer.from("null"), exit: undefined, usage } as const;
+    const counts: string[] = [];
+    const batches = new BatchRun({
+      resolve: () => ({ arn: "arn:f" }) as FunctionVersion,
+      invoke: ({ payload }, answer) => {
+        counts.push(JSON.parse(payload.toString()).Records[0].attributes.ApproximateReceiveCount);
+        setImmediate(() => answer(answers.shift() ?? { ...done, logTail: undefined }));
+      },
+    });
+    const problems: string[] = [];
+    const listener = { onOk() {}, onProblem: (why: string) => void problems.push(why) };
+    const settings = {
+      functionName: "f",
+      qualifier: undefined,
+      isEnabled: true,
+      batchSize: 10,
+      windowMs: 0,
+      filters: [],
+    };
+    const identity = { uuid: "u", accountId: DEFAULT_ACCOUNT_ID, origin: { kind: "sqs", arn: queue.arn } as const };
+    const record = { ...identity, ...settings, reportsItemFailures: false, concurrencyMax: undefined };
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const options = { aws: clients, queueUrls: new QueueUrls(clients), batches, clock: systemClock, log };
+    const source = new SqsSource({ ...record, tags: {}, lastModifiedMs: 1 }, listener, options);
+    process.env["AWS_ACCESS_KEY_ID"] ??= "test";
+    process.env["AWS_SECRET_ACCESS_KEY"] ??= "test";
+    await queue.send([{ body: "x" }]);
+    source.start();
+    expect(await drained(queue)).toBe(0);
+    await source.stop(true);
+    await clients.close();
+    expect([counts, problems]).toEqual([["1", "1", "1"], []]);
+  });
 
   test.concurrent("a queue that is not there, and one that hides messages too briefly", async () => {
     await lambda.deploy("late", { files: FILES, timeoutS: 60 });

@@ -5,6 +5,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCli } from "../../src/cli/cli.ts";
 import type { Verbs } from "../../src/cli/cli-context.ts";
 import { Terminal } from "../../src/cli/terminal.ts";
+import type { ErrorCode } from "../../src/model/error-code.ts";
+import type { FunctionVersion } from "../../src/model/function-version.ts";
+import { UNMEASURED } from "../../src/model/invocation.ts";
+import { systemClock } from "../../src/ports/clock.ts";
+import type { InvokeAnswer } from "../../src/ports/invoker.ts";
+import { TableReader } from "../../src/triggers/postgres/table-reader.ts";
+import type { TableRecord } from "../../src/triggers/postgres/table-record.ts";
+import { BatchRun } from "../../src/triggers/sources/batch-run.ts";
 import { needsPostgres, PostgresServer } from "./events-fixture/postgres-server.ts";
 import { eventually } from "./server-fixture/eventually.ts";
 import { HearthProcess } from "./server-fixture/hearth-process.ts";
@@ -174,6 +182,59 @@ describe("tables of a real PostgreSQL server", needsPostgres, () => {
     expect(done).toEqual(Array.from({ length: 60 }, (_, n) => n));
     const names = new Set((await lines("shared", "BEGAN")).map(({ record }) => record.sourceName));
     expect([...names].sort()).toEqual(["shared", "shared.second"]);
+  });
+
+  test.concurrent("what is refused is no attempt; what is too large for a function is dead", async () => {
+    const answers: InvokeAnswer[] = ["CONCURRENCY_LIMIT", "NO_CAPACITY"].map((code) => ({
+      kind: "rejected",
+      code: code as ErrorCode,
+    }));
+    const usage = { ...UNMEASURED, wallUs: 1 };
+    const done = { kind: "finished", outcome: "ok", payload: Buffer.from("null"), exit: undefined, usage } as const;
+    const payloads: string[] = [];
+    const batches = new BatchRun({
+      resolve: () => ({ arn: "arn:f" }) as FunctionVersion,
+      invoke: ({ payload }, answer) => {
+        payloads.push(payload.toString());
+        setImmediate(() => answer(answers.shift() ?? { ...done, logTail: undefined }));
+      },
+    });
+    const problems: string[] = [];
+    const listener = { onOk() {}, onProblem: (why: string) => void problems.push(why) };
+    const settings = { schema: "public", table: "direct", functionName: "f", qualifier: undefined, batchSize: 10 };
+    const limits = { concurrencyMax: 1, attemptsMax: 1, reportsItemFailures: false };
+    const record = { ...settings, ...limits, name: "direct", url: postgres.url, isPaused: false };
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const reader = await TableReader.open(record, listener, { batches, clock: systemClock, log });
+    expect([await reader.table.prepare(), await reader.table.prepare()]).toEqual([true, false]);
+    await insert("direct", { n: 1 });
+    await database.query(
+      "INSERT INTO direct (body) SELECT to_jsonb(repeat('x', size)) FROM unnest($1::int[]) AS size",
+      [[7_000_000, 4_000_000, 4_000_000]],
+    );
+    reader.start();
+    const counts = await eventually(
+      () => reader.table.counts(),
+      ({ waiting, delayed, running }) => waiting + delayed + running === 0,
+      IN_TIME_MS,
+    );
+    expect(counts).toEqual({ waiting: 0, delayed: 0, running: 0, dead: 1 });
+    expect(await reader.table.dead(5)).toMatchObject([
+      { id: "2", attempts: 1, lastError: expect.stringMatching(/larger/) },
+    ]);
+    await reader.stop();
+    expect(problems).toEqual(["Function call throttled", "NO_CAPACITY"]);
+    const batchesRun: TableRecord[][] = payloads.map((payload) => JSON.parse(payload).Records);
+    // Refused ones go behind the others, and what is together no larger than a request is run together.
+    expect(batchesRun.map((batch) => batch.map(({ messageId }) => messageId))).toEqual([
+      ["1"],
+      ["3"],
+      ["1", "4"],
+      ["3"],
+    ]);
+    expect(new Set(batchesRun.flat().map(({ attributes }) => attributes.ApproximateReceiveCount))).toEqual(
+      new Set(["1"]),
+    );
   });
 
   test.concurrent("a database, a table or a function that is not as it must be", async () => {

@@ -149,6 +149,7 @@ test("a queue that is not there, when it is made and when it is changed", async 
   await expect(make({ EventSourceArn: `${SQS}2` })).rejects.toEqual(failure("InvalidParameterValueException", says));
   await expect(update(UUID, { BatchSize: 1 })).rejects.toEqual(failure("InvalidParameterValueException", says));
   expect(await stateOf(UUID)).toBe("Enabled");
+  expect((await update(UUID, { Enabled: false })).State).toBe("Disabling");
 });
 
 describe("refusals, as Lambda words them", () => {

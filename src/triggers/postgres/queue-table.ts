@@ -4,8 +4,8 @@ import type { DeadRow, TableCounts } from "../../ports/table-source.ts";
 /** A row that was taken to be run. */
 export type TakenRow = {
   readonly id: string;
-  /** JSON, as PostgreSQL prints it. */
-  readonly body: string;
+  /** JSON, as PostgreSQL prints it; null: it is larger than was asked for. */
+  readonly body: string | null;
   /** This one included. */
   readonly attempts: number;
   readonly createdMs: number;
@@ -92,8 +92,11 @@ export class QueueTable {
     return `${this.#schema}.${this.#table}`;
   }
 
-  /** Takes rows that are due, the longest due first; those that others are taking are passed over. */
-  async take(count: number, attemptsMax: number, lease: string): Promise<TakenRow[]> {
+  /**
+   * Takes rows that are due, the longest due first; those that others are taking are passed over.
+   * @param bytesMax of their bodies together; the first is taken even if it is larger.
+   */
+  async take(count: number, bytesMax: number, attemptsMax: number, lease: string): Promise<TakenRow[]> {
     await this.#pool.query(
       `UPDATE ${this.#name} SET dead_at = now(), lease = NULL, last_error = coalesce(last_error, $2)
        WHERE id IN (SELECT id FROM ${this.#name} WHERE dead_at IS NULL AND due_at <= now() AND attempts >= $1
@@ -102,13 +105,14 @@ export class QueueTable {
     );
     const { rows } = await this.#pool.query<TakenRow>(
       `WITH due AS MATERIALIZED (
-         SELECT id FROM ${this.#name} WHERE dead_at IS NULL AND due_at <= now()
-         ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
+         SELECT id, due_at, octet_length(body::text) AS bytes FROM ${this.#name}
+         WHERE dead_at IS NULL AND due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED),
+       sums AS (SELECT id, bytes, sum(bytes) OVER (ORDER BY due_at, id) AS sum FROM due)
        UPDATE ${this.#name} AS t SET attempts = attempts + 1, lease = $2, due_at = now() + make_interval(secs => $3)
-       FROM due WHERE t.id = due.id
-       RETURNING t.id::text AS id, t.body::text AS body, t.attempts,
+       FROM sums WHERE t.id = sums.id AND (sums.sum <= $4 OR sums.sum = sums.bytes)
+       RETURNING t.id::text AS id, CASE WHEN sums.bytes <= $4 THEN t.body::text END AS body, t.attempts,
          (extract(epoch FROM t.created_at) * 1000)::float8 AS "createdMs"`,
-      [count, lease, LEASE_MS / 1000],
+      [count, lease, LEASE_MS / 1000, bytesMax],
     );
     return rows.sort((a, b) => a.createdMs - b.createdMs || Number(BigInt(a.id) - BigInt(b.id)));
   }

@@ -30,6 +30,7 @@ const REFUSED_PAUSE_MS = 200;
 const REFUSED_PAUSE_MS_MAX = 5_000;
 /** Pause before a result is tried to be recorded again. */
 const RECORD_PAUSE_MS = 500;
+const TOO_LARGE = "It is larger than a function's request may be.";
 
 /**
  * Takes rows of one table and runs a function with them. Notifications only say that it is worth looking: who listens is
@@ -158,7 +159,7 @@ export class TableReader {
         await this.#pause(Math.min(pauseMs, REFUSED_PAUSE_MS_MAX));
       }
       const lease = randomUUID();
-      const rows = await this.#table.take(batchSize, attemptsMax, lease);
+      const rows = await this.#table.take(batchSize, PAYLOAD_BYTES_MAX, attemptsMax, lease);
       if (rows.length === 0) return;
       this.#begin(rows, lease);
     }
@@ -169,17 +170,23 @@ export class TableReader {
       lease,
       rows.map(({ id }) => id),
     );
-    const running = this.#process(rows, lease).finally(() => {
+    const running = this.#process(rows, lease).catch((error: unknown) => {
+      const { name } = this.#record;
+      this.#options.log.error({ source: name, error }, "rows were not run to their end: they come again");
+    });
+    const ended = running.finally(() => {
       this.#leases.delete(lease);
-      this.#running.delete(running);
+      this.#running.delete(ended);
       // A place is free, or a row is due again before the time that was asked for.
       this.look();
     });
-    this.#running.add(running);
+    this.#running.add(ended);
   }
 
   async #process(rows: readonly TakenRow[], lease: string): Promise<void> {
-    const records = rows.map((row) => tableRecordOf(row, this.#record));
+    const tooLarge = rows.filter(({ body }) => body === null).map(({ id }) => id);
+    await this.#fail(tooLarge, lease, TOO_LARGE);
+    const records = rows.filter(({ body }) => body !== null).map((row) => tableRecordOf(row, this.#record));
     for (const batch of this.#batchesOf(records)) {
       const ids = batch.map(({ messageId }) => messageId);
       if (this.#isStopped) await this.#settle(ids, lease, () => this.#table.release(ids, lease));
@@ -195,12 +202,9 @@ export class TableReader {
   }
 
   async #run(batch: readonly TableRecord[], ids: readonly string[], lease: string): Promise<void> {
-    const { attemptsMax } = this.#record;
     const table = this.#table;
-    const fail = (failed: readonly string[], why: string) =>
-      this.#settle(failed, lease, () => table.fail(failed, lease, why, attemptsMax));
     const payload = Buffer.from(JSON.stringify({ Records: batch }));
-    if (payload.length > PAYLOAD_BYTES_MAX) return fail(ids, "It is larger than a function's request may be.");
+    if (payload.length > PAYLOAD_BYTES_MAX) return this.#fail(ids, lease, TOO_LARGE);
     const target = { ...this.#record, accountId: DEFAULT_ACCOUNT_ID };
     const result = await this.#options.batches.run(target, payload, ids);
     this.#refusals = result.kind === "refused" ? this.#refusals + 1 : 0;
@@ -209,12 +213,12 @@ export class TableReader {
         const failed = ids.filter((id) => result.failedIds.has(id));
         const done = ids.filter((id) => !result.failedIds.has(id));
         await this.#settle(done, lease, () => table.finish(done, lease));
-        await fail(failed, "The function reported it as failed.");
+        await this.#fail(failed, lease, "The function reported it as failed.");
         if (failed.length === 0) return this.#listener.onOk();
         return this.#listener.onProblem(`Function reported ${failed.length} of ${ids.length} records as failed`);
       }
       case "failed":
-        await fail(ids, result.error ?? result.why);
+        await this.#fail(ids, lease, result.error ?? result.why);
         return this.#listener.onProblem(result.why);
       case "refused":
         await this.#settle(ids, lease, () => table.release(ids, lease));
@@ -222,6 +226,11 @@ export class TableReader {
       default:
         throw result satisfies never;
     }
+  }
+
+  #fail(ids: readonly string[], lease: string, why: string): Promise<void> {
+    const { attemptsMax } = this.#record;
+    return this.#settle(ids, lease, () => this.#table.fail(ids, lease, why, attemptsMax));
   }
 
   /** Records what became of rows, and tries so for as long as they are surely still ours. */

@@ -7,7 +7,7 @@ export type TableRecord = ReturnType<typeof tableRecordOf>;
 export function tableRecordOf(row: TakenRow, { name, schema, table }: TableSourceRecord) {
   return {
     messageId: row.id,
-    body: row.body,
+    body: row.body ?? "",
     attributes: {
       ApproximateReceiveCount: String(row.attempts),
       SentTimestamp: String(Math.floor(row.createdMs)),

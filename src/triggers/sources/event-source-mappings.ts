@@ -132,7 +132,8 @@ export class EventSourceMappings implements EventSources {
     const changed = { ...mapping.record, ...change, lastModifiedMs };
     mapping.state = changeOf(before, changed.isEnabled);
     try {
-      const says = await this.#options.check(changed);
+      // A mapping can be switched off though its queue is gone.
+      const says = changed.isEnabled ? await this.#options.check(changed) : undefined;
       if (says !== undefined) {
         mapping.state = before;
         return { kind: "unusable", says };
