@@ -221,23 +221,23 @@ describeNodeRuntimes(({ is22, load, ready, start }) => {
       leaver: "#!/bin/sh\nexit 9\n",
     };
     const root = workshop.writeFunction(files);
-    const wrapped = async (name: string) => {
+    const wrapped = async (path: string) => {
       const runtime = start();
       const environment = {
-        AWS_LAMBDA_EXEC_WRAPPER: join(root, name),
+        AWS_LAMBDA_EXEC_WRAPPER: path,
         _HANDLER: "index.handler",
         LAMBDA_TASK_ROOT: root,
       };
       return { runtime, answer: await runtime.init(root, "index.handler", environment).catch(() => undefined) };
     };
     for (const name of ["wrapper", "leaver"]) chmodSync(join(root, name), 0o755);
-    const { runtime, answer } = await wrapped("wrapper");
+    const { runtime, answer } = await wrapped("./wrapper");
     expect(answer?.kind).toBe("initDone");
     expect(JSON.parse((await runtime.invoke({})).text)).toEqual(["yes", true, null, true]);
     runtime.child.kill("SIGTERM");
     expect(await runtime.exited).toMatchObject({ status: 143 });
     const endOf = async (name: string) => {
-      const { runtime } = await wrapped(name);
+      const { runtime } = await wrapped(join(root, name));
       return [(await runtime.exited).status, runtime.log.replace(root, "")];
     };
     expect(await endOf("leaver")).toEqual([9, ""]);

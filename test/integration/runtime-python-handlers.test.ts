@@ -309,22 +309,22 @@ def handler(e, c):
       leaver: "#!/bin/sh\nexit 9\n",
     };
     const root = workshop.writeFunction(files);
-    const wrapped = async (name: string) => {
+    const wrapped = async (path: string) => {
       const runtime = start();
       const environment = {
-        AWS_LAMBDA_EXEC_WRAPPER: join(root, name),
+        AWS_LAMBDA_EXEC_WRAPPER: path,
         _HANDLER: "index.handler",
         LAMBDA_TASK_ROOT: root,
       };
       return { runtime, answer: await runtime.init(root, "index.handler", environment).catch(() => undefined) };
     };
     for (const name of ["wrapper", "leaver"]) chmodSync(join(root, name), 0o755);
-    const { runtime, answer } = await wrapped("wrapper");
+    const { runtime, answer } = await wrapped("./wrapper");
     expect(answer?.kind, runtime.log).toBe("initDone");
     expect(JSON.parse((await runtime.invoke({})).text)).toEqual(["yes", null, 1, true]);
     runtime.child.kill("SIGTERM");
     expect(await runtime.exited).toMatchObject({ signal: "SIGTERM" });
-    const endOf = async (name: string) => (await wrapped(name)).runtime.exited;
+    const endOf = async (name: string) => (await wrapped(join(root, name))).runtime.exited;
     expect(await endOf("leaver")).toMatchObject({ status: 9 });
     expect(await endOf("missing")).toMatchObject({ status: 127, stderr: `${join(root, "missing")}: does not exist\n` });
     expect(await endOf("index.py")).toMatchObject({ status: 126 });
