@@ -140,7 +140,14 @@ async function openPrewarming(options: Parameters<typeof open>[0] = {}) {
   return bench;
 }
 
-const IDLE = { state: "idle", containerId: ID, runtime: "nodejs24.x", functionKey: KEY, memoryMiB: 256 };
+const IDLE = {
+  state: "idle",
+  containerId: ID,
+  runtime: "nodejs24.x",
+  functionKey: KEY,
+  memoryMiB: 256,
+  isInitializedAhead: true,
+};
 
 describe("a prewarm", () => {
   test("ends in a frozen container, which its first run thaws; only then is its CPU limited", async () => {

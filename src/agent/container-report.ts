@@ -4,17 +4,21 @@ import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 import type { RunOrder } from "./run-result.ts";
 
-/** What a server that adopts a container is told. @param assignment undefined: it is blank. @param order undefined: none waits for it. */
+/**
+ * What a server that adopts a container is told.
+ * @param assignment undefined: it is blank.
+ * @param isInitializedAhead of a call.
+ * @param order undefined: none waits for it.
+ */
 export function containerReport(
-  containerId: ContainerId,
-  runtime: RuntimeName,
+  { id: containerId, runtime }: { readonly id: ContainerId; readonly runtime: RuntimeName },
   assignment: Assignment | undefined,
+  isInitializedAhead: boolean,
   order: RunOrder | undefined,
 ): ContainerReport {
   if (assignment === undefined) return { state: "blank", containerId, runtime };
   const { functionKey, memoryMiB, reservedMiB, logStream } = assignment;
-  const held = { containerId, runtime, functionKey, memoryMiB, reservedMiB, logStream };
+  const held = { containerId, runtime, functionKey, memoryMiB, reservedMiB, logStream, isInitializedAhead };
   if (order === undefined) return { state: "idle", ...held };
-  const { leaseId, invocationId } = order;
-  return { state: "running", ...held, leaseId, invocationId };
+  return { state: "running", ...held, leaseId: order.leaseId, invocationId: order.invocationId };
 }

@@ -42,6 +42,7 @@ export class Container {
   /** Settles when no body is being made or replaced. */
   #starting: Promise<void>;
   #assignment: Assignment | undefined;
+  #isInitializedAhead = false;
   /** The server counts on it as blank or idle, and need not be told again. */
   #isAnnounced = false;
   readonly #timers = new ContainerTimers();
@@ -61,11 +62,10 @@ export class Container {
 
   /** What the agent tells a server that it joins; undefined when there is nothing to adopt. */
   report(): ContainerReport | undefined {
-    const { id: containerId, runtime } = this;
     const run = runOf(this.#state);
     if (this.#isOver() && run === undefined) return undefined;
     this.#isAnnounced = true;
-    return containerReport(containerId, runtime, this.#assignment, run?.order);
+    return containerReport(this, this.#assignment, this.#isInitializedAhead, run?.order);
   }
 
   /** @throws Error when the container's state does not allow this run: the server broke the protocol. */
@@ -81,6 +81,7 @@ export class Container {
     // That it is over is announced, or will be.
     if (this.#isOver()) return;
     this.#take("prewarm", assignment);
+    this.#isInitializedAhead = true;
     this.#isAnnounced = false;
   }
 

@@ -17,6 +17,8 @@ const pools: PoolsSnapshot = {
     coldStarts: 3,
     warmStarts: 40,
     prewarms: 0,
+    provisionedStarts: 0,
+    spillovers: 0,
     evictions: 0,
   },
   instances: [

@@ -71,6 +71,7 @@ function containerLine(container: ContainerSnapshot, nowMs: number, paint: Paint
     container.runtime.padEnd("provided.al2023".length),
     `${container.memoryMiB} MiB`,
     ...(container.functionKey === undefined ? [] : [container.functionKey]),
+    ...(container.isProvisioned === true ? ["provisioned"] : []),
     ...(container.invocationId === undefined ? [] : [`invocation ${container.invocationId}`]),
     paint("dim", duration(nowMs - container.sinceMs)),
   ].join("  ");

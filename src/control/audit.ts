@@ -6,8 +6,10 @@ import type { Share } from "./admission/share.ts";
 import type { Waits } from "./admission/waits.ts";
 import type { Market } from "./market/market.ts";
 import { place } from "./placement/place.ts";
-import type { Instance } from "./pool/instance.ts";
+import type { Holdings } from "./pool/holdings.ts";
+import type { Holder, Instance } from "./pool/instance.ts";
 import type { Inventory } from "./pool/inventory.ts";
+import type { Provisioned } from "./pool/provisioned.ts";
 import type { Settings } from "./settings.ts";
 import type { Turn } from "./turn.ts";
 
@@ -18,10 +20,14 @@ export type AuditParts = {
   readonly inventory: Inventory;
   readonly waits: Waits;
   readonly market: Market;
+  readonly holdings: Holdings;
+  /** undefined: nothing is made ready now. */
+  readonly provisioned: Provisioned | undefined;
 };
 
 /** Recounts everything from scratch. @returns the first thing that does not hold, or undefined. */
-export function audit({ settings, turn, admission, inventory, waits, market }: AuditParts): string | undefined {
+export function audit(parts: AuditParts): string | undefined {
+  const { settings, turn, admission, inventory, waits, market } = parts;
   const { queue } = waits;
   let leases = 0;
   for (const instance of inventory.instances.values()) {
@@ -55,7 +61,38 @@ export function audit({ settings, turn, admission, inventory, waits, market }: A
       return `${head.invocation.id} waits, yet there is room for it`;
     }
   }
-  return undefined;
+  return brokenHoldings(parts) ?? parts.provisioned?.overlooked();
+}
+
+/** What is held ready is there, on fixed instances that stay, and each container is counted once. */
+function brokenHoldings({ inventory, holdings }: AuditParts): string | undefined {
+  const held = new Map<Holder, number>();
+  for (const { id, containers, heldCount, subPool, isAtRisk, place: where } of inventory.instances.values()) {
+    let count = 0;
+    for (const { holder } of containers.values()) {
+      if (holder === undefined) continue;
+      held.set(holder, (held.get(holder) ?? 0) + 1);
+      count++;
+    }
+    if (count !== heldCount) return `instance ${id}: ${count} containers are held ready, ${heldCount} counted`;
+    if (count > 0 && (subPool !== "fixed" || isAtRisk || where !== "active")) return `something is held ready on ${id}`;
+  }
+  for (const [functionKey, holding] of holdings.all()) {
+    const { containers, count } = holding;
+    if (containers.size > count) return `${containers.size} containers are held ready for ${functionKey}, not ${count}`;
+    if (containers.size !== (held.get(holding) ?? 0)) return `what is held ready for ${functionKey} is not all there`;
+    held.delete(holding);
+    for (const { id, state, functionKey: own } of containers) {
+      const isReady = state === "prewarming" || state === "idle" || state === "running";
+      if (own !== functionKey || !isReady) return `${id} is held ready for ${functionKey} while ${state}`;
+    }
+    const idle = inventory.idleOf(functionKey);
+    const firstHeld = idle.findIndex(({ holder }) => holder !== undefined);
+    if (firstHeld >= 0 && idle.slice(firstHeld).some(({ holder }) => holder === undefined)) {
+      return `an idle container of ${functionKey} is used before those that are held ready`;
+    }
+  }
+  return held.size === 0 ? undefined : "containers are held ready for nobody";
 }
 
 type Counts = { admitted: number; counted: number; running: number };

@@ -1,4 +1,5 @@
 import type { CapacitySettings } from "../model/capacity.ts";
+import type { ProvisionedState } from "../model/concurrency.ts";
 import type { RejectCode } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
 import { functionIdOf } from "../model/function-id.ts";
@@ -15,6 +16,7 @@ import { AccountTerms } from "./market/account-terms.ts";
 import { Market } from "./market/market.ts";
 import type { Container } from "./pool/instance.ts";
 import { Pools } from "./pool/pools.ts";
+import { Provisioned } from "./pool/provisioned.ts";
 import { Reclaims } from "./pool/reclaims.ts";
 import { Refill } from "./pool/refill.ts";
 import { Relief } from "./pool/relief.ts";
@@ -50,6 +52,7 @@ export class ControlPlane {
   readonly #pools: Pools;
   readonly #waits: Waits;
   readonly #supply: Supply;
+  readonly #provisioned: Provisioned;
   readonly #reclaims: Reclaims;
   readonly #relief: Relief;
   readonly #targets: WarmingTargets;
@@ -84,6 +87,7 @@ export class ControlPlane {
       onLeased: (container) => this.#leased(container),
       refuse: (invocation, code) => this.#refuse(invocation, code),
     });
+    this.#provisioned = new Provisioned(parts);
     this.#reclaims = new Reclaims(parts);
     this.#targets = new WarmingTargets(settings, market, this.#reclaims);
     const { queue } = this.#waits;
@@ -93,7 +97,8 @@ export class ControlPlane {
       wantOf: (line) => this.#waits.wantOf(line),
       worthOf: (container) => this.#warmth.worthOf(container),
     });
-    this.#refill = new Refill({ ...parts, queue, targets: this.#targets, wantOf: (line) => this.#waits.wantOf(line) });
+    const [targets, provisioned] = [this.#targets, this.#provisioned];
+    this.#refill = new Refill({ ...parts, queue, targets, provisioned, wantOf: (line) => this.#waits.wantOf(line) });
     this.#warmth = new Warmth(parts);
     this.#relief = new Relief({ ...parts, worthOf: (container) => this.#warmth.worthOf(container) });
     this.#sweep = new Sweep({ ...parts, refill: this.#refill, targets: this.#targets });
@@ -102,7 +107,7 @@ export class ControlPlane {
   /** When a Tick is wanted; undefined: not at all. May lie in the past when `handle` was called late. */
   get wakeAtMs(): number | undefined {
     // Asked after every event: nothing is allocated.
-    let wakeAtMs = Math.min(this.#waits.nextMs, this.#sweepAtMs ?? Number.POSITIVE_INFINITY);
+    let wakeAtMs = Math.min(this.#waits.nextMs, this.#provisioned.nextMs, this.#sweepAtMs ?? Number.POSITIVE_INFINITY);
     wakeAtMs = Math.min(wakeAtMs, this.#pools.refillAtMs ?? Number.POSITIVE_INFINITY);
     wakeAtMs = Math.min(wakeAtMs, this.#reclaims.nextMs ?? Number.POSITIVE_INFINITY);
     return wakeAtMs === Number.POSITIVE_INFINITY ? undefined : wakeAtMs;
@@ -115,6 +120,7 @@ export class ControlPlane {
   handle(event: Event, nowMs: number): readonly Command[] {
     this.#turn.begin(nowMs);
     this.#waits.timePassed();
+    this.#provisioned.timePassed();
     this.#apply(event);
     this.#moveStartedOver();
     this.#reclaims.run();
@@ -133,12 +139,24 @@ export class ControlPlane {
       inventory: this.#pools.inventory,
       waits: this.#waits,
       market: this.#market,
+      holdings: this.#pools.holdings,
+      provisioned: this.#isStarted && !this.#isShuttingDown ? this.#provisioned : undefined,
     });
   }
 
   /** What a new container for an invocation would take of an instance now. */
   roomOf(invocation: Invocation): Room {
     return this.#grants.roomOf(invocation);
+  }
+
+  /** How far containers are held ready for a version; undefined: none are to be. */
+  provisionedState(functionKey: FunctionKey): ProvisionedState | undefined {
+    return this.#provisioned.stateOf(functionKey);
+  }
+
+  /** The same of all versions that are to be held ready. */
+  provisionedStates(): Iterable<readonly [FunctionKey, ProvisionedState]> {
+    return this.#provisioned.states();
   }
 
   /** Where everything is, as plain data. */
@@ -187,10 +205,10 @@ export class ControlPlane {
         return this.#relief.pressure(event.instanceId, event.memoryUsedMiB);
       case "SizingConfigured":
         this.sizing.configure(event.scope, event.settings);
-        return this.#waits.sizesChanged(() => true);
+        return this.#sizesChanged();
       case "SizingStopped":
         this.sizing.stop(event.isStopped);
-        return this.#waits.sizesChanged(() => true);
+        return this.#sizesChanged();
       case "FunctionRetired":
         return this.#retired(event.functionKey);
       case "OffersChanged":
@@ -253,12 +271,21 @@ export class ControlPlane {
     if (lease === undefined || usage === undefined) return;
     const { invocation, start } = lease;
     if (!this.#grants.observe(invocation, container, start === "cold", outcome, usage)) return;
+    this.#provisioned.touch();
     this.#waits.sizesChanged(({ sized }) => sized?.key === invocation.sized?.key);
   }
 
   /** Those that wait with what was stated before are told apart from those that state another amount now. */
   #moveStartedOver(): void {
-    for (const key of this.sizing.takeStartedOver()) this.#waits.sizesChanged(({ sized }) => sized?.key === key);
+    for (const key of this.sizing.takeStartedOver()) {
+      this.#provisioned.touch();
+      this.#waits.sizesChanged(({ sized }) => sized?.key === key);
+    }
+  }
+
+  #sizesChanged(): void {
+    this.#provisioned.touch();
+    this.#waits.sizesChanged(() => true);
   }
 
   #cancelled(invocationId: InvocationId): void {
@@ -275,6 +302,7 @@ export class ControlPlane {
   #retired(functionKey: FunctionKey): void {
     const { inventory } = this.#pools;
     this.#warmth.retired(functionKey);
+    this.#provisioned.retired(functionKey);
     for (const container of [...inventory.idleOf(functionKey)]) {
       this.#pools.destroy(container, "its function was changed or deleted");
     }
@@ -305,18 +333,23 @@ export class ControlPlane {
     if (settings?.reserved === 0) {
       this.#waits.refuseAllOf(functionIdOf(accountId, functionName), "RESERVED_CONCURRENCY_LIMIT");
     }
+    this.#provisioned.configure(accountId, functionName, settings?.provisioned ?? []);
     this.#wakes.accountIds.add(accountId);
     this.#wakes.supply = true;
   }
 
   /** Places whom it can and brings about room for the rest. */
   #drain(): void {
+    if (this.#wakes.all || this.#wakes.accountIds.size > 0) this.#provisioned.touch();
     this.#waits.drain();
-    const mustSupply = this.#wakes.supply && this.#waits.queue.length > 0 && !this.#isShuttingDown;
+    const mayHold = this.#provisioned.isToFill && this.#isStarted && !this.#isShuttingDown;
+    if (mayHold) this.#provisioned.fill();
+    const mustSupply = this.#wakes.supply && (mayHold || this.#waits.queue.length > 0) && !this.#isShuttingDown;
     this.#wakes.clear();
-    if (mustSupply) this.#supply.run(this.#isStarted);
+    if (mustSupply) this.#supply.run(this.#isStarted, mayHold ? this.#provisioned.demands() : []);
     // Supply takes instances into accounts; what that frees is used at once.
     if (this.#wakes.isAny) this.#waits.drain();
+    if (mayHold && this.#wakes.isAny) this.#provisioned.fill();
     this.#wakes.clear();
   }
 
@@ -331,6 +364,7 @@ export class ControlPlane {
   #tick(): void {
     if (!this.#isStarted) {
       this.#isStarted = true;
+      this.#provisioned.touch();
       this.#wakes.supply = true;
       this.#pools.wantRefill();
     }
@@ -345,6 +379,7 @@ export class ControlPlane {
     this.#admission.forgetUnused();
     this.#warmth.sweep();
     this.#sweep.run();
+    this.#provisioned.touch();
     this.#wakes.supply = true;
     this.#pools.wantRefill();
   }

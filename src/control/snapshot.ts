@@ -86,6 +86,7 @@ function ofContainer({
   memoryMiB,
   limitMiB,
   lease,
+  holder,
   sinceMs,
 }: Container): ContainerSnapshot {
   return {
@@ -95,6 +96,7 @@ function ofContainer({
     ...(functionKey === undefined ? {} : { functionKey }),
     memoryMiB,
     ...(limitMiB === memoryMiB ? {} : { limitMiB }),
+    ...(holder === undefined ? {} : { isProvisioned: true }),
     ...(lease === undefined ? {} : { invocationId: lease.invocation.id }),
     sinceMs,
   };

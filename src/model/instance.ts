@@ -38,6 +38,8 @@ export type ContainerReport =
       readonly reservedMiB?: number | undefined;
       /** What the function was told its log stream is; undefined: an earlier version made it up. */
       readonly logStream?: string | undefined;
+      /** Its function was loaded ahead of a call; undefined: it was not, or nobody knows. */
+      readonly isInitializedAhead?: boolean | undefined;
     }
   | {
       readonly state: "running";
@@ -47,6 +49,7 @@ export type ContainerReport =
       readonly memoryMiB: number;
       readonly reservedMiB?: number | undefined;
       readonly logStream?: string | undefined;
+      readonly isInitializedAhead?: boolean | undefined;
       readonly leaseId: LeaseId;
       readonly invocationId: InvocationId;
     };

@@ -53,6 +53,8 @@ export type ContainerSnapshot = {
   readonly memoryMiB: number;
   /** Its memory limit, where that is another: it may use so much. */
   readonly limitMiB?: number;
+  /** It is held ready for its function. */
+  readonly isProvisioned?: true;
   /** Present while an invocation runs in it. */
   readonly invocationId?: InvocationId;
   /** When it came into this state. */
@@ -92,5 +94,8 @@ export type PoolCounters = {
   readonly coldStarts: number;
   readonly warmStarts: number;
   readonly prewarms: number;
+  /** Executions of versions for which containers are held ready: in one of these, and elsewhere. */
+  readonly provisionedStarts: number;
+  readonly spillovers: number;
   readonly evictions: number;
 };

@@ -20,8 +20,8 @@ export type FunctionConcurrency = {
   readonly provisioned: readonly {
     readonly qualifier: string;
     readonly count: number;
-    /** Those that a call of the qualifier may run: of an alias with weights two, the first one first. */
-    readonly versions: readonly FunctionVersion[];
+    /** Those that a call of the qualifier may run, with how likely: of an alias with weights two, the first one first. */
+    readonly versions: readonly { readonly version: FunctionVersion; readonly weight: number }[];
   }[];
 };
 

@@ -127,6 +127,8 @@ const containerReportSchema = z.discriminatedUnion("state", [
     memoryMiB: figure,
     reservedMiB: figure.optional(),
     logStream: logStream.optional(),
+    /** Its function was loaded by a `prewarm`. Absent: it was not, or the agent does not say. */
+    isInitializedAhead: z.boolean().optional(),
   }),
   z.object({
     state: z.literal("running"),
@@ -136,6 +138,7 @@ const containerReportSchema = z.discriminatedUnion("state", [
     memoryMiB: figure,
     reservedMiB: figure.optional(),
     logStream: logStream.optional(),
+    isInitializedAhead: z.boolean().optional(),
     leaseId,
     invocationId,
   }),

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import type { AccountId, ContainerId, InstanceId, OfferId } from "../model/ids.ts";
+import type { AccountId, ContainerId, FunctionKey, InstanceId, OfferId } from "../model/ids.ts";
 import { UNMEASURED } from "../model/invocation.ts";
 import type { PoolsSnapshot } from "../model/snapshot.ts";
 import { Metrics } from "./metrics.ts";
@@ -13,14 +13,21 @@ const counters = {
   coldStarts: 1,
   warmStarts: 1,
   prewarms: 0,
+  provisionedStarts: 0,
+  spillovers: 0,
   evictions: 0,
 } satisfies PoolsSnapshot["counters"];
+
+const HELD = { isFailing: false, shortMs: 0 };
 
 let pools: PoolsSnapshot = { nowMs: NOW_MS, instances: [], waiting: { count: 0, heldCount: 0 }, counters };
 const metrics = new Metrics({
   pools: () => pools,
   eventQueue: () => ({ length: 3, oldestAcceptedMs: undefined, undelivered: 2 }),
   lostLogBytes: () => 7,
+  provisioned: () => [
+    ["1/f/2/x" as FunctionKey, { ...HELD, count: 3, allocated: 2, available: 2, running: 1, starts: 9, spillovers: 4 }],
+  ],
 });
 afterEach(() => {
   pools = { nowMs: NOW_MS, instances: [], waiting: { count: 0, heldCount: 0 }, counters };
@@ -46,6 +53,16 @@ test("counts rejections by code, from zero on", async () => {
   expect(text).toContain('hearth_throttles_total{reason="ConcurrentInvocationLimitExceeded"} 0');
   expect(text).toContain('hearth_rejections_total{code="QUEUE_FULL"} 1');
   expect(text).toContain('hearth_rejections_total{code="NO_CAPACITY"} 0');
+});
+
+test("shows what is held ready of each version, how much of it is in use, and what spilled over", async () => {
+  const text = await metrics.scrape();
+  const labels = 'account="1",function="f",version="2"';
+  expect(text).toContain(`hearth_provisioned_containers{${labels},state="requested"} 3`);
+  expect(text).toContain(`hearth_provisioned_containers{${labels},state="allocated"} 2`);
+  expect(text).toContain(`hearth_provisioned_containers{${labels},state="in_use"} 1`);
+  expect(text).toContain(`hearth_provisioned_starts{${labels},on="provisioned"} 9`);
+  expect(text).toContain(`hearth_provisioned_starts{${labels},on="spillover"} 4`);
 });
 
 test("shows the pools of the moment of the scrape, and forgets what is gone", async () => {

@@ -6,6 +6,7 @@ import { CONTAINER_STATES, INSTANCE_STATES, type PoolsSnapshot } from "../model/
 import { throttleReasonOf } from "../model/throttle-reason.ts";
 import type { MetricsSource } from "../ports/admin.ts";
 import { type CapacityMetricsInput, registerCapacity } from "./capacity-metrics.ts";
+import { type ProvisionedMetricsInput, registerProvisioned } from "./provisioned-metrics.ts";
 import { registerSizing, type SizingCounts, type SizingMetricsInput } from "./sizing-metrics.ts";
 
 type Start = Lease["start"];
@@ -37,6 +38,8 @@ export type MetricsInput = {
   readonly capacity?: Omit<CapacityMetricsInput, "pools">;
   /** What was learned of sizes; absent: it is not shown. */
   readonly sizing?: SizingMetricsInput;
+  /** What is held ready; absent: it is not shown. */
+  readonly provisioned?: ProvisionedMetricsInput;
 };
 
 /**
@@ -92,7 +95,8 @@ export class Metrics implements MetricsSource {
     this.#throttles = registerThrottles(this.#registry);
     registerPools(this.#registry, input);
     registerEventQueue(this.#registry, input);
-    const { pools, capacity, sizing } = input;
+    const { pools, capacity, sizing, provisioned } = input;
+    if (provisioned !== undefined) registerProvisioned(this.#registry, provisioned);
     this.sizes = sizing === undefined ? undefined : registerSizing(this.#registry, sizing);
     this.#countCosts = capacity === undefined ? () => {} : registerCapacity(this.#registry, { pools, ...capacity });
   }

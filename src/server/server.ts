@@ -64,7 +64,7 @@ export class Server {
   readonly #endpoint: AgentEndpoint;
   readonly #wallClock: WallClock;
   readonly #pending = new Map<InvocationId, PendingInvocation>();
-  /** Functions that were called since the start and are as they were: what may be prewarmed. */
+  /** Functions that were called since the start, or are to be held ready, and are as they were: what may be prewarmed. */
   readonly #versions = new Map<FunctionKey, FunctionVersion>();
   readonly #loop: CoreLoop;
   readonly #launched = new Set<InstanceId>();
@@ -146,6 +146,11 @@ export class Server {
     const invocation = { id, accountId, functionKey, runtime, memoryMiB, mode, deadlineMs, sized, inputBytes };
     this.feed({ kind: "InvocationArrived", invocation });
     return () => this.#cancel(id);
+  }
+
+  /** The core may want it loaded ahead of its first call. */
+  remember(version: FunctionVersion): void {
+    this.#versions.set(version.key, version);
   }
 
   retire(functionKey: FunctionKey): void {

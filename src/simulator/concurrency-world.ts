@@ -8,6 +8,9 @@ export type ConcurrencyWorld = {
   readonly reservedShare: number;
   /** What they reserve, one of these. */
   readonly reserved: readonly number[];
+  /** Of functions, those of which containers are held ready; and how many, one of these. */
+  readonly provisionedShare: number;
+  readonly provisioned: readonly number[];
 };
 
 /** undefined: no function ever reserves anything. */
@@ -17,5 +20,7 @@ export function drawConcurrencyWorld(random: Random, horizonMs: number): Concurr
     changeMsMean: random.chance(0.5) ? random.logUniform(horizonMs / 20, horizonMs) : Number.POSITIVE_INFINITY,
     reservedShare: random.pick([0.2, 0.5, 1]),
     reserved: random.pick([[1], [1, 2, 5], [0, 1, 20]]),
+    provisionedShare: random.pick([0, 0.2, 1]),
+    provisioned: random.pick([[1], [1, 2, 5], [10]]),
   };
 }

@@ -30,6 +30,8 @@ export class Crowd implements HostSink {
   readonly #checks: AnswerChecks;
   #calls = 0;
   isShuttingDown = false;
+  /** The server was told that a function is another now. */
+  onUpdated: (caller: Caller) => void = () => {};
 
   constructor(world: World, random: Random, stage: Stage, report: Report, known: Known) {
     this.#world = world;
@@ -219,10 +221,12 @@ export class Crowd implements HostSink {
     if (retirementMsMean === Number.POSITIVE_INFINITY) return;
     this.#stage.later(this.#random.exponential(retirementMsMean), () => {
       if (!this.#stage.hasFaults) return;
-      const functionKey = this.#random.pick(this.callers).update();
+      const caller = this.#random.pick(this.callers);
+      const functionKey = caller.update();
       if (this.#stage.isServerUp) {
         host.retire(functionKey);
         this.#stage.tell({ kind: "FunctionRetired", functionKey });
+        this.onUpdated(caller);
       }
       this.#planUpdate(host);
     });

@@ -21,6 +21,7 @@ export function checkPlacement(
 ): void {
   if (!(invocation instanceof SimulatedInvocation)) return;
   const { id, deadlineMs } = invocation;
+  if (placement.why.includes("provisioned")) report.onProvisioned++;
   if (placement.subPool !== instance.subPool) violated(`invocation ${id} was placed on ${placement.subPool} capacity`);
   if (placement.why === "") violated(`nobody says why invocation ${id} runs where it runs`);
   if (instance.subPool === "fixed") checkFixed(invocation, instance, nowMs, report);

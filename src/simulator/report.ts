@@ -31,6 +31,9 @@ export class Report {
   /** Instances that were taken away, with or without notice. */
   taken = 0;
   prewarms = 0;
+  /** Executions that began in a container that is held ready, and containers that are at rest. */
+  onProvisioned = 0;
+  heldAtRest = 0;
   /** Executions that needed more than their limit, those of them that were rescued, and instances nearly used up. */
   outgrown = 0;
   /** Containers that were granted less than their function states, and more. */
@@ -89,6 +92,8 @@ export class Report {
         notices: this.notices,
         taken: this.taken,
         prewarms: this.prewarms,
+        onProvisioned: this.onProvisioned,
+        heldAtRest: this.heldAtRest,
         grantedLess: this.grantedLess,
         grantedMore: this.grantedMore,
         outgrown: this.outgrown,

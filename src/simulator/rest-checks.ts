@@ -3,7 +3,7 @@ import { RUNTIMES, type RuntimeName } from "../model/runtime.ts";
 import type { AccountBook } from "./account-book.ts";
 import { isSatisfied, usesVariable } from "./capacity-rules.ts";
 import type { Known } from "./known.ts";
-import type { SimulatedInstance } from "./simulated-instance.ts";
+import type { SimulatedContainer, SimulatedInstance } from "./simulated-instance.ts";
 import { violated } from "./violation.ts";
 import type { World } from "./world.ts";
 
@@ -17,8 +17,17 @@ export class RestChecks {
   readonly #instances: readonly SimulatedInstance[];
   readonly #wallMs: number;
   readonly #bornBeforeMs: number;
+  readonly #held: ReadonlySet<SimulatedContainer>;
 
-  constructor(world: World, known: Known, instances: readonly SimulatedInstance[], nowMs: number) {
+  /** @param held containers that are held ready, which may stay. */
+  constructor(
+    world: World,
+    known: Known,
+    instances: readonly SimulatedInstance[],
+    held: ReadonlySet<SimulatedContainer>,
+    nowMs: number,
+  ) {
+    this.#held = held;
     this.#world = world;
     this.#known = known;
     this.#instances = instances;
@@ -28,7 +37,7 @@ export class RestChecks {
 
   check(): void {
     const warming = { fixed: 0, variable: 0 };
-    const own = new Map<AccountBook, number>();
+    const own = new Map<AccountBook, { all: number; needed: number }>();
     for (const instance of this.#instances) {
       const isYoung = instance.bornMs > this.#bornBeforeMs;
       if (!instance.isJoined && !isYoung)
@@ -37,7 +46,10 @@ export class RestChecks {
       if (instance.accountId === undefined) warming[instance.subPool]++;
       else {
         const account = this.#known.account(instance.accountId);
-        own.set(account, (own.get(account) ?? 0) + 1);
+        const counts = own.get(account) ?? { all: 0, needed: 0 };
+        own.set(account, counts);
+        counts.all++;
+        if (this.#holds(instance)) counts.needed++;
         if (instance.subPool === "variable") violated(`variable instance ${instance.id} was never given up`);
       }
     }
@@ -46,10 +58,17 @@ export class RestChecks {
     this.#checkWarming("variable", warming.variable, this.#isVariableAdmitted());
   }
 
-  #checkOwn(own: ReadonlyMap<AccountBook, number>): void {
+  #holds({ containers }: SimulatedInstance): boolean {
+    return [...containers.values()].some((container) => this.#held.has(container));
+  }
+
+  /** @param own of each account: `needed` hold something ready. */
+  #checkOwn(own: ReadonlyMap<AccountBook, { readonly all: number; readonly needed: number }>): void {
     for (const account of this.#known.accounts) {
-      const [has, wants] = [own.get(account) ?? 0, account.capacity.dedicatedInstances];
-      if (has > wants) violated(`account ${account.id} has ${has} instances at rest, ${wants} are its own`);
+      const { all: has, needed } = own.get(account) ?? { all: 0, needed: 0 };
+      const wants = account.capacity.dedicatedInstances;
+      if (has > Math.max(wants, needed))
+        violated(`account ${account.id} has ${has} instances at rest, ${wants} are its own`);
       if (has < wants && this.#isRoomFor("fixed"))
         violated(`account ${account.id} has ${has} of its own ${wants} instances`);
     }
@@ -88,12 +107,14 @@ export class RestChecks {
     // Nobody in these worlds wants those.
     const targetOf = (runtime: RuntimeName) => (blanksOnDemand.includes(runtime) ? 0 : (blankTarget[runtime] ?? 0));
     const blanks = new Map<RuntimeName, number>();
-    for (const { state, runtime } of instance.containers.values()) {
+    for (const container of instance.containers.values()) {
+      const { state, runtime } = container;
+      if (this.#held.has(container)) continue;
       if (state === "blank") blanks.set(runtime, (blanks.get(runtime) ?? 0) + 1);
       else if (state !== "gone") violated(`a container is ${state} on instance ${instance.id}, which is at rest`);
     }
     const wanted = RUNTIMES.reduce((sum, runtime) => sum + targetOf(runtime), 0);
-    if (wanted * blankMemoryMiB > instance.shape.memoryMiB) return;
+    if (wanted * blankMemoryMiB > instance.shape.memoryMiB || this.#holds(instance)) return;
     for (const runtime of RUNTIMES) {
       const [has, wants] = [blanks.get(runtime) ?? 0, targetOf(runtime)];
       // An account's own instance may keep what it got while it was in use.

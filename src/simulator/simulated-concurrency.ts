@@ -1,8 +1,11 @@
+import type { ConcurrencySettings } from "../model/concurrency.ts";
 import type { Caller } from "./caller.ts";
 import type { Random } from "./random.ts";
 import type { Report } from "./report.ts";
 import type { Stage } from "./stage.ts";
 import type { World } from "./world.ts";
+
+type Asked = { readonly reserved: number | undefined; readonly provisioned: number };
 
 /** The owners of functions: say how many executions at a time are theirs, change their mind, and tell each new server. */
 export class SimulatedConcurrency {
@@ -11,7 +14,7 @@ export class SimulatedConcurrency {
   readonly #report: Report;
   readonly #random: Random;
   readonly #callers: readonly Caller[];
-  readonly #reserved = new Map<Caller, number>();
+  readonly #asked = new Map<Caller, Asked>();
 
   constructor(world: World, random: Random, stage: Stage, report: Report, callers: readonly Caller[]) {
     this.#world = world;
@@ -34,20 +37,25 @@ export class SimulatedConcurrency {
 
   /** A server starts. */
   publish(): void {
-    for (const caller of this.#callers) if (this.#reserved.has(caller)) this.#tell(caller);
+    for (const caller of this.#callers) if (this.#asked.has(caller)) this.#tell(caller);
+  }
+
+  /** The server was told that the function is another now. */
+  updated(caller: Caller): void {
+    if (this.#asked.has(caller)) this.#tell(caller);
   }
 
   /** Who let nothing run lets everything run. */
   becomeKind(): void {
-    for (const [caller, reserved] of this.#reserved) {
-      if (reserved > 0) continue;
-      this.#reserved.delete(caller);
+    for (const [caller, { reserved }] of this.#asked) {
+      if (reserved !== 0) continue;
+      this.#asked.delete(caller);
       if (this.#stage.isServerUp) this.#tell(caller);
     }
   }
 
   #change(caller: Caller): void {
-    this.#reserved.delete(caller);
+    this.#asked.delete(caller);
     this.#draw(caller);
     this.#report.concurrencyChanges++;
     if (this.#stage.isServerUp) this.#tell(caller);
@@ -55,18 +63,33 @@ export class SimulatedConcurrency {
 
   #draw(caller: Caller): void {
     const { concurrency } = this.#world;
-    if (concurrency === undefined || !this.#random.chance(concurrency.reservedShare)) return;
-    const reserved = this.#random.pick(concurrency.reserved);
-    let sum = reserved;
-    for (const [other, count] of this.#reserved) if (other.account === caller.account) sum += count;
+    if (concurrency === undefined) return;
+    const isReserved = this.#random.chance(concurrency.reservedShare);
+    const isProvisioned = this.#random.chance(concurrency.provisionedShare);
+    const reserved = isReserved ? this.#random.pick(concurrency.reserved) : undefined;
+    const wanted = isProvisioned ? this.#random.pick(concurrency.provisioned) : 0;
+    const asked = { reserved, provisioned: Math.min(wanted, reserved ?? wanted) };
+    let sum = setApart(asked);
+    for (const [other, its] of this.#asked) if (other.account === caller.account) sum += setApart(its);
     // Somebody must be able to run without reserving anything, as the API sees to it.
-    if (sum < this.#world.settings.accountConcurrencyMax) this.#reserved.set(caller, reserved);
+    const isPossible = sum < this.#world.settings.accountConcurrencyMax;
+    if (isPossible && (isReserved || asked.provisioned > 0)) this.#asked.set(caller, asked);
   }
 
   #tell(caller: Caller): void {
     const { accountId, name } = caller.traits;
-    const reserved = this.#reserved.get(caller);
-    const settings = reserved === undefined ? undefined : { reserved, provisioned: [] };
+    const asked = this.#asked.get(caller);
+    const settings = asked === undefined ? undefined : settingsOf(caller, asked);
     this.#stage.tell({ kind: "ConcurrencyConfigured", accountId, functionName: name, settings });
   }
+}
+
+function setApart({ reserved, provisioned }: Asked): number {
+  return reserved ?? provisioned;
+}
+
+function settingsOf(caller: Caller, { reserved, provisioned: count }: Asked): ConcurrencySettings {
+  const { functionKey, memoryMiB, sized, traits } = caller;
+  const { runtime } = traits;
+  return { reserved, provisioned: count === 0 ? [] : [{ functionKey, runtime, memoryMiB, sized, count }] };
 }

@@ -40,6 +40,8 @@ export class SimulatedContainer implements Happening {
   wallMs = 0;
   /** Of it, for what a cold start adds. */
   initMs: number | undefined = undefined;
+  /** It loaded its function ahead of a call. */
+  isInitializedAhead = false;
   /** The core was told that its function was changed. */
   isRetired = false;
   /** Ordered by an earlier server and still being made when the agent joined this one, which knows nothing of it. */
@@ -234,6 +236,7 @@ export class SimulatedInstance {
     if (container.state === "gone") return this.#believed(container, grant, "cold");
     if (container.state !== "blank") violated(`${containerId} was told to load a function while ${container.state}`);
     container.functionKey = functionKey;
+    container.isInitializedAhead = true;
     this.#become(container, grant, requestedMiB);
     container.state = "prewarming";
     return container;
@@ -368,7 +371,8 @@ export class SimulatedInstance {
 function reportOf(container: SimulatedContainer): ContainerReport {
   const { id: containerId, runtime, functionKey, limitMiB: memoryMiB, memoryMiB: reservedMiB, lease } = container;
   if (functionKey === undefined) return { state: "blank", containerId, runtime };
-  const held = { containerId, runtime, functionKey, memoryMiB, reservedMiB };
+  const { isInitializedAhead } = container;
+  const held = { containerId, runtime, functionKey, memoryMiB, reservedMiB, isInitializedAhead };
   if (lease === undefined) return { state: "idle", ...held };
   return { state: "running", ...held, leaseId: lease.id, invocationId: lease.invocation.id };
 }

@@ -5,6 +5,7 @@ import type { Room } from "../model/grant.ts";
 import type { Invocation } from "../model/invocation.ts";
 import { Crowd } from "./crowd.ts";
 import type { EventLog } from "./event-log.ts";
+import { HeldChecks } from "./held-checks.ts";
 import { Known } from "./known.ts";
 import { Random } from "./random.ts";
 import { Reclaimer } from "./reclaimer.ts";
@@ -93,6 +94,7 @@ export class Simulation {
     this.#accounts = new SimulatedAccounts(world, random.fork("accounts"), stage, report);
     const { callers } = this.#crowd;
     this.#concurrency = new SimulatedConcurrency(world, random.fork("concurrency"), stage, report, callers);
+    this.#crowd.onUpdated = (caller) => this.#concurrency.updated(caller);
     this.#reclaimer = new Reclaimer(world, random.fork("reclaims"), stage, report, this.#host, market);
     this.#oracle = new WaitOracle(world, known, this.#host.instances, (invocation) => this.#roomOf(invocation));
     this.#oracleEvery = options.oracleEvery ?? options.auditEvery;
@@ -283,7 +285,10 @@ export class Simulation {
 
   /** Long after the last answer: nothing is left of the load, and the pools are full again. */
   #checkRest(): void {
-    new RestChecks(this.#world, this.#known, [...this.#host.instances.values()], this.#stage.nowMs).check();
+    const instances = [...this.#host.instances.values()];
+    const held = new HeldChecks(this.#known, instances, (invocation) => this.#roomOf(invocation)).check();
+    this.#report.heldAtRest = held.size;
+    new RestChecks(this.#world, this.#known, instances, held, this.#stage.nowMs).check();
   }
 
   #told(error: unknown): Error {

@@ -30,7 +30,6 @@ import { DEFAULT_ACCOUNT_ID, type InstanceId } from "../model/ids.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 import type { AccessKeys } from "../ports/access-keys.ts";
 import { systemClock } from "../ports/clock.ts";
-import type { ProvisionedState } from "../ports/concurrency-catalog.ts";
 import type { Invoker } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { RuntimeSupply } from "../ports/runtime-supply.ts";
@@ -48,6 +47,7 @@ import { FunctionLogs } from "../server/logs/function-logs.ts";
 import { createLogGroups } from "../server/logs/log-groups.ts";
 import { Metrics } from "../server/metrics.ts";
 import { createResourcePolicies } from "../server/policies/resource-policies.ts";
+import { provisionedStateOf } from "../server/provisioned-state.ts";
 import { Server } from "../server/server.ts";
 import { createFunctionUrls } from "../server/urls/function-urls.ts";
 import { createFilesCodeStore } from "../store/files/code-store.ts";
@@ -245,6 +245,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
       capacityOf: (accountId) => capacities.of(accountId),
     },
     sizing: control.sizing,
+    provisioned: () => control.provisionedStates(),
   });
   const leftOver = new Set<InstanceId>(await provider.list());
   const kinds = options.fleet.providers.filter((kind) => kind !== "auto");
@@ -285,7 +286,10 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   closers.push((graceMs) => events.close(graceMs));
   const { queue } = events;
   await capacities.load();
-  feedConcurrency(catalog.concurrency, (event) => server.feed(event));
+  feedConcurrency(catalog.concurrency, {
+    feed: (event) => server.feed(event),
+    remember: (version) => server.remember(version),
+  });
   const sizes = await openSizes({
     store,
     control,
@@ -343,7 +347,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     concurrentExecutionsMax: settings.accountConcurrencyMax,
     effectiveMemoryMiB: (description) => sizingView.effectiveMemoryMiB(description),
     objects: createS3ObjectSource({ region, endpoint: options.s3Endpoint }),
-    provisionedState: notProvisioned,
+    provisionedState: (accountId, name, { qualifier }) =>
+      provisionedStateOf(catalog.concurrency, (key) => control.provisionedState(key), accountId, name, qualifier),
     allowDeprecatedRuntimes: options.allowDeprecatedRuntimes ?? false,
     runtimes,
   });
@@ -420,12 +425,6 @@ async function prepareKnown(store: Store, runtimes: RuntimeSupply, log: Log): Pr
       log.error({ accountId, runtime, error }, "functions of this runtime cannot run");
     }
   }
-}
-
-/** Nothing holds containers ready for what is provisioned. */
-function notProvisioned(): ProvisionedState {
-  const reason = "This server records provisioned concurrency and does not hold containers ready for it.";
-  return { allocated: 0, available: 0, status: "FAILED", reason };
 }
 
 /** Names below localhost lead browsers and curl to this machine without anybody's DNS. */

@@ -1,11 +1,19 @@
 import {
+  CreateAliasCommand,
   CreateFunctionCommand,
   DeleteFunctionConcurrencyCommand,
+  DeleteProvisionedConcurrencyConfigCommand,
+  GetProvisionedConcurrencyConfigCommand,
   InvokeCommand,
   LambdaClient,
+  PublishVersionCommand,
   PutFunctionConcurrencyCommand,
+  PutProvisionedConcurrencyConfigCommand,
   TooManyRequestsException,
+  UpdateAliasCommand,
+  UpdateFunctionCodeCommand,
   waitUntilFunctionActiveV2,
+  waitUntilFunctionUpdatedV2,
 } from "@aws-sdk/client-lambda";
 import { afterAll, expect, test } from "vitest";
 import { eventually } from "../integration/server-fixture/eventually.ts";
@@ -15,18 +23,20 @@ import { provider } from "./provider.ts";
 
 /** Limits of executions at a time, as the AWS SDK sees them. */
 const hearth = await HearthProcess.start({ provider });
-const client = new LambdaClient({
-  endpoint: hearth.url,
-  region: "us-east-1",
-  credentials: { accessKeyId: "unknown", secretAccessKey: "unknown" },
-  maxAttempts: 1,
-});
+const connect = () =>
+  new LambdaClient({
+    endpoint: hearth.url,
+    region: "us-east-1",
+    credentials: { accessKeyId: "unknown", secretAccessKey: "unknown" },
+    maxAttempts: 1,
+  });
+let client = connect();
 afterAll(async () => {
   client.destroy();
   await hearth[Symbol.asyncDispose]();
 });
 
-const WAIT = { client, maxWaitTime: 30, minDelay: 1, maxDelay: 1 };
+const limits = () => ({ client, maxWaitTime: 30, minDelay: 1, maxDelay: 1 });
 
 async function deploy(name: string, code: string): Promise<void> {
   await client.send(
@@ -38,7 +48,7 @@ async function deploy(name: string, code: string): Promise<void> {
       Code: { ZipFile: archiveOf({ "index.mjs": code }) },
     }),
   );
-  await waitUntilFunctionActiveV2(WAIT, { FunctionName: name });
+  await waitUntilFunctionActiveV2(limits(), { FunctionName: name });
 }
 
 const invoke = (name: string) => client.send(new InvokeCommand({ FunctionName: name }));
@@ -79,4 +89,114 @@ test("a function that reserves none does not run until it reserves none no more"
   await expect(invoke("none")).rejects.toMatchObject({ Reason: "ReservedFunctionConcurrentInvocationLimitExceeded" });
   await client.send(new DeleteFunctionConcurrencyCommand({ FunctionName: "none" }));
   expect((await invoke("none")).StatusCode).toBe(200);
+});
+
+/** Says by which kind of init it came up, and whether this is its first call. */
+const TELLING = `let calls = 0;
+console.log("loaded by", process.env.AWS_LAMBDA_INITIALIZATION_TYPE);
+export const handler = async ({ ms = 0 } = {}) => {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  return { type: process.env.AWS_LAMBDA_INITIALIZATION_TYPE, calls: ++calls };
+};`;
+
+const provisionedOf = (name: string, qualifier: string) =>
+  client.send(new GetProvisionedConcurrencyConfigCommand({ FunctionName: name, Qualifier: qualifier }));
+
+async function ready(name: string, qualifier: string, count: number): Promise<void> {
+  const state = await eventually(
+    () => provisionedOf(name, qualifier),
+    ({ Status }) => Status !== "IN_PROGRESS",
+    30_000,
+  );
+  expect(state).toMatchObject({
+    Status: "READY",
+    RequestedProvisionedConcurrentExecutions: count,
+    AllocatedProvisionedConcurrentExecutions: count,
+    AvailableProvisionedConcurrentExecutions: count,
+  });
+}
+
+async function call(name: string, qualifier: string, payload: object = {}) {
+  const answer = await client.send(
+    new InvokeCommand({ FunctionName: name, Qualifier: qualifier, Payload: JSON.stringify(payload), LogType: "Tail" }),
+  );
+  const { type, calls } = JSON.parse(Buffer.from(answer.Payload ?? []).toString());
+  const log = Buffer.from(answer.LogResult ?? "", "base64").toString();
+  return { type, calls, isCold: log.includes("Init Duration"), requestId: answer.$metadata.requestId ?? "" };
+}
+
+test("provisioned containers are loaded before the first call; further calls spill over; the alias moves them", async () => {
+  await deploy("held", TELLING);
+  await client.send(new PublishVersionCommand({ FunctionName: "held" }));
+  await client.send(new CreateAliasCommand({ FunctionName: "held", Name: "live", FunctionVersion: "1" }));
+  const asked = await client.send(
+    new PutProvisionedConcurrencyConfigCommand({
+      FunctionName: "held",
+      Qualifier: "live",
+      ProvisionedConcurrentExecutions: 2,
+    }),
+  );
+  expect(asked).toMatchObject({ Status: "IN_PROGRESS", $metadata: { httpStatusCode: 202 } });
+  await ready("held", "live", 2);
+  expect((await hearth.functionLog("held")).match(/loaded by provisioned-concurrency/g)).toHaveLength(2);
+
+  const first = await call("held", "live");
+  expect(first).toMatchObject({ type: "provisioned-concurrency", calls: 1, isCold: false });
+  const explanation = await (await fetch(`${hearth.url}/_hearth/explain/${first.requestId}`)).text();
+  expect(explanation).toContain("a provisioned container of the function was idle");
+
+  const three = await Promise.all([1, 2, 3].map(() => call("held", "live", { ms: 300 })));
+  expect(three.map(({ type }) => type).sort()).toEqual([
+    "on-demand",
+    "provisioned-concurrency",
+    "provisioned-concurrency",
+  ]);
+  const metrics = await (await fetch(`${hearth.url}/metrics`)).text();
+  const labels = 'account="000000000000",function="held",version="1"';
+  expect(metrics).toContain(`hearth_provisioned_containers{${labels},state="available"} 2`);
+  expect(metrics).toContain(`hearth_provisioned_starts{${labels},on="provisioned"} 3`);
+  expect(metrics).toContain(`hearth_provisioned_starts{${labels},on="spillover"} 1`);
+
+  const code = archiveOf({ "index.mjs": `${TELLING}\n// 2` });
+  await client.send(new UpdateFunctionCodeCommand({ FunctionName: "held", ZipFile: code }));
+  await waitUntilFunctionUpdatedV2(limits(), { FunctionName: "held" });
+  await client.send(new PublishVersionCommand({ FunctionName: "held" }));
+  await client.send(new UpdateAliasCommand({ FunctionName: "held", Name: "live", FunctionVersion: "2" }));
+  await ready("held", "live", 2);
+  expect(await call("held", "live")).toMatchObject({ type: "provisioned-concurrency", calls: 1, isCold: false });
+});
+
+test("they outlive their server, and are released when nobody asks for them", async () => {
+  await hearth.kill();
+  await hearth.start();
+  client.destroy();
+  client = connect();
+  await ready("held", "live", 2);
+  // Made anew they would have said so.
+  expect((await hearth.functionLog("held")).match(/loaded by provisioned-concurrency/g)).toHaveLength(4);
+  const held = async () =>
+    (await hearth.pools()).instances.flatMap(({ containers }) => containers).filter((each) => each.isProvisioned);
+  expect(await held()).toHaveLength(2);
+  await client.send(new DeleteProvisionedConcurrencyConfigCommand({ FunctionName: "held", Qualifier: "live" }));
+  expect(await held()).toHaveLength(0);
+  await expect(provisionedOf("held", "live")).rejects.toMatchObject({
+    name: "ProvisionedConcurrencyConfigNotFoundException",
+  });
+});
+
+test("a function that cannot be loaded is said to fail", async () => {
+  await deploy("broken", 'throw new Error("no");');
+  await client.send(new PublishVersionCommand({ FunctionName: "broken" }));
+  const name = { FunctionName: "broken", Qualifier: "1" };
+  await client.send(new PutProvisionedConcurrencyConfigCommand({ ...name, ProvisionedConcurrentExecutions: 3 }));
+  const state = await eventually(
+    () => provisionedOf("broken", "1"),
+    ({ Status }) => Status === "FAILED",
+    30_000,
+  );
+  expect(state).toMatchObject({
+    StatusReason: "FUNCTION_ERROR_INIT_FAILURE",
+    AvailableProvisionedConcurrentExecutions: 0,
+  });
+  await client.send(new DeleteProvisionedConcurrencyConfigCommand(name));
 });

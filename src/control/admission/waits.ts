@@ -418,7 +418,8 @@ export class Waits {
 
 const CAUSES_MS = 1_000;
 
-function whyThere({ state, instance, runtime }: Container): string {
+function whyThere({ state, instance, runtime, holder }: Container): string {
+  if (state === "idle" && holder !== undefined) return "a provisioned container of the function was idle";
   if (state === "idle") return "an idle container of the function was there";
   const where = instance.place === "warming" ? "a warming instance" : "an instance of the account";
   return `no container of the function was idle; a blank ${runtime} container on ${where} was taken`;

@@ -90,7 +90,7 @@ export class Warmth {
     // The most recently used one serves the next call; the others only if more come at the same time.
     for (const [at, container] of idle.entries()) {
       const dueMs = container.keepUntilMs ?? container.sinceMs + settings.keepAliveMinMs;
-      if (turn.nowMs < dueMs) continue;
+      if (turn.nowMs < dueMs || container.holder !== undefined) continue;
       this.#decide(container, idle.length - 1 - at);
     }
   }

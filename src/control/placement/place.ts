@@ -13,6 +13,8 @@ export type Want = {
   readonly withFixed: boolean;
   /** What a new container for it takes. */
   readonly room: Room;
+  /** Nobody has called: a container is to be held ready. */
+  readonly isProvisioned?: true;
 };
 
 /** Whose capacity, and on which terms; nothing about room. */
@@ -35,8 +37,12 @@ export function mayServe(instance: Instance, { terms, withFixed }: Claim, { nowM
  * @returns undefined when nothing can take it at once.
  */
 export function place(inventory: Inventory, want: Want, turn: Turn): Container | undefined {
+  return idleContainer(inventory, want, turn) ?? placeBlank(inventory, want, turn);
+}
+
+/** The same without idle ones. */
+export function placeBlank(inventory: Inventory, want: Want, turn: Turn): Container | undefined {
   return (
-    idleContainer(inventory, want, turn) ??
     blankContainer(inventory.activeOf(want.invocation.accountId), want, turn) ??
     blankContainer(inventory.at("warming"), want, turn)
   );

@@ -24,6 +24,7 @@ export function instanceFrom(report: InstanceReport, source: OfferState, setting
     container.state = held.state;
     if (held.state !== "blank") {
       container.functionKey = held.functionKey;
+      container.isInitializedAhead = held.isInitializedAhead ?? false;
       container.limitMiB = held.memoryMiB;
       container.startLimitMiB = held.memoryMiB;
       instance.usedRuntimes.add(held.runtime);

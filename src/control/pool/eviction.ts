@@ -11,6 +11,7 @@ export type WorthOf = (container: Container) => number;
  * @param runtime whose blank containers are spared; undefined: none.
  * @param neededMiB memory to gain; zero or less asks for nothing.
  * @param worthOf undefined: the least recently used one is worth least.
+ * @param withHeld containers that are held ready may go too, after all others.
  * @returns what to give up, or undefined when all of it is not enough.
  */
 export function evict(
@@ -18,12 +19,14 @@ export function evict(
   runtime: RuntimeName | undefined,
   neededMiB: number,
   worthOf?: WorthOf,
+  withHeld = false,
 ): Container[] | undefined {
   if (neededMiB <= 0) return [];
   const candidates: Container[] = [];
   for (const container of instance.containers.values()) {
     const isForeignBlank = container.state === "blank" && container.runtime !== runtime;
-    if (isForeignBlank || container.state === "idle") candidates.push(container);
+    const isIdle = container.state === "idle" && (withHeld || container.holder === undefined);
+    if (isForeignBlank || isIdle) candidates.push(container);
   }
   const values = new Map(candidates.map((container) => [container, worthOf?.(container) ?? 0]));
   candidates.sort((a, b) => leastFirst(a, b, values));
@@ -39,6 +42,7 @@ export function evict(
 
 function leastFirst(a: Container, b: Container, values: ReadonlyMap<Container, number>): number {
   if (a.state !== b.state) return a.state === "blank" ? -1 : 1;
+  if ((a.holder === undefined) !== (b.holder === undefined)) return a.holder === undefined ? -1 : 1;
   const difference = (values.get(a) ?? 0) - (values.get(b) ?? 0);
   if (difference !== 0) return difference;
   if (a.sinceMs !== b.sinceMs) return a.sinceMs - b.sinceMs;

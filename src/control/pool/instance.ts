@@ -22,7 +22,22 @@ import type { Settings } from "../settings.ts";
  */
 
 /** What of one function there is. A container that once ran it or was idle with it counts here for as long as it does either. */
-export type FunctionUse = { running: number; readonly idle: Container[] };
+export type FunctionUse = {
+  running: number;
+  /** Those that are held ready behind the others, so that they are used first. */
+  readonly idle: Container[];
+  heldIdle: number;
+};
+
+/** What counts on containers, and is told of their end. */
+export type Holder = {
+  /** It is about to go, or needed no more. */
+  release(container: Container): void;
+  /** It was to load its function, and has. */
+  loaded(): void;
+  /** It ended without being told to. */
+  ended(container: Container, nowMs: number): void;
+};
 
 export class Container {
   readonly id: ContainerId;
@@ -51,6 +66,10 @@ export class Container {
   use: FunctionUse | undefined;
   /** While idle: when it leaves unless history says otherwise then; undefined: nobody has asked yet. */
   keepUntilMs: number | undefined;
+  /** Who counts on it; undefined: nobody, it goes when it is not worth its memory. */
+  holder: Holder | undefined;
+  /** It was loaded ahead of a call, so that its function knows of no cold start. */
+  isInitializedAhead = false;
   /** It was loaded ahead of a call and has not served any. */
   isUnproven = false;
 
@@ -118,6 +137,8 @@ export class Instance {
   runningCount = 0;
   prewarmingCount = 0;
   idleCount = 0;
+  /** Containers that are held ready, in whatever state. */
+  heldCount = 0;
   readonly creatingCount = perRuntime(() => 0);
   /** Last in, first out: the youngest blank has the warmest caches. */
   readonly blanks = perRuntime<Container[]>(() => []);
@@ -166,6 +187,7 @@ export class Instance {
 
   /** Forgets a container and frees its memory. */
   remove(container: Container): void {
+    container.holder?.release(container);
     this.containers.delete(container.id);
     this.freeMemoryMiB += container.memoryMiB;
     this.#count(container, -1);
@@ -184,6 +206,7 @@ export class Instance {
 
   /** The only place where a container changes its state. */
   enter(container: Container, state: ContainerState, nowMs: number): void {
+    if (container.holder !== undefined && state === "leaving") container.holder.release(container);
     this.#count(container, -1);
     container.state = state;
     container.sinceMs = nowMs;

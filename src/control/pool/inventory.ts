@@ -44,7 +44,7 @@ export class Inventory {
     this.#useOf(container, lease.invocation.functionKey).running--;
   }
 
-  /** Most recently used last. */
+  /** Most recently used last; those that are held ready behind all others. */
   idleOf(functionKey: FunctionKey): readonly Container[] {
     return this.#uses.get(functionKey)?.idle ?? [];
   }
@@ -66,7 +66,7 @@ export class Inventory {
     if (container.use !== undefined) return container.use;
     let use = this.#uses.get(functionKey);
     if (use === undefined) {
-      use = { running: 0, idle: [] };
+      use = { running: 0, idle: [], heldIdle: 0 };
       this.#uses.set(functionKey, use);
     }
     container.use = use;
@@ -123,6 +123,7 @@ export class Inventory {
     const leased: Container[] = [];
     for (const container of instance.containers.values()) {
       if (container.state === "idle") this.forgetIdle(container);
+      container.holder?.release(container);
       if (container.lease === undefined) continue;
       this.dropLease(container.lease, container);
       instance.source.runningMiB -= container.memoryMiB;
@@ -138,13 +139,18 @@ export class Inventory {
 
   rememberIdle(container: Container): void {
     assert(container.functionKey !== undefined, "an idle container holds a function");
-    this.#useOf(container, container.functionKey).idle.push(container);
+    const use = this.#useOf(container, container.functionKey);
+    if (container.holder !== undefined) use.heldIdle++;
+    else if (use.heldIdle > 0) return void use.idle.splice(use.idle.length - use.heldIdle, 0, container);
+    use.idle.push(container);
   }
 
   forgetIdle(container: Container): void {
-    const idle = container.use?.idle;
-    const index = idle?.lastIndexOf(container) ?? -1;
-    if (idle === undefined || index < 0) return;
+    const { use } = container;
+    const index = use?.idle.lastIndexOf(container) ?? -1;
+    if (use === undefined || index < 0) return;
+    const { idle } = use;
+    if (container.holder !== undefined) use.heldIdle--;
     if (index === idle.length - 1) idle.pop();
     else idle.splice(index, 1);
   }

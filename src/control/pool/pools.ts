@@ -15,6 +15,7 @@ import type { Turn } from "../turn.ts";
 import type { Wakes } from "../wakes.ts";
 import { instanceFrom } from "./adoption.ts";
 import { evict } from "./eviction.ts";
+import { Holdings } from "./holdings.ts";
 import { Container, Instance } from "./instance.ts";
 import { Inventory } from "./inventory.ts";
 
@@ -57,11 +58,15 @@ export class Pools {
     coldStarts: 0,
     warmStarts: 0,
     prewarms: 0,
+    provisionedStarts: 0,
+    spillovers: 0,
     evictions: 0,
   };
   /** Instances that may lack blank containers. */
   readonly toRefill = new Set<Instance>();
   readonly blankSizes: BlankSizes;
+  /** Function versions for which containers are held ready. */
+  readonly holdings = new Holdings(this.inventory, this.counters);
   /** Runtimes of `blanksOnDemand` that nobody wanted so far. */
   readonly #unwanted: Set<RuntimeName>;
   readonly #settings: Settings;
@@ -133,6 +138,7 @@ export class Pools {
     const { subPool, source } = instance;
     const priceUsdPerHour = source.offer?.priceUsdPerHour;
     const placement = { subPool, offerId: source.id, priceUsdPerHour, why, waitedMs: waited.ms, waitedFor: waited.for };
+    this.holdings.count(container, invocation.functionKey);
     const id = this.#turn.newId("l") as LeaseId;
     const { grant } = container;
     const lease: Lease = {
@@ -216,6 +222,7 @@ export class Pools {
     const grant = this.#take(container, wanted);
     this.counters.prewarms++;
     instance.enter(container, "prewarming", this.#turn.nowMs);
+    container.isInitializedAhead = true;
     const { functionKey } = wanted;
     const [instanceId, containerId] = [instance.id, container.id];
     this.#turn.order({ kind: "PrewarmContainer", instanceId, containerId, functionKey, grant, reason });
@@ -251,6 +258,7 @@ export class Pools {
     const container = instance.containers.get(containerId);
     if (container === undefined) return this.#disown(instanceId, containerId);
     if (container.state !== "prewarming") return;
+    container.holder?.loaded();
     this.turnIdle(container);
     if (container.isRetired) this.destroy(container, "its function was changed or deleted");
   }
@@ -260,6 +268,7 @@ export class Pools {
     if (container === undefined) return;
     const { instance } = container;
     if (container.state === "creating") this.#backOffCreation(instance);
+    container.holder?.ended(container, this.#turn.nowMs);
     if (container.state === "idle") this.inventory.forgetIdle(container);
     const cutOff = this.endLease(container);
     instance.remove(container);
@@ -399,6 +408,7 @@ export class Pools {
   #clear(instance: Instance): void {
     for (const container of [...instance.containers.values()]) {
       if (container.state === "idle") this.inventory.forgetIdle(container);
+      container.holder?.release(container);
       if (container.state !== "leaving" && container.state !== "running") {
         instance.enter(container, "leaving", this.#turn.nowMs);
       }
@@ -436,6 +446,7 @@ export class Pools {
       this.inventory.addLease(container.lease, container);
       this.#admission.adopt(container.lease.invocation);
     }
+    this.holdings.adopt(instance);
     // Two servers in a row may have ordered more than fits, each unaware of what the other had under way.
     for (const container of evict(instance, undefined, -instance.freeMemoryMiB) ?? []) {
       this.destroy(container, "the instance holds more than its size");

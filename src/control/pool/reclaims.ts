@@ -50,6 +50,7 @@ export class Reclaims {
     const instance = pools.inventory.instances.get(instanceId);
     if (instance === undefined || instance.isAtRisk || instance.place === "draining") return;
     instance.isAtRisk = true;
+    pools.holdings.letGoOn(instance);
     this.#owe(instance);
     // Those who counted on its room need other room.
     wakes.supply = true;
@@ -67,6 +68,7 @@ export class Reclaims {
       instance.source.record.lost(turn.nowMs, turn.nowMs - instance.bornMs); // Its place is avoided for a while.
     }
     instance.isAtRisk = true;
+    pools.holdings.letGoOn(instance);
     this.#owe(instance);
     instance.endsAtMs = Math.min(instance.endsAtMs ?? Number.POSITIVE_INFINITY, deadlineMs);
     const cutOffAtMs = Math.max(turn.nowMs, instance.endsAtMs - settings.reclaimReserveMs);

@@ -10,6 +10,7 @@ import type { Settings } from "../settings.ts";
 import type { Turn } from "../turn.ts";
 import type { Instance } from "./instance.ts";
 import type { Pools } from "./pools.ts";
+import type { Provisioned } from "./provisioned.ts";
 import { canCreate } from "./supply.ts";
 import type { WarmingTargets } from "./warming-targets.ts";
 
@@ -20,6 +21,7 @@ export type RefillParts = {
   readonly pools: Pools;
   readonly queue: WaitQueue;
   readonly targets: WarmingTargets;
+  readonly provisioned: Provisioned;
   /** What the head of a line wants at this moment. */
   wantOf(line: Line): Want | undefined;
 };
@@ -49,8 +51,8 @@ export class Refill {
     pools.toRefill.delete(instance);
     if (instance.place !== "active" && instance.place !== "warming") return;
     if (!instance.takesContainers) return;
-    if (instance.accountId !== undefined && this.#parts.queue.isWaiting(instance.accountId)) {
-      // Its memory is for those who wait: a blank in the way would make them ask for another instance, and again.
+    if (instance.accountId !== undefined && this.#isWanted(instance.accountId)) {
+      // Its memory is for those who wait, or for what shall be held ready: a blank in the way would make them ask for another instance, and again.
       pools.toRefill.add(instance);
       return;
     }
@@ -64,6 +66,10 @@ export class Refill {
       if (!canCreate(instance, pools.blankSizes.reservedMiB(runtime), settings, turn.nowMs)) return;
       pools.create(instance, runtime, "blank containers are below their target");
     }
+  }
+
+  #isWanted(accountId: AccountId): boolean {
+    return this.#parts.queue.isWaiting(accountId) || this.#parts.provisioned.isShortOf(accountId);
   }
 
   /**

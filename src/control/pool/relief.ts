@@ -33,7 +33,7 @@ export class Relief {
     const clearMiB = memoryMiB * settings.pressureClearShare;
     const wasPressed = instance.isPressed;
     instance.isPressed = usedMiB >= (wasPressed ? clearMiB : memoryMiB * settings.pressureShare);
-    if (instance.isPressed) this.#evict(instance, usedMiB - clearMiB);
+    if (instance.isPressed) this.#evict(instance, usedMiB - clearMiB, undefined);
     else if (wasPressed) {
       wakes.byInstance(instance);
       pools.toRefill.add(instance);
@@ -56,14 +56,20 @@ export class Relief {
     instance.resize(container, Math.min(limitMiB, container.memoryMiB + Math.max(0, instance.freeMemoryMiB)));
   }
 
-  /** As many idle and blank containers as it takes; all of them where that is not enough. @param spared not among them. */
-  #evict(instance: Instance, neededMiB: number, spared?: Container): void {
+  /**
+   * As many idle and blank containers as it takes; all of them where that is not enough. What is held ready goes last, and
+   * not for the sake of one that grows.
+   * @param spared not among them, for it grows.
+   */
+  #evict(instance: Instance, neededMiB: number, spared: Container | undefined): void {
     if (neededMiB <= 0) return;
     const { pools, worthOf } = this.#parts;
+    const withHeld = spared === undefined;
     const all = [...instance.containers.values()].filter(
-      (each) => each !== spared && (each.state === "idle" || each.state === "blank"),
+      (each) =>
+        each.state === "blank" || (each.state === "idle" && each !== spared && (withHeld || each.holder === undefined)),
     );
-    for (const container of evict(instance, undefined, neededMiB, worthOf) ?? all) {
+    for (const container of evict(instance, undefined, neededMiB, worthOf, withHeld) ?? all) {
       if (container !== spared) pools.destroy(container, "the instance's memory is nearly used up");
     }
   }

@@ -22,6 +22,9 @@ export type SupplyParts = {
   readonly worthOf: WorthOf | undefined;
 };
 
+/** What is wanted, and how often. */
+type Wanted = { readonly want: Want; readonly length: number };
+
 /** Invocations that want the same. `line`: the one whose turn is first. */
 type Demand = { readonly want: Want; line: Line; length: number };
 
@@ -45,12 +48,15 @@ export class Supply {
     this.#parts = parts;
   }
 
-  /** @param launchAllowed false while instances of an earlier server may yet join. */
-  run(launchAllowed: boolean): void {
+  /**
+   * @param launchAllowed false while instances of an earlier server may yet join.
+   * @param later what is wanted besides, after all that wait.
+   */
+  run(launchAllowed: boolean, later: readonly Wanted[]): void {
     this.#pass++;
     let planned = 0;
     const unsupplied: Want[] = [];
-    for (const { want, length } of this.#demands()) {
+    for (const { want, length } of [...this.#demands(), ...later]) {
       // All entries of a demand are alike, so the first one that gets nothing ends its turn.
       const waiting = Math.min(length, PLANNED_MAX - planned);
       const supplied = this.#supply(want, waiting, launchAllowed);
@@ -122,7 +128,7 @@ export class Supply {
     if (best === undefined) return false;
     promise(best, room);
     if (canCreate(best, blankMiB, settings, turn.nowMs)) {
-      pools.create(best, runtime, `function ${want.invocation.functionKey} waits`);
+      pools.create(best, runtime, reasonOf(want));
       best.plannedMemoryMiB -= blankMiB;
     }
     return true;
@@ -179,7 +185,7 @@ export class Supply {
     const chosen = chooseOffer(market, wishOf(want), turn.nowMs, turn.wallMs);
     if (chosen === undefined) return false;
     const instance = pools.launch(chosen.source, chosen.shape, {
-      reason: `function ${want.invocation.functionKey} waits`,
+      reason: reasonOf(want),
       bidUsdPerHour: bidOf(want, chosen.source),
     });
     this.#beginPlan(instance);
@@ -241,7 +247,7 @@ export class Supply {
   /** Nothing runs on it, it is no account's own, it is not promised in this pass, nor making a container for somebody. */
   #isDispensable(instance: Instance): boolean {
     const { market, pools } = this.#parts;
-    if (instance.runningCount > 0 || instance.prewarmingCount > 0) return false;
+    if (instance.runningCount > 0 || instance.prewarmingCount > 0 || instance.heldCount > 0) return false;
     if (instance.place === "active" && instance.creatingTotal() > 0) return false;
     if (instance.accountId !== undefined) {
       const own = market.termsOf(instance.accountId).settings.dedicatedInstances;
@@ -276,6 +282,10 @@ function promise(instance: Instance, room: Room, hasMiB = 0): void {
   instance.plannedMemoryMiB += room.reservedMiB - hasMiB;
   instance.plannedSwingMiB = Math.max(instance.plannedSwingMiB, swingOf(room));
   instance.isPromised = true;
+}
+
+function reasonOf({ invocation: { functionKey }, isProvisioned }: Want): string {
+  return isProvisioned ? `containers of ${functionKey} are to be held ready` : `function ${functionKey} waits`;
 }
 
 /** An instance is launched for the limit: a container may use all of it. */

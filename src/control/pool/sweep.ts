@@ -133,6 +133,7 @@ export class Sweep {
       if (allowed <= 0) return;
       if (instance.place !== "active" || instance.accountId === undefined || this.#isKept(instance)) continue;
       if (turn.nowMs - instance.lastUsedMs < settings.consolidateAfterMs || instance.runningCount > 0) continue;
+      if (instance.heldCount > 0) continue;
       const withFixed = market.termsOf(instance.accountId).usesFixedAtOnce;
       if (!fitsElsewhere(instance, pools.inventory.activeOf(instance.accountId), withFixed)) continue;
       pools.terminate(instance, "what it holds fits on other instances of its account");

@@ -72,7 +72,7 @@ test("provisioned concurrency is asked for of versions and aliases, and told to 
     { FunctionArn: `${arn}:live`, RequestedProvisionedConcurrentExecutions: 5 },
   ]);
   expect(catalog.concurrency.of(account, "f")?.provisioned).toMatchObject([
-    { qualifier: "live", count: 5, versions: [{ version: "1" }] },
+    { qualifier: "live", count: 5, versions: [{ version: { version: "1" }, weight: 1 }] },
   ]);
   for (const _ of [1, 2]) {
     await client.send(new DeleteProvisionedConcurrencyConfigCommand({ FunctionName, Qualifier: "live" }));

@@ -92,8 +92,13 @@ export class Concurrency implements ConcurrencyCatalog {
       reserved: record.reservedConcurrency,
       provisioned: provisionedOf(record).map(({ qualifier, count }) => {
         const route = entry.aliases.get(qualifier)?.route;
-        const named = [qualifier, ...(route === undefined ? [] : [route.version])];
-        return { qualifier, count, versions: named.flatMap((each) => namedVersion(entry, each)?.version ?? []) };
+        const named = [{ name: qualifier, weight: 1 - (route?.weight ?? 0) }];
+        if (route !== undefined) named.push({ name: route.version, weight: route.weight });
+        const versions = named.flatMap(({ name: each, weight }) => {
+          const version = namedVersion(entry, each)?.version;
+          return version === undefined ? [] : [{ version, weight }];
+        });
+        return { qualifier, count, versions };
       }),
     };
   }
