@@ -3,6 +3,8 @@ import type { TestOptions } from "vitest";
 declare module "vitest" {
   interface TaskMeta {
     skipReason?: string;
+    /** That it is skipped is no failure anywhere. */
+    isLeftOut?: boolean;
   }
 }
 
@@ -18,4 +20,12 @@ export function skipUnless(condition: boolean, reason: string): TestOptions {
   if (condition) return {};
   if (process.env["HEARTH_NO_SKIP"] === "1") throw new Error(`nothing may be skipped here, but: ${reason}`);
   return { skip: true, meta: { skipReason: reason } };
+}
+
+/**
+ * The same for what a machine has or has not: no registry of packages has it, so that no script can install it. The test
+ * command says that it was left out and why, and it is a failure nowhere.
+ */
+export function leftOutUnless(condition: boolean, reason: string): TestOptions {
+  return condition ? {} : { skip: true, meta: { skipReason: reason, isLeftOut: true } };
 }

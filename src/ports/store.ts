@@ -6,6 +6,7 @@ import type { EventSourceRecord } from "./event-source.ts";
 import type { EventStore } from "./event-store.ts";
 import type { FunctionStore } from "./function-store.ts";
 import type { FunctionUrl } from "./function-urls.ts";
+import type { IamPolicy, IamRole } from "./iam-entities.ts";
 import type { LayerRecord } from "./layer-catalog.ts";
 import type { LogGroup } from "./log-groups.ts";
 import type { RecordTable } from "./record-table.ts";
@@ -46,6 +47,8 @@ export type Store = {
   readonly eventSources: RecordTable<EventSourceRecord>;
   readonly logGroups: RecordTable<LogGroup>;
   readonly tableSources: RecordTable<TableSourceRecord>;
+  readonly iamRoles: RecordTable<IamRole>;
+  readonly iamPolicies: RecordTable<IamPolicy>;
   loadAccounts(): Promise<AccountRecord[]>;
   putAccount(account: AccountRecord): Promise<void>;
   loadAccessKeys(): Promise<AccessKey[]>;

@@ -13,11 +13,9 @@ import { addScheduleRoutes } from "../frontend/admin/schedule-routes.ts";
 import { addSizingRoutes } from "../frontend/admin/sizing-routes.ts";
 import { addSourceRoutes } from "../frontend/admin/source-routes.ts";
 import { isLoopback } from "../frontend/auth/browser-guard.ts";
-import { addServiceRoutes } from "../frontend/aws/service-routes.ts";
 import { createHttpServer } from "../frontend/http-server.ts";
 import { addLambdaRoutes } from "../frontend/lambda/lambda-routes.ts";
 import { policyDocument } from "../frontend/lambda/policy-document.ts";
-import { logsService } from "../frontend/logs/logs-service.ts";
 import { UrlAddress } from "../frontend/url/url-address.ts";
 import { socketPathIn } from "../host/socket-path.ts";
 import { buildBundles } from "../images/bundle.ts";
@@ -56,6 +54,7 @@ import { createS3ObjectSource } from "../store/s3/object-source.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { AwsSettings } from "../triggers/aws/aws-clients.ts";
 import { createAdminView } from "./admin-view.ts";
+import { addAwsServices } from "./aws-services.ts";
 import { openBooks } from "./books.ts";
 import { createCapacityView } from "./capacity-view.ts";
 import { createOfferView, loadOfferPrices } from "./offer-view.ts";
@@ -352,7 +351,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     allowDeprecatedRuntimes: options.allowDeprecatedRuntimes ?? false,
     runtimes,
   });
-  addServiceRoutes(http, { logs: logsService({ groups: logGroups, logs, clock: systemClock, region }) });
+  await addAwsServices(http, { store, logs, logGroups, region });
   const view = createAdminView({
     ...options,
     url,

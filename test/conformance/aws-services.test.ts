@@ -1,15 +1,15 @@
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findProgram } from "../../src/host/command.ts";
 import { HearthProcess } from "../integration/server-fixture/hearth-process.ts";
-import { LambdaCaller } from "../integration/server-fixture/lambda-caller.ts";
-import { skipUnless } from "../skip.ts";
+import { archiveOf, LambdaCaller } from "../integration/server-fixture/lambda-caller.ts";
+import { leftOutUnless, skipUnless } from "../skip.ts";
 import { provider } from "./provider.ts";
 
 /** Debian's: only version 2 of the CLI can tail. */
@@ -19,6 +19,11 @@ const python = PYTHONS.filter((name) => name !== "").find(
   (name) => spawnSync(name, ["-c", "import boto3"]).status === 0,
 );
 const run = promisify(execFile);
+const osls = fileURLToPath(new URL("../../node_modules/osls/bin/serverless.js", import.meta.url));
+const terraform = await findProgram("terraform");
+/** Folders of providers: where Terraform looks itself, and where packagers put them. */
+const mirrors = [join(homedir(), ".terraform.d/plugins"), "/usr/{,local/}share/terraform/plugins", "/opt/*"];
+const awsProvider = globSync(mirrors.map((each) => `${each}/registry.terraform.io/hashicorp/aws/*/linux_*`))[0];
 
 const CODE = `
   exports.handler = async (event, context) => {
@@ -102,11 +107,71 @@ describe("AWS's services beside Lambda", () => {
   });
 
   describe("boto3", skipUnless(python !== undefined, "needs boto3: python3 -m pip install boto3"), () => {
-    test("does a tour of the log groups", async () => {
+    test("does a tour of them", async () => {
       await caller.invoke("talker", { says: "boto" });
-      const tour = fileURLToPath(new URL("./boto3-logs.py", import.meta.url));
+      const tour = fileURLToPath(new URL("./boto3-services.py", import.meta.url));
       const { stdout, stderr } = await run(python ?? "", [tour, hearth.url]);
       expect({ stdout, stderr }).toEqual({ stdout: "", stderr: "" });
     });
   });
+
+  test("osls deploys a function, invokes it and shows its log", async () => {
+    const project = join(folder, "osls");
+    mkdirSync(project);
+    writeFileSync(
+      join(project, "serverless.yml"),
+      "service: osls\nprovider: { name: aws, runtime: nodejs22.x }\nfunctions: { hi: { handler: index.handler } }\n",
+    );
+    writeFileSync(join(project, "index.js"), "exports.handler = async () => console.log('from osls') ?? 'deployed';");
+    await caller.deploy("osls-dev-hi", { files: { "index.js": "" }, runtime: "nodejs22.x" });
+    const serverless = async (...args: string[]) => {
+      const env = {
+        ...environment,
+        AWS_ENDPOINT_URL: hearth.url,
+        SLS_NOTIFICATIONS_MODE: "off",
+        SLS_TELEMETRY_DISABLED: "1",
+      };
+      const running = run(process.execPath, [osls, ...args], { cwd: project, env });
+      running.child.stdin?.end(); // It takes an event from there.
+      return (await running).stdout;
+    };
+    await serverless("deploy", "function", "-f", "hi");
+    expect(await serverless("invoke", "-f", "hi")).toContain('"deployed"');
+    expect(await serverless("logs", "-f", "hi")).toMatch(/START[\s\S]*INFO\tfrom osls[\s\S]*END Duration/);
+  });
+
+  const hasTerraform = terraform !== undefined && awsProvider !== undefined;
+  describe(
+    "Terraform",
+    leftOutUnless(hasTerraform, "needs terraform and its AWS provider in a folder of providers"),
+    () => {
+      test("applies, changes, plans nothing more, destroys", { timeout: 600_000 }, async () => {
+        const project = join(folder, "terraform");
+        cpSync(fileURLToPath(new URL("./terraform", import.meta.url)), project, { recursive: true });
+        const code = "exports.handler = async () => process.env.GREETING;";
+        writeFileSync(join(project, "code.zip"), archiveOf({ "index.js": code }));
+        writeFileSync(join(project, "layer.zip"), archiveOf({ "nodejs/a.txt": "a" }));
+        const tf = async (greeting: string, ...args: string[]) => {
+          const env = {
+            ...environment,
+            TF_VAR_endpoint: hearth.url,
+            TF_VAR_greeting: greeting,
+            CHECKPOINT_DISABLE: "1",
+          };
+          const { stdout } = await run(terraform ?? "", [...args, "-input=false", "-no-color"], { cwd: project, env });
+          return stdout;
+        };
+        const plugins = awsProvider?.slice(0, awsProvider.indexOf("/registry.terraform.io")) ?? "";
+        await tf("hello", "init", `-plugin-dir=${plugins}`);
+        expect(await tf("hello", "apply", "-auto-approve")).toContain("Apply complete! Resources: 12 added, 0 changed");
+        expect((await caller.invoke("tf:live")).json).toBe("hello");
+        const changed = await tf("changed", "apply", "-auto-approve");
+        expect(changed).toMatch(/Apply complete! Resources: 0 added, \d changed, 0 destroyed/);
+        expect((await caller.invoke("tf:live")).json).toBe("changed");
+        expect(await tf("changed", "plan")).toContain("No changes. Your infrastructure matches the configuration.");
+        expect(await tf("changed", "destroy", "-auto-approve")).toContain("Destroy complete! Resources: 12 destroyed.");
+        expect((await caller.invoke("tf")).status).toBe(404);
+      });
+    },
+  );
 });

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AccountId } from "../../model/ids.ts";
 import type { AccessKeys } from "../../ports/access-keys.ts";
 import { createHttpServer, type HttpServer } from "../http-server.ts";
+import type { QueryInput } from "./query-input.ts";
+import { members } from "./query-service.ts";
 import { addServiceRoutes } from "./service-routes.ts";
 
 /** AWS's own signer, of the SDK. */
@@ -42,7 +44,19 @@ beforeAll(async () => {
     inputError: "InvalidParameterException",
     operations: { Echo: (input: unknown, accountId: AccountId) => ({ input, accountId }) },
   };
-  addServiceRoutes(server, { logs });
+  const query = (version: string, name: string) => ({
+    version,
+    namespace: `https://${name}.test/`,
+    operations: {
+      Who: (input: QueryInput, accountId: AccountId) => ({
+        Service: name,
+        Account: accountId,
+        Said: input.text("Say"),
+      }),
+      List: (input: QueryInput) => ({ All: members(input.texts("Each")), None: members([]) }),
+    },
+  });
+  addServiceRoutes(server, { logs, sts: query("1", "sts"), iam: query("2", "iam") });
   url = `http://127.0.0.1:${(await server.listen()).port}/`;
 });
 afterAll(() => server.close(0));
@@ -92,4 +106,42 @@ test("refusals are told as the service's clients read them", async () => {
     expect(await refused({ ...logsEcho, target: `Logs_20140328.${name}` })).toEqual([400, "UnknownOperationException"]);
   }
   expect(await refused({ ...logsEcho, target: "Other_1.Echo" })).toEqual([404, "UnknownOperationException"]);
+});
+
+test("the query protocol tells services apart by their versions", async () => {
+  for (const [version, service] of [
+    ["1", "sts"],
+    ["2", "iam"],
+  ] as const) {
+    // Both are signed for this region wherever the server is, or for its own.
+    for (const from of [region, "us-east-1"]) {
+      const body = `Action=Who&Version=${version}&Say=${encodeURIComponent("a <b> & ü")}`;
+      const answer = await send({ service, body, region: from });
+      expect(answer.headers.get("content-type")).toBe("text/xml");
+      expect(answer.text).toMatch(
+        new RegExp(
+          `^<WhoResponse xmlns="https://${service}\\.test/"><WhoResult><Service>${service}</Service>` +
+            "<Account>111111111111</Account><Said>a &lt;b&gt; &amp; ü</Said></WhoResult>" +
+            "<ResponseMetadata><RequestId>[0-9a-f-]{36}</RequestId></ResponseMetadata></WhoResponse>$",
+        ),
+      );
+    }
+  }
+  const { text } = await send({ service: "iam", body: "Action=List&Version=2&Each.member.1=a&Each.member.2=b" });
+  expect(text).toContain("<ListResult><All><member>a</member><member>b</member></All><None></None></ListResult>");
+});
+
+test("refusals of the query protocol are XML", async () => {
+  const refused = async (call: Call) => {
+    const { status, text } = await send(call);
+    return [status, /^<ErrorResponse><Error><Type>Sender<\/Type><Code>(\w+)<\/Code>/.exec(text)?.[1]];
+  };
+  const body = "Action=Who&Version=1";
+  expect(await refused({ body })).toEqual([403, "MissingAuthenticationTokenException"]);
+  expect(await refused({ body, service: "logs" })).toEqual([403, "InvalidSignatureException"]);
+  expect(await refused({ body, service: "sts", region: "eu-west-1" })).toEqual([403, "InvalidSignatureException"]);
+  expect(await refused({ body: "Action=toString&Version=1", service: "sts" })).toEqual([400, "InvalidAction"]);
+  expect(await refused({ body: "Action=Who&Version=3", service: "sts" })).toEqual([400, "InvalidAction"]);
+  expect(await refused({ body: "", service: "sts" })).toEqual([400, "InvalidAction"]);
+  expect(await refused({ body: "x".repeat(600_000), service: "sts" })).toEqual([413, "RequestEntityTooLarge"]);
 });

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { FunctionVersion } from "../../model/function-version.ts";
 import type { InvocationId } from "../../model/ids.ts";
@@ -14,6 +13,7 @@ import { invalidPayloadMessage, sendInvokeAnswer } from "./invoke-answer.ts";
 import { invalidParameter, invalidRequestContent, LambdaError, tooLarge } from "./lambda-error.ts";
 import { resourceOf } from "./policy-document.ts";
 import { StreamedInvokeAnswer } from "./streamed-invoke-answer.ts";
+import { newTraceId, traceIdOf } from "./trace-id.ts";
 import { Violations } from "./violation.ts";
 
 const INVOKE = "lambda:InvokeFunction";
@@ -22,8 +22,6 @@ export const PAYLOAD_BYTES_MAX = 6_291_456;
 const EVENT_PAYLOAD_BYTES_MAX = 1_048_576;
 /** Of its base64 form. */
 const CLIENT_CONTEXT_BYTES_MAX = 3583;
-/** Real ones are about a hundred; an event keeps its own for hours. */
-const TRACE_ID_LENGTH_MAX = 512;
 
 export type InvokeRouteOptions = {
   readonly catalog: FunctionCatalog;
@@ -122,7 +120,7 @@ class InvokeOperation {
       payload: request.body,
       invokedArn: target.qualifier === undefined ? version.arn : `${version.arn}:${target.qualifier}`,
       clientContext: clientContextOf(headers["x-amz-client-context"]),
-      traceId: traceIdOf(headers["x-amzn-trace-id"]) ?? newTraceId(this.#clock.nowMs()),
+      traceId: traceIdOf(headers) ?? newTraceId(this.#clock.nowMs()),
       logTail: logType === "Tail",
       deadlineMs: isShifted ? deadlineOf(deadline, version.deadlineAfterMs, this.#clock.nowMs()) : undefined,
     };
@@ -182,11 +180,6 @@ function checkTypes(type: string, logType: string | undefined, types: readonly s
   violations.check();
 }
 
-/** undefined: the caller sent none that is worth keeping. */
-export function traceIdOf(header: string | string[] | undefined): string | undefined {
-  return typeof header === "string" && header.length <= TRACE_ID_LENGTH_MAX ? header : undefined;
-}
-
 /** A queued payload must not keep the pool alive that a small one is a slice of (64 KiB; Buffer.from would take from it again). */
 function owned(payload: Buffer): Buffer {
   if (payload.length === payload.buffer.byteLength) return payload;
@@ -223,20 +216,4 @@ function sendAccepted({ res, requestId }: RouteRequest, status: 202 | 204): void
     status === 202 ? ["Content-Length", "0", "x-amzn-RequestId", requestId] : ["x-amzn-RequestId", requestId],
   );
   res.end();
-}
-
-/** Bytes for trace ids are drawn in bulk: one draw from the system costs more than the rest of the request's parsing. */
-let pool = Buffer.alloc(0);
-let poolOffset = 0;
-
-/** Root and parent in X-Ray's form; not sampled, because nobody records them. */
-export function newTraceId(nowMs: number): string {
-  if (poolOffset + 20 > pool.length) {
-    pool = randomBytes(20 * 512);
-    poolOffset = 0;
-  }
-  const random = pool.toString("hex", poolOffset, poolOffset + 20);
-  poolOffset += 20;
-  const timeHex = Math.floor(nowMs / 1000).toString(16);
-  return `Root=1-${timeHex}-${random.slice(0, 24)};Parent=${random.slice(24)};Sampled=0`;
 }

@@ -8,8 +8,9 @@ import type { FunctionUrl, FunctionUrls, InvokeMode } from "../../ports/function
 import type { InvokeAnswer, InvokeRequest, Invoker } from "../../ports/invoker.ts";
 import type { ResourcePolicies } from "../../ports/resource-policies.ts";
 import type { HttpServer, Principal, RouteRequest, Site } from "../http-server.ts";
-import { newTraceId, PAYLOAD_BYTES_MAX, traceIdOf } from "../lambda/invoke-route.ts";
+import { PAYLOAD_BYTES_MAX } from "../lambda/invoke-route.ts";
 import { LambdaError, lambdaErrorOf, tooLarge } from "../lambda/lambda-error.ts";
+import { newTraceId, traceIdOf } from "../lambda/trace-id.ts";
 import { isPreflight, preflightHeaders } from "./cors-headers.ts";
 import { isUrlId, type UrlAddress, type UrlPlace } from "./url-address.ts";
 import { urlEvent } from "./url-event.ts";
@@ -111,7 +112,7 @@ export class UrlEndpoint implements Site {
   ): InvokeRequest {
     const { address, clock } = this.#options;
     const nowMs = clock.nowMs();
-    const traceId = traceIdOf(req.headers["x-amzn-trace-id"]) ?? newTraceId(nowMs);
+    const traceId = traceIdOf(req.headers) ?? newTraceId(nowMs);
     const domainName = address.hostName(url.id);
     const signer = caller && { accountId: caller.accountId, accessKeyId: caller.accessKeyId ?? "" };
     const parts = { req, path, rawQuery, body, requestId, traceId, nowMs, domainName, urlId: url.id, caller: signer };

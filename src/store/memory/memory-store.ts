@@ -34,6 +34,8 @@ export function createMemoryStore(): Store {
     eventSources: createMemoryRecordTable(),
     logGroups: createMemoryRecordTable(),
     tableSources: createMemoryRecordTable(),
+    iamRoles: createMemoryRecordTable(),
+    iamPolicies: createMemoryRecordTable(),
     loadAccounts: async () => [...accounts.values()],
     putAccount: async (account) => void accounts.set(account.accountId, account),
     loadAccessKeys: async () => [...keys.values()],

@@ -47,6 +47,8 @@ export async function openSqliteStore(dataDir: string, onLost: (error: Error) =>
     eventSources: recordTableOf(worker, "eventSource"),
     logGroups: recordTableOf(worker, "logGroup"),
     tableSources: recordTableOf(worker, "tableSource"),
+    iamRoles: recordTableOf(worker, "iamRole"),
+    iamPolicies: recordTableOf(worker, "iamPolicy"),
     loadAccounts: async () => (await worker.run("loadAccounts")) as unknown as AccountRecord[],
     putAccount: async (account) => {
       await worker.run("putAccount", account.accountId, account.name, account.createdMs);

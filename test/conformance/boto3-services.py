@@ -1,17 +1,13 @@
-"""boto3 as it comes, on a tour of CloudWatch Logs; prints nothing when all is as on AWS. The function `talker` has said `boto`."""
+"""boto3 as it comes, on a tour of CloudWatch Logs, STS and IAM; prints nothing when all is as on AWS. The function `talker` has said `boto`."""
 
+import json
 import sys
 
 import boto3
 from botocore.exceptions import ClientError
 
-client = boto3.client(
-    "logs",
-    endpoint_url=sys.argv[1],
-    region_name="us-east-1",
-    aws_access_key_id="local",
-    aws_secret_access_key="local",
-)
+session = boto3.Session(region_name="us-east-1", aws_access_key_id="local", aws_secret_access_key="local")
+client = session.client("logs", endpoint_url=sys.argv[1])
 
 
 def refused(code, call):
@@ -56,3 +52,26 @@ client.delete_log_group(logGroupName="/aws/lambda/later")
 refused("ResourceNotFoundException", lambda: client.filter_log_events(logGroupName="/aws/lambda/later"))
 refused("ResourceNotFoundException", lambda: client.get_log_events(logGroupName=GROUP, logStreamName="none"))
 refused("UnknownOperationException", lambda: client.describe_queries())
+
+who = session.client("sts", endpoint_url=sys.argv[1]).get_caller_identity()
+assert (who["Account"], who["Arn"]) == ("000000000000", "arn:aws:iam::000000000000:root"), who
+
+iam = session.client("iam", endpoint_url=sys.argv[1])
+trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
+tags = [{"Key": "team", "Value": "a & <b>"}]
+made = iam.create_role(RoleName="boto", AssumeRolePolicyDocument=json.dumps(trust), Description="x", Tags=tags)["Role"]
+assert made["Arn"] == "arn:aws:iam::000000000000:role/boto", made
+role = iam.get_role(RoleName="boto")["Role"]
+assert (role["AssumeRolePolicyDocument"], role["Tags"], role["MaxSessionDuration"]) == (trust, tags, 3600), role
+assert role["CreateDate"] == made["CreateDate"], role
+iam.put_role_policy(RoleName="boto", PolicyName="inline", PolicyDocument=json.dumps(trust))
+assert iam.get_role_policy(RoleName="boto", PolicyName="inline")["PolicyDocument"] == trust
+iam.attach_role_policy(RoleName="boto", PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
+attached = iam.list_attached_role_policies(RoleName="boto")["AttachedPolicies"]
+assert [policy["PolicyName"] for policy in attached] == ["AWSLambdaBasicExecutionRole"], attached
+refused("DeleteConflict", lambda: iam.delete_role(RoleName="boto"))
+iam.detach_role_policy(RoleName="boto", PolicyArn=attached[0]["PolicyArn"])
+iam.delete_role_policy(RoleName="boto", PolicyName="inline")
+iam.delete_role(RoleName="boto")
+refused("NoSuchEntity", lambda: iam.get_role(RoleName="boto"))
+refused("InvalidAction", lambda: iam.list_users())
