@@ -3,6 +3,9 @@ import { needsSandbox } from "./sandbox-fixture/requirement.ts";
 import { HearthProcess } from "./server-fixture/hearth-process.ts";
 import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
 
+/** An init that fails is repeated as part of the first invocation: on a busy machine both take longer than the 3 s of the default. */
+const INIT_TWICE_S = 30;
+
 /** Handlers of one module, by the ways in which Lambda's Node.js functions are written. */
 const HANDLERS = `
 exports.plain = async (event) => ({ got: event });
@@ -55,6 +58,7 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
             handler: `index.${handler}`,
             files: { "index.js": HANDLERS },
             environment: { COLOUR: "green" },
+            ...(handler === "callback" ? { timeoutS: INIT_TWICE_S } : {}),
           }),
         ),
       );
@@ -182,12 +186,16 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
       };
       for (const [errorType, files] of Object.entries(broken)) {
         const name = `${errorType}-${prefix}`;
-        await lambda.deploy(name, { runtime, files });
+        await lambda.deploy(name, { runtime, files, timeoutS: INIT_TWICE_S });
         const { status, functionError, json } = await lambda.invoke(name);
         expect([status, functionError, json.errorType]).toEqual([200, "Unhandled", `Runtime.${errorType}`]);
       }
       const name = nameOf("evaluation");
-      await lambda.deploy(name, { runtime, files: { "index.mjs": 'throw new RangeError("at load");' } });
+      await lambda.deploy(name, {
+        runtime,
+        files: { "index.mjs": 'throw new RangeError("at load");' },
+        timeoutS: INIT_TWICE_S,
+      });
       expect((await lambda.invoke(name)).json).toMatchObject({ errorType: "RangeError", errorMessage: "at load" });
     });
 

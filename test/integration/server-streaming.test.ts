@@ -60,7 +60,7 @@ describe("InvokeWithResponseStream, in a sandbox", needsSandbox, () => {
   beforeAll(async () => {
     await lambda.deploy("streaming", { files: { "index.js": STREAMING }, memoryMiB: 512, timeoutS: 60 });
     await lambda.deploy("short", { files: { "index.js": STREAMING }, timeoutS: 1 });
-    await lambda.deploy("buffered", { files: { "index.js": BUFFERED } });
+    await lambda.deploy("buffered", { files: { "index.js": BUFFERED }, timeoutS: 30 });
     await lambda.deploy("shell", { files: { bootstrap: SHELL }, runtime: "provided.al2023", handler: "none" });
   });
 
