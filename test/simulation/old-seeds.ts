@@ -61,4 +61,9 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     found:
       "those that waited with an amount that was changed meanwhile got a container beside others for which it left no room",
   },
+  {
+    seed: 78_339_077,
+    found:
+      "an account's instance got no blank containers while something was to be held ready that is too large for it",
+  },
 ];

@@ -9,7 +9,7 @@ import type { Turn } from "../turn.ts";
 import type { Wakes } from "../wakes.ts";
 import { Holding } from "./holding.ts";
 import { mayHold } from "./holdings.ts";
-import type { Container } from "./instance.ts";
+import type { Container, Instance } from "./instance.ts";
 import type { Pools } from "./pools.ts";
 
 export type ProvisionedParts = {
@@ -95,10 +95,13 @@ export class Provisioned {
     return demands;
   }
 
-  /** Whether memory of the account's instances is wanted for what is missing. */
-  isShortOf(accountId: AccountId): boolean {
-    if (this.#short.size === 0) return false;
-    for (const holding of this.#short) if (holding.accountId === accountId && !holding.isFailing) return true;
+  /** Whether memory of an account's instance is wanted for what is missing: not of one that is too small for it. */
+  wantsRoomOn({ accountId, subPool, shape }: Instance): boolean {
+    if (this.#short.size === 0 || subPool !== "fixed") return false;
+    for (const holding of this.#short) {
+      if (holding.accountId !== accountId || holding.isFailing) continue;
+      if (this.#parts.grants.roomOf(holding.wanted).memoryMiB <= shape.memoryMiB) return true;
+    }
     return false;
   }
 

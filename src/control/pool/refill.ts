@@ -51,7 +51,7 @@ export class Refill {
     pools.toRefill.delete(instance);
     if (instance.place !== "active" && instance.place !== "warming") return;
     if (!instance.takesContainers) return;
-    if (instance.accountId !== undefined && this.#isWanted(instance.accountId)) {
+    if (this.#isWanted(instance)) {
       // Its memory is for those who wait, or for what shall be held ready: a blank in the way would make them ask for another instance, and again.
       pools.toRefill.add(instance);
       return;
@@ -68,8 +68,9 @@ export class Refill {
     }
   }
 
-  #isWanted(accountId: AccountId): boolean {
-    return this.#parts.queue.isWaiting(accountId) || this.#parts.provisioned.isShortOf(accountId);
+  #isWanted(instance: Instance): boolean {
+    if (instance.accountId === undefined) return false;
+    return this.#parts.queue.isWaiting(instance.accountId) || this.#parts.provisioned.wantsRoomOn(instance);
   }
 
   /**
