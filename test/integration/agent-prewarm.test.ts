@@ -210,7 +210,7 @@ describe("prewarming", () => {
     await harness.listen();
     const { functionKey, memoryMiB } = slow.assignment;
     const idle = { state: "idle", containerId: slow.containerId, runtime: "nodejs24.x", functionKey, memoryMiB };
-    expect((await harness.next("hello")).containers).toContainEqual(idle);
+    expect((await harness.next("hello")).containers).toContainEqual({ ...idle, isInitializedAhead: true });
     openGate();
     expect(await slow.run("again")).toMatchObject({ outcome: "ok", payload: '"again"' });
     expect(harness.received.filter(({ message }) => message.kind === "prewarmed")).toEqual([]);

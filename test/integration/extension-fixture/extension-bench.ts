@@ -29,11 +29,13 @@ export class ExtensionBench {
   /** @param extensions programs by their name. */
   async deploy(source: FunctionSource, extensions: Readonly<Record<string, string>> = {}): Promise<DeployedFunction> {
     const deployed = await this.harness.deploy(source);
-    const directory = join(this.#optDir, "extensions");
-    rmSync(directory, { recursive: true, force: true });
-    for (const [name, text] of Object.entries(extensions)) {
-      mkdirSync(directory, { recursive: true });
-      writeFileSync(join(directory, name), text, { mode: text.startsWith("#!") ? 0o755 : 0o644 });
+    for (const optDir of this.#optDirs) {
+      const directory = join(optDir, "extensions");
+      rmSync(directory, { recursive: true, force: true });
+      for (const [name, text] of Object.entries(extensions)) {
+        mkdirSync(directory, { recursive: true });
+        writeFileSync(join(directory, name), text, { mode: text.startsWith("#!") ? 0o755 : 0o644 });
+      }
     }
     return deployed;
   }
@@ -42,12 +44,12 @@ export class ExtensionBench {
     return this.harness.stop();
   }
 
-  /** What all containers of the instance see as /opt. */
-  get #optDir(): string {
+  /** One of them is what all containers of the instance see as /opt: images of other tests may be there too. */
+  get #optDirs(): string[] {
     const { directory } = this.harness;
-    if (this.#kind === "process") return join(directory, "run/process", this.#instanceId, "opt");
+    if (this.#kind === "process") return [join(directory, "run/process", this.#instanceId, "opt")];
     const images = join(directory, "images");
-    const base = readdirSync(images).find((name) => /^base-[0-9a-f]+$/.test(name));
-    return join(images, base as string, "opt");
+    const bases = readdirSync(images).filter((name) => /^base-[0-9a-f]+$/.test(name));
+    return bases.map((name) => join(images, name, "opt"));
   }
 }
