@@ -250,7 +250,7 @@ export class SimulatedHost {
     this.#planEnd(instance);
     const kept = this.#work.takeKept(instance);
     for (const { lease } of kept) this.#sink.adopted(lease.invocation.id);
-    const report = instance.report();
+    const report = instance.report(this.#world.settings.blankMemoryMiB);
     this.#countRunning(instance);
     this.#stage.tell({ kind: "InstanceJoined", report });
     for (const { lease, outcome, wallMs } of kept) {

@@ -276,11 +276,14 @@ export class SimulatedInstance {
     if (!container.isStray) this.heldMiB -= container.memoryMiB;
   }
 
-  /** What the agent holds. What it is making is not in it: the server hears of that when it is ready. */
-  report(): InstanceReport {
+  /**
+   * What the agent holds. What it is making is not in it: the server hears of that when it is ready.
+   * @param blankMiB with which a core counts a blank container that it did not see start.
+   */
+  report(blankMiB: number): InstanceReport {
     for (const container of this.containers.values()) {
       if (container.state === "ending" || container.state === "prewarming") this.end(container);
-      this.#reported(container);
+      this.#reported(container, blankMiB);
       if (container.state === "gone") this.containers.delete(container.id);
       else this.#setStray(container, container.state === "creating");
     }
@@ -330,12 +333,12 @@ export class SimulatedInstance {
   }
 
   /** An agent tells what was granted, which is not all that the server before knew. */
-  #reported(container: SimulatedContainer): void {
+  #reported(container: SimulatedContainer, blankMiB: number): void {
     container.swingMiB = 0;
-    if (container.grant === undefined || container.state === "gone") return;
-    const reservedMiB = container.grant.reservedMiB;
-    if (!container.isStray) this.heldMiB += reservedMiB - container.memoryMiB;
-    container.memoryMiB = reservedMiB;
+    if (container.state === "gone") return;
+    const countedMiB = container.state === "blank" ? blankMiB : (container.grant?.reservedMiB ?? container.memoryMiB);
+    if (!container.isStray) this.heldMiB += countedMiB - container.memoryMiB;
+    container.memoryMiB = countedMiB;
   }
 
   #container(containerId: ContainerId): SimulatedContainer {
