@@ -93,7 +93,8 @@ export class SandboxNetwork {
     try {
       await runCommand(this.#programs.ip, ["link", "del", this.#interfaceOf(slot)]);
     } catch (error) {
-      if (!String(error).includes("Cannot find device")) throw error;
+      // The second: the kernel removed it while we looked.
+      if (!/Cannot find device|No such device/.test(String(error))) throw error;
     }
   }
 
