@@ -1,5 +1,5 @@
-import type { SizingPolicy, UnitPrices } from "../../model/sizing.ts";
-import { type CpuDemand, durationMsAt } from "./cpu-demand.ts";
+import type { ContainerSize, SizingPolicy, UnitPrices } from "../../model/sizing.ts";
+import { type CpuDemand, cautious, durationMsAt } from "./cpu-demand.ts";
 
 export type CpuChoice = { readonly cpuMilli: number; readonly durationMs: number; readonly costUsd: number };
 
@@ -32,7 +32,8 @@ const MIB_PER_GIB = 1024;
 export function chooseCpu(question: CpuQuestion): CpuChoice {
   const choices = question.candidatesMilli.map((cpuMilli) => choiceAt(question, cpuMilli));
   const allowedMs = allowedDurationMs(question, choices);
-  const allowed = choices.filter(({ durationMs }) => durationMs <= allowedMs);
+  const promised = question.policy === "slo" ? cautious(question.demand) : question.demand;
+  const allowed = choices.filter(({ cpuMilli }) => durationMsAt(promised, cpuMilli) <= allowedMs);
   const fastest = choices.reduce((best, one) => (one.durationMs < best.durationMs ? one : best));
   const scoreOf = question.policy === "balanced" ? balance : ({ costUsd }: CpuChoice) => costUsd;
   return allowed.reduce((best, one) => (scoreOf(one) < scoreOf(best) * (1 - 1e-9) ? one : best), allowed[0] ?? fastest);
@@ -40,9 +41,15 @@ export function chooseCpu(question: CpuQuestion): CpuChoice {
 
 export function choiceAt({ demand, prices, memoryMiBAt }: CpuQuestion, cpuMilli: number): CpuChoice {
   const durationMs = durationMsAt(demand, cpuMilli);
-  const usdPerHour =
-    (prices.vcpuUsdPerHour * cpuMilli) / 1000 + (prices.gibUsdPerHour * memoryMiBAt(cpuMilli)) / MIB_PER_GIB;
+  const usdPerHour = usdPerHourOf(prices, { cpuMilli, memoryMiB: memoryMiBAt(cpuMilli) });
   return { cpuMilli, durationMs, costUsd: (usdPerHour * durationMs) / HOUR_MS };
+}
+
+export function usdPerHourOf(
+  { vcpuUsdPerHour, gibUsdPerHour }: UnitPrices,
+  { cpuMilli, memoryMiB }: ContainerSize,
+): number {
+  return (vcpuUsdPerHour * cpuMilli) / 1000 + (gibUsdPerHour * memoryMiB) / MIB_PER_GIB;
 }
 
 function balance({ costUsd, durationMs }: CpuChoice): number {

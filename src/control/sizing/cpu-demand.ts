@@ -6,8 +6,8 @@ export type CpuDemand = {
   readonly waitMs: number;
   /** p: how many CPUs it can use at once; at least what was seen in use. */
   readonly parallelism: number;
-  /** It was never held up by its quota: more CPU than it had changes nothing that is known. */
-  readonly isUnthrottled: boolean;
+  /** It was held up by its quota, which tells p; otherwise p is what was seen in use on average, at least one. */
+  readonly isParallelismKnown: boolean;
 };
 
 /** Medians over executions at one CPU limit. */
@@ -21,6 +21,10 @@ export type CpuObservation = {
 /** Of the wall time; below it the quota is no hindrance worth the name. */
 const THROTTLED_SHARE_MIN = 0.02;
 const PARALLELISM_MAX = 64;
+/** An average over what runs in parallel and what does not: while it does, more is in use. */
+const PEAK_TO_AVERAGE = 1.15;
+/** Below it a function is taken to have one thread that works. */
+const PARALLEL_MIN = 1.1;
 /** Linux hands out CPU quotas in periods of this length (`cpu.max`). */
 export const QUOTA_PERIOD_MS = 100;
 
@@ -37,7 +41,24 @@ export function cpuDemandOf({ cpuMilli, wallMs, cpuMs, throttledMs }: CpuObserva
   const running = cpuMs / limit - throttledMs;
   const found = isUnthrottled ? Math.min(limit, Math.max(1, seen)) : cpuMs / Math.max(running, cpuMs / PARALLELISM_MAX);
   const parallelism = Math.min(PARALLELISM_MAX, Math.max(seen, found));
-  return { cpuMs, waitMs: Math.max(0, unthrottledMs - cpuMs / parallelism), parallelism, isUnthrottled };
+  return withParallelism(cpuMs, unthrottledMs, { parallelism, isParallelismKnown: !isUnthrottled });
+}
+
+/** @param unthrottledMs how long an execution takes where no quota holds it up. */
+export function withParallelism(
+  cpuMs: number,
+  unthrottledMs: number,
+  known: Pick<CpuDemand, "parallelism" | "isParallelismKnown">,
+): CpuDemand {
+  return { cpuMs, waitMs: Math.max(0, unthrottledMs - cpuMs / known.parallelism), ...known };
+}
+
+/** The same function at the worst that is likely where only an average is known: for promises on durations. */
+export function cautious(demand: CpuDemand): CpuDemand {
+  const { cpuMs, waitMs, parallelism, isParallelismKnown } = demand;
+  if (isParallelismKnown || parallelism < PARALLEL_MIN) return demand;
+  const more = { parallelism: parallelism * PEAK_TO_AVERAGE, isParallelismKnown };
+  return withParallelism(cpuMs, waitMs + cpuMs / parallelism, more);
 }
 
 /**

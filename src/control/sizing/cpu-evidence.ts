@@ -1,4 +1,4 @@
-import { type CpuDemand, cpuDemandOf } from "./cpu-demand.ts";
+import { type CpuDemand, cpuDemandOf, withParallelism } from "./cpu-demand.ts";
 import type { Execution } from "./execution.ts";
 import type { LogSketch, LogSketchRecord } from "./log-sketch.ts";
 
@@ -62,12 +62,10 @@ export class CpuEvidence {
     const isMostlyFree = this.#free * 2 > this.#executions;
     const throttledMs = isMostlyFree ? 0 : (toMs(this.#throttledUs.median()) ?? 0);
     const demand = cpuDemandOf({ cpuMilli: this.#limitMilli, wallMs: unthrottledMs + throttledMs, cpuMs, throttledMs });
-    if (!demand.isUnthrottled) this.#parallelism = demand.parallelism;
-    else if (this.#parallelism > 0) {
-      const parallelism = Math.max(cpuMs / unthrottledMs, this.#parallelism);
-      return { ...demand, parallelism, waitMs: Math.max(0, unthrottledMs - cpuMs / parallelism) };
-    }
-    return demand;
+    if (demand.isParallelismKnown) this.#parallelism = demand.parallelism;
+    if (demand.isParallelismKnown || this.#parallelism === 0) return demand;
+    const parallelism = Math.max(cpuMs / unthrottledMs, this.#parallelism);
+    return withParallelism(cpuMs, unthrottledMs, { parallelism, isParallelismKnown: true });
   }
 
   record(): CpuEvidenceRecord {
@@ -87,8 +85,8 @@ export class CpuEvidence {
   }
 
   /** Only an execution that was held up tells how many CPUs it would have used. */
-  #learnParallelism({ isUnthrottled, parallelism }: CpuDemand): void {
-    if (isUnthrottled) return;
+  #learnParallelism({ isParallelismKnown, parallelism }: CpuDemand): void {
+    if (!isParallelismKnown) return;
     const known = this.#parallelism;
     this.#parallelism = known === 0 ? parallelism : known + (parallelism - known) * LEARNING_RATE;
   }

@@ -39,6 +39,11 @@ export class SequentialTest {
     return this.#logRatio >= BAD_BOUND || this.#executions >= EXECUTIONS_MAX ? "bad" : "undecided";
   }
 
+  /** Undecided, but more than half way to good. */
+  get leansGood(): boolean {
+    return this.#logRatio <= GOOD_BOUND / 2;
+  }
+
   record(): SequentialTestRecord {
     return [this.#logRatio, this.#executions];
   }

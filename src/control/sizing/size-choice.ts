@@ -1,10 +1,10 @@
 import { cpuMilliOf } from "../../model/function-version.ts";
 import type { ContainerSize, SizingSettings } from "../../model/sizing.ts";
-import { chooseCpu } from "./cpu-choice.ts";
+import { chooseCpu, usdPerHourOf } from "./cpu-choice.ts";
 import { type CpuDemand, durationMsAt } from "./cpu-demand.ts";
 import { type SizeBounds, withinBounds } from "./size-bounds.ts";
 
-/** A size, and how much longer an execution is expected to take there than now. */
+/** A size, and how much longer than now an execution may take there before the choice was wrong. */
 export type SizeChoice = { readonly size: ContainerSize; readonly slowFactor: number };
 
 export type SizeQuestion = {
@@ -69,8 +69,16 @@ function choose(
   }).cpuMilli;
 }
 
-function choiceOf({ demand, now }: SizeQuestion, size: ContainerSize): SizeChoice {
-  return { size, slowFactor: durationMsAt(demand, size.cpuMilli) / durationMsAt(demand, now.cpuMilli) };
+function choiceOf({ demand, now, settings }: SizeQuestion, size: ContainerSize): SizeChoice {
+  const expected = durationMsAt(demand, size.cpuMilli) / durationMsAt(demand, now.cpuMilli);
+  return { size, slowFactor: Math.max(expected, breakEvenFactor(settings, now, size)) };
+}
+
+/** As long as an execution is not slowed by more than this, the smaller size is the better one by the policy's own measure; 0: duration is promised. */
+function breakEvenFactor({ policy, prices }: SizingSettings, now: ContainerSize, size: ContainerSize): number {
+  const saving = usdPerHourOf(prices, now) / usdPerHourOf(prices, size);
+  if (policy === "cost") return saving;
+  return policy === "balanced" ? Math.sqrt(saving) : 0;
 }
 
 /** Ascending, both ends included. @param increment undefined: geometric. */

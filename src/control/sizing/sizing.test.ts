@@ -335,6 +335,30 @@ describe("a size that makes things worse", () => {
     }
   });
 
+  test("may be slower where only cost counts, as long as it is cheaper; where a duration is promised it may not", () => {
+    for (const policy of ["cost", "slo"] as const) {
+      const [sizing, of] = [sizingWith({ policy }), versionOf(1024, "1", 4000)];
+      // Twice as slow as foretold at a quarter of the CPU and of the price.
+      const wallUsAt = (cpuMilli: number) => (cpuMilli < 4000 ? 200_000 : 100_000);
+      for (let i = 0; i < 60; i++) {
+        const wallUs = wallUsAt(sizing.effectiveOf(of).cpuMilli);
+        run(sizing, of, 1000, { wallUs, cpuUs: 90_000 });
+      }
+      const { cpuMilli } = sizing.versionOf(of.key)!.proven;
+      if (policy === "cost") expect(cpuMilli).toBeLessThan(1500);
+      else expect(cpuMilli).toBe(4000);
+    }
+  });
+
+  test("that is nearly proven is not made to wait for nine other containers", () => {
+    const [sizing, of] = [sizingWith(), versionOf(1024)];
+    const small: number[] = [];
+    for (let i = 0; i < 60; i++) if (run(sizing, of, 90, {}) < 1024) small.push(i);
+    // Each container runs once here. Four good ones are more than half of what proves it.
+    const since = small.map((i) => i - small[0]!);
+    expect(since.slice(0, 8)).toEqual([0, 10, 20, 30, 32, 34, 36, 37]);
+  });
+
   test("is given up when executions turn slow after it was proven", () => {
     const [sizing, of] = [sizingWith(), versionOf(1024)];
     runMany(sizing, of, lean(400));

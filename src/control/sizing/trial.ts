@@ -15,7 +15,7 @@ export type TrialRecord = {
 /** A size that one new container in ten gets until it has proven itself or failed. */
 export class Trial {
   readonly size: ContainerSize;
-  /** How much slower than usual its executions are expected to be. */
+  /** How much slower than usual its executions may be. */
   readonly slowFactor: number;
   readonly condition: AdjustmentCondition;
   #test = new SequentialTest();
@@ -28,6 +28,11 @@ export class Trial {
 
   get executions(): number {
     return this.#test.executions;
+  }
+
+  /** Nothing is decided yet, but it goes well. */
+  get leansGood(): boolean {
+    return this.#test.leansGood;
   }
 
   judge(isBad: boolean): Verdict {

@@ -22,6 +22,8 @@ import { Watch } from "./watch.ts";
 
 /** One new container in so many gets the size on trial. */
 const CONTAINERS_PER_TRIAL = 10;
+/** The same once it goes well: what is nearly proven shall not wait for nine other containers. */
+const CONTAINERS_PER_GOOD_TRIAL = 2;
 /** Smaller savings than this are not worth a change. */
 const SAVING_MIN = 0.01;
 /** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
@@ -355,7 +357,10 @@ export class VersionSizing {
 
   #judgeTrial(trial: Trial, isBad: boolean): void {
     const verdict = trial.judge(isBad);
-    if (verdict === "undecided") return;
+    if (verdict === "undecided") {
+      if (trial.leansGood) this.#startsToTrial = Math.min(this.#startsToTrial, CONTAINERS_PER_GOOD_TRIAL - 1);
+      return;
+    }
     this.#trial = undefined;
     if (verdict === "good") {
       const why = `${trial.executions} executions at the size on trial went as well as before.`;
