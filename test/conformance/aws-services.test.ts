@@ -7,6 +7,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findProgram } from "../../src/host/command.ts";
+import { AwsWorld } from "../integration/events-fixture/aws-world.ts";
+import { needsMoto } from "../integration/moto-server.ts";
+import { eventually } from "../integration/server-fixture/eventually.ts";
 import { HearthProcess } from "../integration/server-fixture/hearth-process.ts";
 import { archiveOf, LambdaCaller } from "../integration/server-fixture/lambda-caller.ts";
 import { leftOutUnless, skipUnless } from "../skip.ts";
@@ -25,6 +28,9 @@ const terraform = await findProgram("terraform");
 const mirrors = [join(homedir(), ".terraform.d/plugins"), "/usr/{,local/}share/terraform/plugins", "/opt/*"];
 const awsProvider = globSync(mirrors.map((each) => `${each}/registry.terraform.io/hashicorp/aws/*/linux_*`))[0];
 
+const hasTerraform = terraform !== undefined && awsProvider !== undefined;
+const needsTerraform = leftOutUnless(hasTerraform, "needs terraform and its AWS provider in a folder of providers");
+
 const CODE = `
   exports.handler = async (event, context) => {
     console.log(event.says);
@@ -38,9 +44,12 @@ describe("AWS's services beside Lambda", () => {
   let hearth: HearthProcess;
   let caller: LambdaCaller;
   let environment: Record<string, string>;
+  /** The queue that Terraform maps, and what plays it. */
+  let aws: AwsWorld | undefined;
 
   beforeAll(async () => {
-    hearth = await HearthProcess.start({ provider });
+    if (hasTerraform && needsMoto.skip !== true) aws = await AwsWorld.start();
+    hearth = await HearthProcess.start({ provider, env: aws?.env ?? {} });
     caller = new LambdaCaller(() => hearth.url);
     environment = {
       PATH: process.env["PATH"] ?? "",
@@ -55,6 +64,7 @@ describe("AWS's services beside Lambda", () => {
   afterAll(async () => {
     caller.close();
     await hearth[Symbol.asyncDispose]();
+    await aws?.stop();
     rmSync(folder, { recursive: true });
   });
 
@@ -140,38 +150,50 @@ describe("AWS's services beside Lambda", () => {
     expect(await serverless("logs", "-f", "hi")).toMatch(/START[\s\S]*INFO\tfrom osls[\s\S]*END Duration/);
   });
 
-  const hasTerraform = terraform !== undefined && awsProvider !== undefined;
-  describe(
-    "Terraform",
-    leftOutUnless(hasTerraform, "needs terraform and its AWS provider in a folder of providers"),
-    () => {
-      test("applies, changes, plans nothing more, destroys", { timeout: 600_000 }, async () => {
-        const project = join(folder, "terraform");
-        cpSync(fileURLToPath(new URL("./terraform", import.meta.url)), project, { recursive: true });
-        const code = "exports.handler = async () => process.env.GREETING;";
-        writeFileSync(join(project, "code.zip"), archiveOf({ "index.js": code }));
-        writeFileSync(join(project, "layer.zip"), archiveOf({ "nodejs/a.txt": "a" }));
-        const tf = async (greeting: string, ...args: string[]) => {
-          const env = {
-            ...environment,
-            TF_VAR_endpoint: hearth.url,
-            TF_VAR_greeting: greeting,
-            CHECKPOINT_DISABLE: "1",
-          };
-          const { stdout } = await run(terraform ?? "", [...args, "-input=false", "-no-color"], { cwd: project, env });
-          return stdout;
+  describe("Terraform", hasTerraform ? needsMoto : needsTerraform, () => {
+    test("applies, changes, plans nothing more, destroys", { timeout: 600_000 }, async () => {
+      const project = join(folder, "terraform");
+      cpSync(fileURLToPath(new URL("./terraform", import.meta.url)), project, { recursive: true });
+      const code = "exports.handler = async () => process.env.GREETING;";
+      writeFileSync(join(project, "code.zip"), archiveOf({ "index.js": code }));
+      writeFileSync(join(project, "layer.zip"), archiveOf({ "nodejs/a.txt": "a" }));
+      const queue = await (aws as AwsWorld).queue("tf");
+      const tf = async (greeting: string, ...args: string[]) => {
+        const env = {
+          ...environment,
+          TF_VAR_endpoint: hearth.url,
+          TF_VAR_greeting: greeting,
+          TF_VAR_queue_arn: queue.arn,
+          CHECKPOINT_DISABLE: "1",
         };
-        const plugins = awsProvider?.slice(0, awsProvider.indexOf("/registry.terraform.io")) ?? "";
-        await tf("hello", "init", `-plugin-dir=${plugins}`);
-        expect(await tf("hello", "apply", "-auto-approve")).toContain("Apply complete! Resources: 12 added, 0 changed");
-        expect((await caller.invoke("tf:live")).json).toBe("hello");
-        const changed = await tf("changed", "apply", "-auto-approve");
-        expect(changed).toMatch(/Apply complete! Resources: 0 added, \d changed, 0 destroyed/);
-        expect((await caller.invoke("tf:live")).json).toBe("changed");
-        expect(await tf("changed", "plan")).toContain("No changes. Your infrastructure matches the configuration.");
-        expect(await tf("changed", "destroy", "-auto-approve")).toContain("Destroy complete! Resources: 12 destroyed.");
-        expect((await caller.invoke("tf")).status).toBe(404);
-      });
-    },
-  );
+        const { stdout } = await run(terraform ?? "", [...args, "-input=false", "-no-color"], { cwd: project, env });
+        return stdout;
+      };
+      const read = async (path: string) => JSON.parse((await caller.request("GET", path)).body.toString());
+      const provisioned = () => read("/2019-09-30/functions/tf/provisioned-concurrency?Qualifier=live");
+      const mappings = async () => (await read("/2015-03-31/event-source-mappings")).EventSourceMappings;
+      const plugins = awsProvider?.slice(0, awsProvider.indexOf("/registry.terraform.io")) ?? "";
+      await tf("hello", "init", `-plugin-dir=${plugins}`);
+      expect(await tf("hello", "apply", "-auto-approve")).toContain("Apply complete! Resources: 14 added, 0 changed");
+      expect((await caller.invoke("tf:live")).json).toBe("hello");
+      expect(await provisioned()).toMatchObject({ Status: "READY", AvailableProvisionedConcurrentExecutions: 1 });
+      const changed = await tf("changed", "apply", "-auto-approve");
+      expect(changed).toMatch(/Apply complete! Resources: 0 added, \d+ changed, 0 destroyed/);
+      expect((await caller.invoke("tf:live")).json).toBe("changed");
+      expect(await provisioned()).toMatchObject({ Status: "READY", AllocatedProvisionedConcurrentExecutions: 2 });
+      expect(await mappings()).toMatchObject([{ State: "Enabled", BatchSize: 20, EventSourceArn: queue.arn }]);
+      await queue.send([{ body: '{"greeting":"changed"}' }, { body: '{"greeting":"hello"}' }]);
+      const left = await eventually(
+        () => queue.length(),
+        (length) => length === 0,
+        20_000,
+      );
+      expect(left).toBe(0);
+      await expect.poll(mappings).toMatchObject([{ LastProcessingResult: "OK" }]);
+      expect(await tf("changed", "plan")).toContain("No changes. Your infrastructure matches the configuration.");
+      expect(await tf("changed", "destroy", "-auto-approve")).toContain("Destroy complete! Resources: 14 destroyed.");
+      expect((await caller.invoke("tf")).status).toBe(404);
+      expect(await mappings()).toEqual([]);
+    });
+  });
 });

@@ -1,6 +1,7 @@
 # What templates make around a function. `greeting` is what changes.
 variable "endpoint" {}
 variable "greeting" { default = "hello" }
+variable "queue_arn" {}
 terraform {
   required_providers {
     aws = { source = "hashicorp/aws" }
@@ -87,6 +88,23 @@ resource "aws_lambda_alias" "live" {
   name             = "live"
   function_name    = aws_lambda_function.function.function_name
   function_version = aws_lambda_function.function.version
+}
+resource "aws_lambda_provisioned_concurrency_config" "held" {
+  function_name                     = aws_lambda_alias.live.function_name
+  qualifier                         = aws_lambda_alias.live.name
+  provisioned_concurrent_executions = var.greeting == "hello" ? 1 : 2
+}
+resource "aws_lambda_event_source_mapping" "queue" {
+  event_source_arn                   = var.queue_arn
+  function_name                      = aws_lambda_alias.live.arn
+  batch_size                         = var.greeting == "hello" ? 1 : 20
+  maximum_batching_window_in_seconds = 1
+  function_response_types            = ["ReportBatchItemFailures"]
+  filter_criteria {
+    filter { pattern = jsonencode({ body = { greeting = [var.greeting] } }) }
+  }
+  scaling_config { maximum_concurrency = 2 }
+  tags = { team = var.greeting }
 }
 resource "aws_lambda_permission" "permission" {
   statement_id  = "events"
