@@ -15,15 +15,13 @@ import { Reservation, type ReservationChange } from "./reservation.ts";
 import { type SizeBounds, sizeBoundsOf, withinBounds } from "./size-bounds.ts";
 import { chooseByRatio, chooseCpuApart, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
 import { Slowness } from "./slowness.ts";
-import { isSameSize, Trial } from "./trial.ts";
+import { CONTAINERS_PER_GOOD_TRIAL, isSameSize, Trial } from "./trial.ts";
 import type { SizingHint, VersionRecord } from "./version-record.ts";
 import { storyOf } from "./version-story.ts";
 import { Watch } from "./watch.ts";
 
 /** One new container in so many gets the size on trial. */
 const CONTAINERS_PER_TRIAL = 10;
-/** The same once it goes well: what is nearly proven shall not wait for nine other containers. */
-const CONTAINERS_PER_GOOD_TRIAL = 2;
 /** Smaller savings than this are not worth a change. */
 const SAVING_MIN = 0.01;
 /** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
