@@ -94,6 +94,7 @@ export class ControlPlane {
     this.#supply = new Supply({
       ...parts,
       queue,
+      withFixedOf: (line) => this.#waits.withFixedOf(line),
       wantOf: (line) => this.#waits.wantOf(line),
       worthOf: (container) => this.#warmth.worthOf(container),
     });

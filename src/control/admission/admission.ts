@@ -54,7 +54,7 @@ export class Admission {
     const { accountId, memoryMiB, deadlineMs } = invocation;
     const terms = this.#market.termsOf(accountId);
     if (this.#market.isTooLarge(terms, memoryMiB)) return "TOO_LARGE";
-    const tally = this.#tallyOf(invocation);
+    const tally = this.tallyOf(invocation);
     const maySitOut = deadlineMs !== undefined || !terms.usesFixedAtOnce;
     const refusal = maySitOut ? sitOutRefusal(invocation, tally) : refusalOf(tally);
     if (refusal !== undefined) return refusal;
@@ -71,22 +71,22 @@ export class Admission {
 
   /** Whether one more of the version may run now. */
   mayRun(invocation: Omit<Counted, "id">): boolean {
-    return this.#tallyOf(invocation).mayRun;
+    return this.tallyOf(invocation).mayRun;
   }
 
   /** Why one that waits may not run now. */
   limitOf(invocation: Counted): RejectCode {
-    return codeOf(this.#tallyOf(invocation));
+    return codeOf(this.tallyOf(invocation));
   }
 
   /** @returns whether the function may have a new container for this one. */
   mayScale(invocation: Counted): boolean {
-    return !this.scaling.isBounded || this.scaling.take(this.#tallyOf(invocation).functionId);
+    return !this.scaling.isBounded || this.scaling.take(this.tallyOf(invocation).functionId);
   }
 
   /** Counts an execution that an earlier server admitted. */
   adopt(invocation: Counted): void {
-    const tally = this.#tallyOf(invocation);
+    const tally = this.tallyOf(invocation);
     tally.admitted++;
     this.#admittedTotal++;
     tally.count();
@@ -94,14 +94,14 @@ export class Admission {
   }
 
   began(invocation: Counted): void {
-    const tally = this.#tallyOf(invocation);
+    const tally = this.tallyOf(invocation);
     if (this.#sittingOut.size > 0 && this.#sittingOut.delete(invocation.id)) tally.count();
     tally.began();
   }
 
   /** Once for every admitted invocation, at its end. */
   release(invocation: Counted, wasRunning: boolean): void {
-    const tally = this.#tallyOf(invocation);
+    const tally = this.tallyOf(invocation);
     tally.admitted--;
     this.#admittedTotal--;
     if (wasRunning) tally.ended();
@@ -152,18 +152,19 @@ export class Admission {
     return this.#sittingOut.size;
   }
 
+  /** For as long as something of the version is admitted it is the same one. */
+  tallyOf({ accountId, functionKey }: Omit<Counted, "id">): VersionTally {
+    if (this.#latest?.functionKey === functionKey) return this.#latest;
+    const tally = this.#versions.get(functionKey) ?? this.#newTally(accountId, functionKey);
+    this.#latest = tally;
+    return tally;
+  }
+
   #isTooOften({ share, account }: VersionTally): boolean {
     const { requestsPerConcurrency } = this.#settings;
     if (requestsPerConcurrency === Number.POSITIVE_INFINITY) return false;
     const perSecondMax = Math.max(1, (share.reserved ?? account.limit) * requestsPerConcurrency);
     return !share.takeRequest(perSecondMax, this.#turn.nowMs);
-  }
-
-  #tallyOf({ accountId, functionKey }: Omit<Counted, "id">): VersionTally {
-    if (this.#latest?.functionKey === functionKey) return this.#latest;
-    const tally = this.#versions.get(functionKey) ?? this.#newTally(accountId, functionKey);
-    this.#latest = tally;
-    return tally;
   }
 
   #newTally(accountId: AccountId, functionKey: FunctionKey): VersionTally {

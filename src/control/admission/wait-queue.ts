@@ -3,6 +3,7 @@ import type { Room } from "../../model/grant.ts";
 import type { AccountId, FunctionKey, InvocationId } from "../../model/ids.ts";
 import type { Invocation } from "../../model/invocation.ts";
 import type { RuntimeName } from "../../model/runtime.ts";
+import type { VersionTally } from "./version-tally.ts";
 
 /**
  * How urgent a waiting invocation is. `overdue`: its latest start has come. `due`: it has no deadline, so it is due at once.
@@ -38,6 +39,9 @@ function isBefore(a: Waiting, b: Waiting): boolean {
   return a.seq < b.seq;
 }
 
+/** What a line that is not there yet begins with. */
+export type LineFacts = Pick<Line, "room" | "tally">;
+
 /** Those that wait for one function, in order. Taken and removed ones leave a hole; `#head` moves instead of the array. */
 export class Line {
   readonly functionKey: FunctionKey;
@@ -45,16 +49,19 @@ export class Line {
   readonly runtime: RuntimeName;
   /** What a new container of the function takes, as of its last change. */
   room: Room;
+  /** Of the function version: whoever waits was admitted, so it is there for as long as the line is. */
+  readonly tally: VersionTally;
   group: Group;
   #entries: (Waiting | undefined)[] = [];
   #head = 0;
   length = 0;
 
-  constructor({ functionKey, accountId, runtime }: Invocation, room: Room, group: Group) {
+  constructor({ functionKey, accountId, runtime }: Invocation, { room, tally }: LineFacts, group: Group) {
     this.functionKey = functionKey;
     this.accountId = accountId;
     this.runtime = runtime;
     this.room = room;
+    this.tally = tally;
     this.group = group;
   }
 
@@ -100,7 +107,8 @@ export class Line {
  */
 export class Group {
   readonly accountId: AccountId;
-  readonly lines = new Set<Line>();
+  /** The best head first. All lines are of one account, so a changed bid changes nothing in their order. */
+  readonly #lines: Line[] = [];
   /** What its lines wait for, as said at `causesMs`; those that come within the same second are told the same. */
   causes: readonly WaitCause[] = [];
   causesMs = Number.NEGATIVE_INFINITY;
@@ -109,17 +117,35 @@ export class Group {
     this.accountId = accountId;
   }
 
-  best(isEligible: (line: Line) => boolean): Line | undefined {
-    let best: Line | undefined;
-    for (const line of this.lines) {
-      if ((best === undefined || byHead(line, best) < 0) && isEligible(line)) best = line;
+  get lines(): readonly Line[] {
+    return this.#lines;
+  }
+
+  /** Of those whose functions may run one more. */
+  best(): Line | undefined {
+    return this.#lines.find(({ tally }) => tally.mayRun);
+  }
+
+  /** The line is new, or has another head than before. */
+  place(line: Line): void {
+    this.remove(line);
+    let [from, to] = [0, this.#lines.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (byHead(this.#lines[middle] as Line, line) < 0) from = middle + 1;
+      else to = middle;
     }
-    return best;
+    this.#lines.splice(from, 0, line);
+  }
+
+  remove(line: Line): void {
+    const index = this.#lines.indexOf(line);
+    if (index >= 0) this.#lines.splice(index, 1);
   }
 
   get length(): number {
     let length = 0;
-    for (const line of this.lines) length += line.length;
+    for (const line of this.#lines) length += line.length;
     return length;
   }
 }
@@ -139,11 +165,10 @@ export class WaitQueue {
     return this.#byId.size;
   }
 
-  /** @param room for a line that is not there yet; another one has its own. */
-  push(invocation: Invocation, room: Room, wish: Omit<Waiting, "invocation" | "waitsFor" | "seq">): Waiting {
+  push(invocation: Invocation, facts: LineFacts, wish: Omit<Waiting, "invocation" | "waitsFor" | "seq">): Waiting {
     const entry = { ...wish, invocation, waitsFor: [], seq: this.#seq++ };
     this.#byId.set(invocation.id, entry);
-    this.#joinLine(entry, room);
+    this.#joinLine(entry, facts);
     return entry;
   }
 
@@ -153,7 +178,7 @@ export class WaitQueue {
     this.#leaveGroup(line);
     line.room = room;
     line.group = this.#groupOf(line);
-    line.group.lines.add(line);
+    line.group.place(line);
   }
 
   lines(): Iterable<Line> {
@@ -208,11 +233,11 @@ export class WaitQueue {
   makeOverdue(id: InvocationId): void {
     const entry = this.#byId.get(id);
     if (entry === undefined || entry.urgency === "overdue") return;
-    const room = this.#lines.get(entry.invocation.functionKey)?.room;
-    if (room === undefined) return;
+    const line = this.#lines.get(entry.invocation.functionKey);
+    if (line === undefined) return;
     this.#leaveLine(entry);
     entry.urgency = "overdue";
-    this.#joinLine(entry, room);
+    this.#joinLine(entry, line);
   }
 
   oldestSinceMs(): number | undefined {
@@ -220,15 +245,15 @@ export class WaitQueue {
     return undefined;
   }
 
-  #joinLine(entry: Waiting, room: Room): void {
+  #joinLine(entry: Waiting, facts: LineFacts): void {
     const { functionKey, accountId, runtime } = entry.invocation;
     let line = this.#lines.get(functionKey);
     if (line === undefined) {
-      line = new Line(entry.invocation, room, this.#groupOf({ accountId, runtime, room }));
+      line = new Line(entry.invocation, facts, this.#groupOf({ accountId, runtime, room: facts.room }));
       this.#lines.set(functionKey, line);
-      line.group.lines.add(line);
     }
     line.push(entry);
+    if (line.head() === entry) line.group.place(line);
   }
 
   #groupOf({ accountId, runtime, room }: Pick<Line, "accountId" | "runtime" | "room">): Group {
@@ -249,16 +274,21 @@ export class WaitQueue {
   #leaveLine(entry: Waiting): void {
     const { functionKey } = entry.invocation;
     const line = this.#lines.get(functionKey);
-    line?.remove(entry);
-    if (line === undefined || line.length > 0) return;
+    if (line === undefined) return;
+    const wasHead = line.head() === entry;
+    line.remove(entry);
+    if (line.length > 0) {
+      if (wasHead) line.group.place(line);
+      return;
+    }
     this.#lines.delete(functionKey);
     this.#leaveGroup(line);
   }
 
   #leaveGroup(line: Line): void {
     const { accountId, runtime, room, group } = line;
-    group.lines.delete(line);
-    if (group.lines.size > 0) return;
+    group.remove(line);
+    if (group.lines.length > 0) return;
     const groups = this.#groups.get(accountId);
     groups?.delete(groupKey(runtime, room));
     if (groups?.size === 0) this.#groups.delete(accountId);

@@ -109,11 +109,22 @@ export class Waits {
     return all;
   }
 
-  /** What the head of a line may have at this moment; undefined: nothing; its account runs as many as it may, or it is too late for it. */
-  wantOf(line: Line): Want | undefined {
+  /**
+   * Whether the head of a line may have fixed capacity as well at this moment; undefined: it may have nothing; its account runs as
+   * many as it may, or it is too late for it. Asked of every line in each pass of the supply: nothing is allocated.
+   */
+  withFixedOf(line: Line): boolean | undefined {
+    if (!line.tally.mayRun) return undefined;
     const head = line.head();
-    if (head === undefined || this.#isTooLate(head)) return undefined;
-    return this.#parts.admission.mayRun(line) ? this.#wantOf(head, line) : undefined;
+    return head === undefined || this.#isTooLate(head) ? undefined : this.#withFixed(head);
+  }
+
+  /** What the head of a line may have at this moment; undefined: nothing. */
+  wantOf(line: Line): Want | undefined {
+    const withFixed = this.withFixedOf(line);
+    const invocation = line.head()?.invocation;
+    if (withFixed === undefined || invocation === undefined) return undefined;
+    return { invocation, terms: this.#parts.market.termsOf(invocation.accountId), withFixed, room: line.room };
   }
 
   /** What an invocation waits for, for people. */
@@ -242,9 +253,10 @@ export class Waits {
   }
 
   #enqueue(invocation: Invocation, sinceMs: number, startByMs: number, urgency: Waiting["urgency"]): void {
-    const { turn, wakes, grants } = this.#parts;
+    const { turn, wakes, grants, admission } = this.#parts;
     const bidUsdPerHour = this.#bidOf(invocation.accountId);
-    const entry = this.queue.push(invocation, grants.roomOf(invocation), {
+    const facts = { room: grants.roomOf(invocation), tally: admission.tallyOf(invocation) };
+    const entry = this.queue.push(invocation, facts, {
       sinceMs,
       queuedMs: turn.nowMs,
       startByMs,
@@ -308,18 +320,13 @@ export class Waits {
   /** Places heads of the lines of these groups, best first, until none can be placed. */
   #serve(groups: readonly Group[]): void {
     for (const { lines } of groups) for (const line of [...lines]) this.#serveByIdle(line);
-    let best = groups.map((group) => this.#bestOf(group)).filter((line) => line !== undefined);
+    let best = groups.map((group) => group.best()).filter((line) => line !== undefined);
     while (best.length > 0) {
       const line = best.reduce((a, b) => (byHead(a, b) <= 0 ? a : b));
       const others = best.filter((each) => each !== line);
-      const next = this.#placeHead(line) ? this.#bestOf(line.group) : this.#firstOfOtherKind(line);
+      const next = this.#placeHead(line) ? line.group.best() : this.#firstOfOtherKind(line);
       best = next === undefined ? others : [...others, next];
     }
-  }
-
-  /** A function that runs as many as it may holds up no other. */
-  #bestOf(group: Group): Line | undefined {
-    return group.best((line) => this.#parts.admission.mayRun(line));
   }
 
   #serveLine(line: Line | undefined): void {
@@ -337,7 +344,7 @@ export class Waits {
     if (head === undefined || this.#withFixed(head)) return undefined;
     for (const line of failed.group.lines) {
       const other = line.head();
-      if (other !== undefined && this.#withFixed(other) && this.#parts.admission.mayRun(line)) return line;
+      if (other !== undefined && this.#withFixed(other) && line.tally.mayRun) return line;
     }
     return undefined;
   }
@@ -380,12 +387,6 @@ export class Waits {
     if (!admission.mayRun(invocation)) return undefined;
     const terms = market.termsOf(accountId);
     return { invocation, terms, withFixed: terms.usesFixedAtOnce, room: grants.roomOf(invocation) };
-  }
-
-  #wantOf(entry: Waiting, { room }: Line): Want {
-    const { invocation } = entry;
-    const terms = this.#parts.market.termsOf(invocation.accountId);
-    return { invocation, terms, withFixed: this.#withFixed(entry), room };
   }
 
   /** An overdue one takes fixed capacity wherever its account allows that in the end; an early one has time for variable. */

@@ -137,6 +137,7 @@ export class Instance {
   runningCount = 0;
   prewarmingCount = 0;
   idleCount = 0;
+  blankCount = 0;
   /** Containers that are held ready, in whatever state. */
   heldCount = 0;
   readonly creatingCount = perRuntime(() => 0);
@@ -248,6 +249,7 @@ export class Instance {
         this.creatingCount[container.runtime] += step;
         return;
       case "blank": {
+        this.blankCount += step;
         const blanks = this.blanks[container.runtime];
         if (step === 1) blanks.push(container);
         else blanks.splice(blanks.lastIndexOf(container), 1);

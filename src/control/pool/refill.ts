@@ -40,7 +40,10 @@ export class Refill {
   run(mayLaunch: boolean): void {
     const { pools, market } = this.#parts;
     pools.refillBegan();
-    for (const instance of [...pools.toRefill]) this.#refillBlanks(instance);
+    // The memory of the others is for those who wait, or for what shall be held ready: a blank in the way would make them ask for another instance, and again.
+    const due = [];
+    for (const instance of pools.toRefill) if (!this.#isWanted(instance)) due.push(instance);
+    for (const instance of due) this.#refillBlanks(instance);
     if (!mayLaunch) return;
     for (const [accountId, terms] of market.accounts()) this.#refillOwn(accountId, terms);
     for (const subPool of SUB_POOLS) this.#refillWarming(subPool);
@@ -51,11 +54,6 @@ export class Refill {
     pools.toRefill.delete(instance);
     if (instance.place !== "active" && instance.place !== "warming") return;
     if (!instance.takesContainers) return;
-    if (this.#isWanted(instance)) {
-      // Its memory is for those who wait, or for what shall be held ready: a blank in the way would make them ask for another instance, and again.
-      pools.toRefill.add(instance);
-      return;
-    }
     if (!instance.creations.allows(turn.nowMs)) {
       pools.toRefill.add(instance);
       return pools.wantRefill(instance.creations.notBeforeMs);

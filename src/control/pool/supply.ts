@@ -16,7 +16,9 @@ export type SupplyParts = {
   readonly market: Market;
   readonly pools: Pools;
   readonly queue: WaitQueue;
-  /** What the head of a line wants at this moment. */
+  /** Whether the head of a line may have fixed capacity as well at this moment; undefined: it may have nothing. */
+  withFixedOf(line: Line): boolean | undefined;
+  /** What it wants then. */
   wantOf(line: Line): Want | undefined;
   /** undefined: the least recently used container goes first. */
   readonly worthOf: WorthOf | undefined;
@@ -26,7 +28,7 @@ export type SupplyParts = {
 type Wanted = { readonly want: Want; readonly length: number };
 
 /** Invocations that want the same. `line`: the one whose turn is first. */
-type Demand = { readonly want: Want; line: Line; length: number };
+type Demand = { readonly want: Want; readonly line: Line; length: number };
 
 /** Waiting invocations that one pass plans for; more of them would ask for the same capacity. */
 const PLANNED_MAX = 256;
@@ -64,28 +66,36 @@ export class Supply {
       planned += supplied;
       if (planned >= PLANNED_MAX) break;
     }
+    if (!launchAllowed || unsupplied.length === 0) return;
     // Only now is it known which instances are promised to nobody.
-    if (launchAllowed) for (const want of unsupplied) this.#takeOver(want);
+    const dispensable = this.#dispensable();
+    for (const want of unsupplied) this.#takeOver(want, dispensable);
   }
 
-  /** What is wanted, and how often, the best first: each group of lines, those that may take fixed capacity by now apart. */
+  /**
+   * What is wanted, and how often, the best first: each group of lines, those that may take fixed capacity by now apart. In a
+   * group those come first, so when either sort alone is more than one pass plans for, the rest of its lines is not looked at.
+   */
   #demands(): Demand[] {
-    const { queue, wantOf } = this.#parts;
+    const { queue, withFixedOf, wantOf } = this.#parts;
     const demands: Demand[] = [];
     for (const group of queue.groups()) {
-      const ofGroup = new Map<boolean, Demand>();
+      let [widened, narrow]: [Demand | undefined, Demand | undefined] = [undefined, undefined];
       for (const line of group.lines) {
-        const want = wantOf(line);
-        if (want === undefined) continue;
-        const known = ofGroup.get(want.withFixed);
-        if (known === undefined) {
-          ofGroup.set(want.withFixed, { want, line, length: line.length });
-          continue;
+        const withFixed = withFixedOf(line);
+        if (withFixed === undefined) continue;
+        const known = withFixed ? widened : narrow;
+        if (known !== undefined) known.length += line.length;
+        else {
+          const want = wantOf(line);
+          if (want === undefined) continue;
+          const demand = { want, line, length: line.length };
+          demands.push(demand);
+          if (withFixed) widened = demand;
+          else narrow = demand;
         }
-        known.length += line.length;
-        if (byHead(line, known.line) < 0) known.line = line;
+        if (Math.max(widened?.length ?? 0, narrow?.length ?? 0) >= PLANNED_MAX) break;
       }
-      demands.push(...ofGroup.values());
     }
     return demands.sort((a, b) => byHead(a.line, b.line));
   }
@@ -114,10 +124,12 @@ export class Supply {
     const blankMiB = pools.blankSizes.reservedMiB(runtime);
     let best: Instance | undefined;
     for (const instance of pools.inventory.activeOf(accountId)) {
-      if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
-      this.#beginPlan(instance);
+      if (!this.#couldTake(instance, want)) continue;
       const plannableMiB = this.#plannableMiB(instance, room);
-      if (instance.plannedCreating[runtime] > 0 && plannableMiB >= room.reservedMiB - blankMiB) {
+      // Most are full: nothing more is asked of those.
+      if (plannableMiB < room.reservedMiB - blankMiB || !mayServe(instance, want, turn)) continue;
+      this.#beginPlan(instance);
+      if (instance.plannedCreating[runtime] > 0) {
         instance.plannedCreating[runtime]--;
         promise(instance, room, blankMiB);
         return true;
@@ -198,6 +210,7 @@ export class Supply {
     const { room } = want;
     const { runtime, accountId } = want.invocation;
     for (const instance of pools.inventory.activeOf(accountId)) {
+      if (instance.idleCount === 0 && instance.blankCount === 0) continue;
       if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       const chosen = evict(instance, runtime, room.reservedMiB - this.#plannableMiB(instance, room), worthOf);
@@ -213,16 +226,16 @@ export class Supply {
    * Idle instances of an offer that is full give way, of other accounts or of a shape that does not fit; the launch
    * follows when they are gone.
    */
-  #takeOver(want: Want): void {
+  #takeOver(want: Want, dispensable: readonly Instance[]): void {
     const { turn, market } = this.#parts;
     for (const { source, shape } of admittedOffers(market, wishOf(want), turn.wallMs)) {
       const isUsable = source.offer?.isAvailable === true && source.mayLaunch(turn.nowMs);
-      if (isUsable && this.#makeRoom(source, shape.memoryMiB)) return;
+      if (isUsable && this.#makeRoom(source, shape.memoryMiB, dispensable)) return;
     }
   }
 
   /** @returns whether room for this much is there, on its way back, or asked for now. */
-  #makeRoom(source: OfferState, memoryMiB: number): boolean {
+  #makeRoom(source: OfferState, memoryMiB: number, dispensable: readonly Instance[]): boolean {
     const { pools } = this.#parts;
     // Capacity that is already on its way back is waited for, not asked for twice.
     let comingMiB = (source.offer?.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) - source.takenMiB;
@@ -230,7 +243,8 @@ export class Supply {
       if (instance.source === source) comingMiB += instance.shape.memoryMiB;
     }
     if (comingMiB >= memoryMiB) return true;
-    const victims = [...pools.inventory.at("active"), ...pools.inventory.at("warming")]
+    // Those that have been given up for another one since are so no more.
+    const victims = dispensable
       .filter((instance) => instance.source === source && this.#isDispensable(instance))
       .sort((a, b) => a.lastUsedMs - b.lastUsedMs || (a.id < b.id ? -1 : 1));
     const chosen: Instance[] = [];
@@ -244,9 +258,19 @@ export class Supply {
     return true;
   }
 
+  #dispensable(): readonly Instance[] {
+    const { inventory } = this.#parts.pools;
+    const all = [];
+    for (const place of ["active", "warming"] as const) {
+      for (const instance of inventory.at(place)) if (this.#isDispensable(instance)) all.push(instance);
+    }
+    return all;
+  }
+
   /** Nothing runs on it, it is no account's own, it is not promised in this pass, nor making a container for somebody. */
   #isDispensable(instance: Instance): boolean {
     const { market, pools } = this.#parts;
+    if (instance.place === "draining") return false;
     if (instance.runningCount > 0 || instance.prewarmingCount > 0 || instance.heldCount > 0) return false;
     if (instance.place === "active" && instance.creatingTotal() > 0) return false;
     if (instance.accountId !== undefined) {
@@ -263,8 +287,9 @@ export class Supply {
 
   /** Memory that a container of this room could reserve on the instance: free or about to be, and promised to nobody in this pass. */
   #plannableMiB(instance: Instance, room: Room): number {
-    const swingMiB = Math.max(instance.plannedSwingMiB, swingOf(room));
-    return instance.roomMiB(swingMiB) + instance.leavingMemoryMiB - instance.plannedMemoryMiB;
+    const isPlanned = instance.plannedPass === this.#pass;
+    const swingMiB = Math.max(isPlanned ? instance.plannedSwingMiB : 0, swingOf(room));
+    return instance.roomMiB(swingMiB) + instance.leavingMemoryMiB - (isPlanned ? instance.plannedMemoryMiB : 0);
   }
 
   #beginPlan(instance: Instance): void {
