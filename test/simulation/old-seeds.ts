@@ -70,4 +70,8 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     seed: 93_000_338,
     found: "of the simulator itself: blank containers that a new server adopts were not counted as it counts them",
   },
+  {
+    seed: 300_001_609,
+    found: "a blank container that became a small function's left room for another that waited, whom nobody woke",
+  },
 ];

@@ -198,8 +198,11 @@ export class Pools {
       instance.freeMemoryMiB + container.memoryMiB,
       instance.shape.memoryMiB,
     );
+    const blankMiB = container.memoryMiB;
     instance.grant(container, grant);
     this.#grants.taken(invocation, grant);
+    // A small function takes less than a started runtime was counted with: others of the account may fit besides.
+    if (grant.reservedMiB < blankMiB) this.#wakes.byInstance(instance);
     instance.usedRuntimes.add(container.runtime);
     container.functionKey = functionKey;
     this.toRefill.add(instance);
