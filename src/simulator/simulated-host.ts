@@ -239,8 +239,8 @@ export class SimulatedHost {
   }
 
   #join(instance: SimulatedInstance): void {
-    // The server refuses the agents of instances that it is ending.
-    if (!instance.isAlive || instance.isLinked || instance.isTerminating) return;
+    // The server refuses the agents of instances that it is ending, and a second one until the loss of the first was noticed.
+    if (!instance.isAlive || instance.isJoined || instance.isTerminating) return;
     const isAdopted = !instance.isKnown;
     if (isAdopted) instance.beAdopted();
     instance.isLinked = true;

@@ -74,4 +74,8 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     seed: 300_001_609,
     found: "a blank container that became a small function's left room for another that waited, whom nobody woke",
   },
+  {
+    seed: 300_002_505,
+    found: "of the simulator itself: an agent joined a second time before its server had noticed that it was gone",
+  },
 ];
