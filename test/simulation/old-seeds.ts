@@ -78,4 +78,9 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     seed: 300_002_505,
     found: "of the simulator itself: an agent joined a second time before its server had noticed that it was gone",
   },
+  {
+    seed: 300_006_084,
+    found:
+      "a warming instance made way for a larger one that was to hold containers ready, and its room was refilled, without end",
+  },
 ];

@@ -2,6 +2,7 @@ import type { AccountId, ContainerId, FunctionKey, InstanceId, LeaseId } from ".
 import type { Lease } from "../../model/invocation.ts";
 import type { InstanceState } from "../../model/snapshot.ts";
 import assert from "../assert.ts";
+import type { OfferState } from "../market/market.ts";
 import type { Container, FunctionUse, Instance } from "./instance.ts";
 
 /**
@@ -27,6 +28,13 @@ export class Inventory {
 
   activeOf(accountId: AccountId): ReadonlySet<Instance> {
     return this.#active.get(accountId) ?? NONE;
+  }
+
+  /** Of an offer: memory that is free, or will be when what drains is gone. Infinity: it knows no end. */
+  comingMiB(source: OfferState): number {
+    let comingMiB = (source.offer?.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) - source.takenMiB;
+    for (const instance of this.at("draining")) if (instance.source === source) comingMiB += instance.shape.memoryMiB;
+    return comingMiB;
   }
 
   /** Executions of the function now. */

@@ -2,6 +2,7 @@ import type { ProvisionedState, ProvisionedVersion } from "../../model/concurren
 import { functionIdIn, functionIdOf } from "../../model/function-id.ts";
 import type { AccountId, FunctionKey, InvocationId } from "../../model/ids.ts";
 import { DEFAULT_TERMS } from "../market/account-terms.ts";
+import type { OfferState } from "../market/market.ts";
 import { placeBlank, type Want } from "../placement/place.ts";
 import type { Settings } from "../settings.ts";
 import type { Grants } from "../sizing/grants.ts";
@@ -101,6 +102,18 @@ export class Provisioned {
     for (const holding of this.#short) {
       if (holding.accountId !== accountId || holding.isFailing) continue;
       if (this.#parts.grants.roomOf(holding.wanted).memoryMiB <= shape.memoryMiB) return true;
+    }
+    return false;
+  }
+
+  /** Whether something is missing for which the offer has room as soon as what drains is gone: that room is not refilled. */
+  waitsForRoomOf(source: OfferState): boolean {
+    if (this.#short.size === 0 || source.terms.subPool !== "fixed") return false;
+    const { pools, grants } = this.#parts;
+    for (const { wanted, isFailing } of this.#short) {
+      const shape = isFailing ? undefined : source.shapeFor(grants.roomOf(wanted).memoryMiB);
+      if (shape === undefined || source.hasRoomFor(shape)) continue;
+      if (pools.inventory.comingMiB(source) >= shape.memoryMiB) return true;
     }
     return false;
   }

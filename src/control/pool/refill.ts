@@ -153,10 +153,11 @@ export class Refill {
     return chosen === undefined || this.#isWaitedFor(chosen.source) ? undefined : chosen;
   }
 
-  /** Somebody waits whom this offer could serve: what room it has is theirs. */
+  /** Somebody waits whom this offer could serve, or it shall hold something ready: what room it has is theirs. */
   #isWaitedFor(source: OfferState): boolean {
-    const { queue, turn, wantOf } = this.#parts;
+    const { queue, turn, provisioned, wantOf } = this.#parts;
     if (source.offer?.capacity === undefined) return false;
+    if (provisioned.waitsForRoomOf(source)) return true;
     for (const line of queue.lines()) {
       const want = wantOf(line);
       if (want?.terms.admits(source.terms, want.withFixed, turn.wallMs)) return true;

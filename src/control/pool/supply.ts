@@ -238,10 +238,7 @@ export class Supply {
   #makeRoom(source: OfferState, memoryMiB: number, dispensable: readonly Instance[]): boolean {
     const { pools } = this.#parts;
     // Capacity that is already on its way back is waited for, not asked for twice.
-    let comingMiB = (source.offer?.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) - source.takenMiB;
-    for (const instance of pools.inventory.at("draining")) {
-      if (instance.source === source) comingMiB += instance.shape.memoryMiB;
-    }
+    let comingMiB = pools.inventory.comingMiB(source);
     if (comingMiB >= memoryMiB) return true;
     // Those that have been given up for another one since are so no more.
     const victims = dispensable

@@ -275,7 +275,7 @@ const requests: fc.Arbitrary<Drawn> = fc.constantFrom(...operations).chain(([ope
         ),
       ),
       isRaw: fc.boolean(),
-      query: fc.oneof(fc.constant([]), query),
+      query: fc.oneof(fc.constant<[string, string][]>([]), query),
       headers: fc.oneof(fc.constant({}), headers),
       body: fc.oneof(
         { weight: 8, arbitrary: bodyOf(operation, input) },
