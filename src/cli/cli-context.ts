@@ -36,6 +36,8 @@ export type BuiltImage = {
     readonly suite: string;
     readonly kernelRelease: string;
     readonly packages: readonly string[];
+    /** What there is of each Python runtime. */
+    readonly pythons: Readonly<Record<string, string>>;
     readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
   };
 };

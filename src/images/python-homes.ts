@@ -19,7 +19,7 @@ import type { PythonRuntime } from "../model/runtime.ts";
 import type { FoundPython, FoundPythons } from "./pythons.ts";
 
 /** Raised when the same interpreter is laid out differently. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 const HASH_DIGITS = 16;
 /** Homes of a runtime that stay when a new one is made: instances of an earlier server may still start from theirs. */
 const HOMES_KEPT = 2;
@@ -71,13 +71,13 @@ async function homeOf(
   sdk: FoundPython["sdk"],
 ): Promise<PythonHome> {
   if (process.platform !== "linux") {
-    return { directory: python.prefix, description: descriptionOf(python, python.sdk), async ensure() {} };
+    return { directory: python.prefix, description: describePython(python, python.sdk), async ensure() {} };
   }
   const directory = resolve(imagesDir, `${runtime}-${await hashOf(python, sdk)}`);
   let made: Promise<void> | undefined;
   return {
     directory,
-    description: descriptionOf(python, sdk),
+    description: describePython(python, sdk),
     ensure() {
       made ??= ensureHome(directory, runtime, python, sdk).catch((error: unknown) => {
         made = undefined; // The next one tries again.
@@ -88,7 +88,8 @@ async function homeOf(
   };
 }
 
-function descriptionOf({ version, executable }: FoundPython, sdk: FoundPython["sdk"]): string {
+/** `Python 3.11.2 of /usr/bin/python3.11, boto3 1.26.27` */
+export function describePython({ version, executable }: FoundPython, sdk: FoundPython["sdk"]): string {
   return `Python ${version} of ${executable}, ${sdk === null ? "without boto3" : `boto3 ${sdk.version}`}`;
 }
 
@@ -133,7 +134,7 @@ async function make(
 ): Promise<void> {
   const draft = join(imagesDir, `draft-${randomUUID()}`);
   try {
-    await layOut(draft, runtime, python, sdk);
+    await makePythonHome(draft, runtime, python, sdk);
     await rename(draft, directory);
   } catch (error) {
     if (!(await exists(directory))) throw error;
@@ -142,8 +143,12 @@ async function make(
   }
 }
 
-/** Writes a home into a folder that does not exist. @throws Error when a file cannot be copied or the copy does not run. */
-async function layOut(
+/**
+ * Writes a home into a folder that does not exist. Sources of the same ages and bytes give the same.
+ *
+ * @throws Error when a file cannot be copied or the copy does not run.
+ */
+export async function makePythonHome(
   directory: string,
   runtime: PythonRuntime,
   python: FoundPython,
@@ -233,7 +238,9 @@ async function copySharedLibraries(
 
 /** What is not compiled yet would be compiled anew in each container, whose files are read-only. */
 async function compile(binary: string, directory: string, library: string): Promise<void> {
-  const compileAll = [binary, "-I", "-m", "compileall", "-q", library];
+  // Compiled files name their sources as containers see them.
+  const names = ["-s", directory, "-p", CONTAINER_PREFIX];
+  const compileAll = [binary, "-I", "-m", "compileall", "-q", ...names, library];
   // Some files of other people are no Python of this version; they are found out when somebody imports them. A machine that
   // has joined runs functions meanwhile, so this takes what they leave.
   const script = `umask 022; cd /; export LD_LIBRARY_PATH="$0"; nice -n 10 "$@" >/dev/null 2>&1; exec "$1" -I -c "import ssl, sqlite3, json, logging"`;

@@ -1,6 +1,5 @@
 import type { ControlPlane } from "../control/control-plane.ts";
 import type { Settings } from "../control/settings.ts";
-import type { PythonHomes } from "../images/python-homes.ts";
 import { type AccountId, DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
 import type { AccessKeys } from "../ports/access-keys.ts";
 import type { AccountSummary, AdminView } from "../ports/admin.ts";
@@ -9,6 +8,7 @@ import type { FunctionCatalog } from "../ports/function-catalog.ts";
 import type { AccountRecord, Store } from "../ports/store.ts";
 import type { Fleet } from "../provider/fleet/fleet.ts";
 import type { Events } from "./open-events.ts";
+import type { PythonDescriptions } from "./python-places.ts";
 import { VERSION } from "./version.ts";
 
 type Parts = {
@@ -16,7 +16,7 @@ type Parts = {
   readonly dataDir: string;
   readonly region: string;
   readonly provider: Fleet;
-  readonly pythonHomes: PythonHomes;
+  readonly pythons: PythonDescriptions;
   readonly control: ControlPlane;
   readonly settings: Settings;
   readonly catalog: FunctionCatalog;
@@ -30,7 +30,7 @@ const FIRST_ACCOUNT_NUMBER = 100_000_000_000;
 
 /** What the admin API shows and does, out of the server's parts. */
 export function createAdminView(parts: Parts): AdminView {
-  const { url, dataDir, region, provider, pythonHomes, control, settings, catalog, accessKeys, store, events } = parts;
+  const { url, dataDir, region, provider, pythons, control, settings, catalog, accessKeys, store, events } = parts;
   const startedMs = systemClock.nowMs();
   const accounts = async (): Promise<AccountRecord[]> => {
     const stored = await store.loadAccounts();
@@ -74,9 +74,7 @@ export function createAdminView(parts: Parts): AdminView {
         region,
         provider: provider.kind,
         isolation: provider.isolation,
-        pythons: Object.fromEntries(
-          Object.entries(pythonHomes).map(([runtime, { description }]) => [runtime, description]),
-        ),
+        pythons,
         offers: [...provider.offers()],
         counts: {
           accounts: accountCount,

@@ -113,7 +113,7 @@ function median(values: readonly number[]): number {
 
 function print(hearth: Hearth, terminal: Terminal, rows: readonly Row[]): void {
   terminal.print(`\nprovider ${hearth.provider.kind}: ${hearth.provider.isolation}`);
-  for (const [runtime, { description }] of Object.entries(hearth.pythons)) terminal.print(`${runtime}: ${description}`);
+  for (const [runtime, is] of Object.entries(hearth.pythons)) terminal.print(`${runtime}: ${is}`);
   terminal.print("");
   terminal.printTable(["function", "runtime", "cold start", "warm (median)", "used", "limit", "answer"], rows);
   terminal.print(`

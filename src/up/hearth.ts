@@ -20,8 +20,7 @@ import { UrlAddress } from "../frontend/url/url-address.ts";
 import { socketPathIn } from "../host/socket-path.ts";
 import { buildBundles } from "../images/bundle.ts";
 import { findNodeBinaries } from "../images/node-binaries.ts";
-import { type PythonHomes, planPythonHomes } from "../images/python-homes.ts";
-import { findPythons, PYTHON_RUNTIMES } from "../images/pythons.ts";
+import { PYTHON_RUNTIMES } from "../images/pythons.ts";
 import { HearthError } from "../model/error-code.ts";
 import { containerRuntimeOf } from "../model/function-runtime.ts";
 import { DEFAULT_ACCOUNT_ID, type InstanceId } from "../model/ids.ts";
@@ -60,6 +59,7 @@ import { createCapacityView } from "./capacity-view.ts";
 import { createOfferView, loadOfferPrices } from "./offer-view.ts";
 import { openEvents } from "./open-events.ts";
 import { type FleetChoice, isRemote, openFleet } from "./open-fleet.ts";
+import { findPythonPlaces, type PythonDescriptions, pythonsOf } from "./python-places.ts";
 import { createPythonSupply } from "./python-supply.ts";
 import { openSizes } from "./sizes.ts";
 import { createSizingView } from "./sizing-view.ts";
@@ -104,8 +104,8 @@ export type Hearth = {
   readonly provider: Fleet;
   /** Managed runtimes that cannot run here: npm did not install their Node, or there is no such Python. */
   readonly missingRuntimes: readonly string[];
-  /** The Python interpreters of this machine, by runtime. */
-  readonly pythons: PythonHomes;
+  /** The Python interpreters that functions can have. */
+  readonly pythons: PythonDescriptions;
   /** Lets running invocations finish for up to `graceMs`, then ends every instance. Called again with 0 it hurries. */
   stop(graceMs: number): Promise<void>;
 };
@@ -156,9 +156,9 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   const onDamage = (what: string, error: unknown) => log.error({ error }, what);
   const imagesDir = join(dataDir, "images");
   const nodeBinaries = findNodeBinaries();
-  const pythonHomes = await planPythonHomes(imagesDir, await findPythons());
-  const withoutPython = options.fleet.providers.filter((kind) => kind === "microvm" || kind === "ec2");
-  const missingPythons = PYTHON_RUNTIMES.filter((name) => withoutPython.length > 0 || !(name in pythonHomes));
+  const { places, homes: pythonHomes } = await findPythonPlaces(imagesDir, options.fleet.providers);
+  const pythons = pythonsOf(places);
+  const missingPythons = PYTHON_RUNTIMES.filter((name) => !(name in pythons));
   const missingRuntimes = [...nodeBinaries.missing, ...missingPythons];
   const settings = settingsFor(options, missingRuntimes);
   const layers = await createLayerCatalog({ table: store.layers, codeStore, clock: systemClock });
@@ -300,8 +300,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   closers.push(() => sizes.writer.close());
   catalog.onRetired((key) => server.retire(key));
   const runtimes = createPythonSupply({
-    homes: pythonHomes,
-    without: withoutPython,
+    places,
     onWanted: (accountId, runtime) => server.feed({ kind: "RuntimeWanted", accountId, runtime }),
   });
   await server.start();
@@ -356,7 +355,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     ...options,
     url,
     provider,
-    pythonHomes,
+    pythons,
     control,
     settings,
     catalog,
@@ -400,7 +399,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     url,
     provider,
     missingRuntimes,
-    pythons: pythonHomes,
+    pythons,
     stop: (graceMs) => {
       if (graceMs === 0) hurry.abort();
       stopping ??= closeAll(closers, graceMs, hurry.signal);

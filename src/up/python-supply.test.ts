@@ -1,14 +1,18 @@
 import { expect, test } from "vitest";
 import { HearthError } from "../model/error-code.ts";
 import type { AccountId } from "../model/ids.ts";
+import type { PythonPlace } from "./python-places.ts";
 import { createPythonSupply } from "./python-supply.ts";
 
 const account = "000000000000" as AccountId;
 
-function supplyWith(without: readonly string[] = [], ensure = () => Promise.resolve()) {
+const pythons = { "python3.11": "Python 3.11.2 of /usr/bin/python3.11" };
+const place = { name: "the machine", pythons, remedy: "Install one.", ensure: async () => {} };
+
+function supplyWith(others: readonly PythonPlace[] = [], ensure = () => Promise.resolve()) {
   const wanted: string[] = [];
-  const homes = { "python3.11": { directory: "/h", description: "Python 3.11.2 of /usr/bin/python3.11", ensure } };
-  const supply = createPythonSupply({ homes, without, onWanted: (_, runtime) => wanted.push(runtime) });
+  const places = [{ ...place, ensure }, ...others];
+  const supply = createPythonSupply({ places, onWanted: (_, runtime) => wanted.push(runtime) });
   return { supply, wanted };
 }
 
@@ -19,19 +23,22 @@ test("an interpreter is made ready before its runtime is wanted", async () => {
   expect([steps, wanted]).toEqual([["made, wanted: 0"], ["python3.11"]]);
 });
 
-test("what the machine lacks is refused with the remedy, and nobody wants it", async () => {
+test("what one place lacks is refused with its remedy, and nobody wants it", async () => {
   const { supply, wanted } = supplyWith();
   expect(await supply.prepare(account, "python3.14")).toMatch(
     /has no python3\.14 \(it has python3\.11\)\. Install one/,
   );
-  expect(await supplyWith(["microvm"]).supply.prepare(account, "python3.11")).toMatch(
-    /provider microvm have no Python/,
+  const bare = { ...place, name: "an image", pythons: {}, remedy: "Make another." };
+  const second = supplyWith([place, bare]);
+  expect(await second.supply.prepare(account, "python3.11")).toBe(
+    "Runtime python3.11 cannot run on this server: an image has no python3.11 (it has no Python at all). Make another.",
   );
+  expect(second.wanted).toEqual([]);
   expect(wanted).toEqual([]);
 });
 
 test("other runtimes need nothing", async () => {
-  const { supply, wanted } = supplyWith(["ec2"]);
+  const { supply, wanted } = supplyWith([{ ...place, pythons: {} }]);
   for (const runtime of ["nodejs24.x", "provided.al2023"] as const) {
     expect(await supply.prepare(account, runtime)).toBeUndefined();
   }

@@ -1,29 +1,25 @@
-import type { PythonHomes } from "../images/python-homes.ts";
 import { HearthError } from "../model/error-code.ts";
 import type { AccountId } from "../model/ids.ts";
 import { isPythonRuntime, type PythonRuntime, type RuntimeName } from "../model/runtime.ts";
 import type { RuntimeSupply } from "../ports/runtime-supply.ts";
+import type { PythonPlace } from "./python-places.ts";
 
 export type PythonSupplyOptions = {
-  readonly homes: PythonHomes;
-  /** Providers of the fleet whose machines have no Python. */
-  readonly without: readonly string[];
-  /** The account has, or is about to have, a function of this runtime, and this machine can run it. */
+  /** Everywhere a function may run. */
+  readonly places: readonly PythonPlace[];
+  /** The account has, or is about to have, a function of this runtime, and all places can run it. */
   onWanted(accountId: AccountId, runtime: PythonRuntime): void;
 };
 
-/** The runtimes that need an interpreter of this machine; Node.js and custom runtimes are always there. */
-export function createPythonSupply({ homes, without, onWanted }: PythonSupplyOptions): RuntimeSupply {
+/** The runtimes that need an interpreter of where they run; Node.js and custom runtimes are always there. */
+export function createPythonSupply({ places, onWanted }: PythonSupplyOptions): RuntimeSupply {
   return {
     async prepare(accountId, runtime) {
       if (!isPythonRuntime(runtime)) return undefined;
-      if (without.length > 0) {
-        return `Runtime ${runtime} cannot run on this server: machines of the provider ${without.join(" and ")} have no Python. Start the server without it.`;
-      }
-      const home = homes[runtime];
-      if (home === undefined) return missing(runtime, homes);
+      const lacking = places.find(({ pythons }) => pythons[runtime] === undefined);
+      if (lacking !== undefined) return missing(runtime, lacking);
       try {
-        await home.ensure();
+        for (const place of places) await place.ensure(runtime);
       } catch (error) {
         throw new HearthError("STORE_FAILED", `${runtime}: ${(error as Error).message}`, { cause: error });
       }
@@ -33,8 +29,8 @@ export function createPythonSupply({ homes, without, onWanted }: PythonSupplyOpt
   };
 }
 
-function missing(runtime: RuntimeName, homes: PythonHomes): string {
-  const others = Object.keys(homes);
+function missing(runtime: RuntimeName, { name, pythons, remedy }: PythonPlace): string {
+  const others = Object.keys(pythons);
   const has = others.length === 0 ? "no Python at all" : others.join(", ");
-  return `Runtime ${runtime} cannot run on this server: the machine has no ${runtime} (it has ${has}). Install one, with the system's packages or pyenv, and start the server again.`;
+  return `Runtime ${runtime} cannot run on this server: ${name} has no ${runtime} (it has ${has}). ${remedy}`;
 }

@@ -2,7 +2,8 @@ import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { networkInterfaces, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { InstanceSnapshot } from "../../src/model/snapshot.ts";
+import type { VmManifest } from "../../src/images/vm/vm-image.ts";
+import type { InstanceSnapshot, PoolsSnapshot } from "../../src/model/snapshot.ts";
 import type { SizedVersionView } from "../../src/ports/sizing-view.ts";
 import { IMAGE_MS_MAX, linkImageInto } from "./microvm-fixture/image.ts";
 import { machinesOf } from "./microvm-fixture/microvm-world.ts";
@@ -39,16 +40,24 @@ const ABOUT = `
     return { calls, kernel: os.release(), filledMiB: filled.length * 16, reached };
   };`;
 
+const SNAKE = `
+import platform, sys
+import boto3
+def handler(event, context):
+    return [event["name"], platform.release(), sys.executable, boto3.__version__]
+`;
+
 describe("a server whose instances are machines", { ...needsMachines, timeout: BOOT_MS_MAX }, () => {
   let hearth: HearthProcess;
   let lambda: LambdaCaller;
   let dataDir: string;
   let kernelRelease: string;
+  let pythons: VmManifest["pythons"];
 
   beforeAll(async () => {
     if (needsMachines.skip === true) return;
     dataDir = realpathSync(mkdtempSync(join(tmpdir(), "hearth-machines-")));
-    kernelRelease = (await linkImageInto(join(dataDir, "images"))).manifest.kernelRelease;
+    ({ kernelRelease, pythons } = (await linkImageInto(join(dataDir, "images"))).manifest);
     const env = {
       HEARTH_MICROVM_MEMORY: String(MEMORY_MIB),
       HEARTH_BLANKS: "1",
@@ -96,6 +105,32 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
     expect({ functionError, kernel: json.kernel }).toEqual({ functionError: undefined, kernel: kernelRelease });
     expect(json.kernel).not.toBe(release());
     expect((await activeInstance()).offerId).toBe("microvm/host/vm/on-demand");
+  });
+
+  test("a function in Python runs in a blank container, by the interpreter of the image", async () => {
+    const [[runtime, described] = ["no Python in the image", ""]] = Object.entries(pythons);
+    expect(Object.values((await hearth.status()).pythons)).toEqual([`${described} in virtual machines`]);
+    const absent = runtime === "python3.12" ? "python3.13" : "python3.12";
+    const files = { "index.py": SNAKE };
+    const refused = JSON.parse((await lambda.create("absent", { runtime: absent, files })).body.toString());
+    expect(refused.message).toContain(`the image of virtual machines has no ${absent} (it has ${runtime})`);
+    await lambda.deploy("snake", { runtime, files, timeoutS: 120 });
+    const blanks = ({ instances }: PoolsSnapshot) =>
+      instances.flatMap(({ containers }) => containers).filter((each) => each.runtime === runtime);
+    const [blank] = blanks(
+      await eventually(
+        () => hearth.pools(),
+        (pools) => blanks(pools).some(({ state }) => state === "blank"),
+        BOOT_MS_MAX,
+      ),
+    );
+    expect(blank?.state).toBe("blank");
+    const { json, functionError } = await lambda.invoke("snake", { name: "Ada" });
+    expect({ json, functionError }).toEqual({
+      json: ["Ada", kernelRelease, `/var/lang/bin/${runtime}`, described.split("boto3 ")[1]],
+      functionError: undefined,
+    });
+    expect(blanks(await hearth.pools()).find(({ id }) => id === blank?.id)?.functionKey).toContain("snake");
   });
 
   test("a function that takes more memory than it has is ended and reported", async () => {

@@ -39,6 +39,7 @@ export function addImageCommand(program: Command, context: CliContext): void {
           sha256,
         ]),
       );
+      for (const [runtime, is] of Object.entries(built.manifest.pythons)) terminal.note(`${runtime}: ${is}`);
       terminal.note(
         `kernel ${built.manifest.kernelRelease}, ${built.manifest.packages.length} packages of ${built.manifest.suite}`,
       );

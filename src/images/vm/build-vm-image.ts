@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, copyFile, cp, lutimes, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, cp, lutimes, mkdir, readdir, readlink, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findProgram, runCommand } from "../../host/command.ts";
 import { HearthError } from "../../model/error-code.ts";
 import type { RuntimeName } from "../../model/runtime.ts";
-import { bundleBaseImageProgram } from "./base-image-program.ts";
+import { PYTHON_RUNTIMES } from "../pythons.ts";
+import { bundleBaseImageProgram, PYTHON_PROBE } from "./base-image-program.ts";
 import { type DebianSystem, fetchDebianSystem, SOURCE_DATE_EPOCH_S } from "./debian-system.ts";
 import { hashOfFile } from "./file-hash.ts";
 import { GUEST_MODULES, makeInitrd } from "./initrd.ts";
@@ -21,7 +22,7 @@ import {
 } from "./vm-image.ts";
 
 /** Raised when the same inputs are put together differently. */
-const LAYOUT_VERSION = 2;
+const LAYOUT_VERSION = 3;
 const GUEST_SCRIPTS = ["initrd.sh", "init.sh"];
 const GUEST_DIR = fileURLToPath(new URL("guest", import.meta.url));
 const OWNER_EXECUTES = 0o100;
@@ -90,8 +91,11 @@ async function make(
   await copyFile(join(root, `boot/vmlinuz-${kernelRelease}`), join(image, "vmlinuz"));
   await writeFile(join(image, "initrd.cpio"), await makeInitrd(root, join(root, "bin/busybox"), kernelRelease));
   await furnish(root, nodePath, nodeBinaries);
-  onStep("making the root folder of containers");
-  await makeBaseImage(root, program, nodeBinaries);
+  onStep("making the root folder of containers, and their Python");
+  const pythons = await makeContainerFolders(root, program, nodeBinaries);
+  if (Object.keys(pythons).length === 0) onStep(await whyNoPython(root, system.suite));
+  await removeSystemPython(root);
+  await makeAllAlike(root);
   onStep("packing the root image");
   await pack(root, join(image, "root.squashfs"));
   const describe = async (name: string) => {
@@ -104,6 +108,7 @@ async function make(
     kernelRelease,
     packages: [...system.packages],
     runtimes: Object.keys(nodeBinaries).toSorted(),
+    pythons,
     files: {
       vmlinuz: await describe("vmlinuz"),
       "initrd.cpio": await describe("initrd.cpio"),
@@ -145,23 +150,42 @@ async function copyProgram(from: string, to: string): Promise<void> {
   await chmod(to, 0o755);
 }
 
-/** Its manifest tells sources by their age: all files get the one that they will have in the image. */
-async function makeBaseImage(
+/**
+ * The base image's manifest and compiled Python tell sources by their age: all files get the one that they will have in the image.
+ *
+ * @returns what there is of Python.
+ */
+async function makeContainerFolders(
   root: string,
   program: string,
   nodeBinaries: Readonly<Partial<Record<RuntimeName, string>>>,
-): Promise<void> {
+): Promise<VmManifest["pythons"]> {
   await makeAllAlike(root);
-  await copyFile(program, join(root, "tmp/base-image.mjs"));
+  const scripts = ["tmp/base-image.mjs", `tmp/${basename(PYTHON_PROBE)}`].map((path) => join(root, path));
+  for (const [index, source] of [program, PYTHON_PROBE].entries()) await copyFile(source, scripts[index] as string);
   const guestBinaries = Object.keys(nodeBinaries).map((runtime) => join(GUEST_PATHS.node, runtime));
-  const inside = [GUEST_PATHS.agentNode, "/tmp/base-image.mjs", GUEST_PATHS.images, ...guestBinaries];
+  const folders = [GUEST_PATHS.images, GUEST_PATHS.python];
+  const inside = [GUEST_PATHS.agentNode, "/tmp/base-image.mjs", ...folders, ...guestBinaries];
   const script = 'mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"';
   const namespaces = ["--mount", "--propagation", "private", ...(process.getuid?.() === 0 ? [] : ["--map-root-user"])];
-  await runCommand("unshare", [...namespaces, "/bin/sh", "-c", script, root, ...inside], {
+  const pythons = await runCommand("unshare", [...namespaces, "/bin/sh", "-c", script, root, ...inside], {
     timeoutMs: PACK_TIMEOUT_MS,
   });
-  await rm(join(root, "tmp/base-image.mjs"));
-  await makeAllAlike(root);
+  for (const path of scripts) await rm(path);
+  return JSON.parse(pythons);
+}
+
+/** Functions have a copy; nothing else in a guest is written in Python. */
+async function removeSystemPython(root: string): Promise<void> {
+  for (const folder of ["usr/bin", "usr/lib", "usr/share"]) {
+    const names = (await readdir(join(root, folder))).filter((name) => name.startsWith("python3"));
+    for (const name of names) await rm(join(root, folder, name), { recursive: true });
+  }
+}
+
+async function whyNoPython(root: string, suite: string): Promise<string> {
+  const found = await readlink(join(root, "usr/bin/python3"));
+  return `no function in Python will run in this image: ${suite} has ${found}, which is none of ${PYTHON_RUNTIMES.join(", ")}`;
 }
 
 /**
@@ -226,7 +250,7 @@ async function compileAhead(bundleDir: string): Promise<void> {
 async function hashOfInputs(options: VmImageOptions, system: DebianSystem, program: string): Promise<string> {
   const scripts = GUEST_SCRIPTS.map((name) => join(GUEST_DIR, name));
   const binaries = Object.entries(options.nodeBinaries).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const files = [program, ...scripts, options.nodePath, ...binaries.map(([, path]) => path)];
+  const files = [program, PYTHON_PROBE, ...scripts, options.nodePath, ...binaries.map(([, path]) => path)];
   const hashes = await Promise.all(files.map((path) => hashOfFile(path)));
   const names = binaries.map(([runtime]) => runtime);
   const inputs = [LAYOUT_VERSION, SOURCE_DATE_EPOCH_S, system.sha256, GUEST_MODULES, GUEST_PATHS, names, hashes];

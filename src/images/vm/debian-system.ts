@@ -40,6 +40,8 @@ const PACKAGES = [
   "nftables",
   "openssl",
   "procps",
+  "python3",
+  "python3-boto3",
   "sed",
   "tar",
   "tzdata",

@@ -3,12 +3,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { HearthError } from "../../model/error-code.ts";
+import { PYTHON_RUNTIMES } from "../pythons.ts";
 import { hashOfFile } from "./file-hash.ts";
 
 /** Where things are in a guest; `guest/init.sh` says the same. */
 export const GUEST_PATHS = {
   node: "/opt/hearth/node",
   agentNode: "/opt/hearth/node/agent",
+  python: "/opt/hearth/python",
   bundle: "/opt/hearth/bundle",
   images: "/opt/hearth/images",
   init: "/opt/hearth/init.sh",
@@ -26,6 +28,8 @@ const manifestSchema = z.object({
   /** File names of Debian packages, with their versions. */
   packages: z.array(z.string()),
   runtimes: z.array(z.string()),
+  /** What there is of Python, `Python 3.11.2 of /usr/bin/python3.11, boto3 1.26.27`; images of earlier versions have none. */
+  pythons: z.partialRecord(z.enum(PYTHON_RUNTIMES), z.string()).default({}),
   files: z.object({ vmlinuz: fileSchema, "initrd.cpio": fileSchema, "root.squashfs": fileSchema }),
 });
 export type VmManifest = z.infer<typeof manifestSchema>;

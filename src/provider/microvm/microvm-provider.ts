@@ -246,9 +246,8 @@ class MicrovmProvider implements CapacityProvider {
       isSingle: true,
       orphanMs,
       bundleDir: GUEST_PATHS.bundle,
-      nodeBinaries: Object.fromEntries(
-        finding.image.manifest.runtimes.map((runtime) => [runtime, join(GUEST_PATHS.node, runtime)]),
-      ),
+      nodeBinaries: pathsIn(GUEST_PATHS.node, finding.image.manifest.runtimes),
+      pythonHomes: pathsIn(GUEST_PATHS.python, Object.keys(finding.image.manifest.pythons)),
       nodePath: GUEST_PATHS.agentNode,
     };
     const nameservers = sandboxNetwork === undefined ? [] : hostNameservers();
@@ -321,6 +320,10 @@ class MicrovmProvider implements CapacityProvider {
   #groupOf(instanceId: InstanceId): Cgroup {
     return this.#parts.finding.cgroups.group(join(this.#group.path, instanceId));
   }
+}
+
+function pathsIn(folder: string, runtimes: readonly string[]): Record<string, string> {
+  return Object.fromEntries(runtimes.map((runtime) => [runtime, join(folder, runtime)]));
 }
 
 function isolationOf({ finding, sandboxNetwork, network }: Parts): string {
