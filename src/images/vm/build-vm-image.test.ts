@@ -2,7 +2,7 @@ import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, statSync, symlink
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { makeAllAlike } from "./build-vm-image.ts";
+import { makeAllAlike, whyNoPython } from "./build-vm-image.ts";
 import { SOURCE_DATE_EPOCH_S } from "./debian-system.ts";
 
 test("all files of an image get one age and plain modes, and what links lead to outside of it keeps its own", async () => {
@@ -26,5 +26,18 @@ test("all files of an image get one age and plain modes, and what links lead to 
     expect([outside, join(outside, "file")].map((path) => statSync(path).mtimeMs)).toEqual(before);
   } finally {
     rmSync(directory, { recursive: true });
+  }
+});
+
+test("a release whose Python is of no runtime is named with the runtimes that there are", async () => {
+  const root = mkdtempSync(join(tmpdir(), "hearth-root-"));
+  try {
+    mkdirSync(join(root, "usr/bin"), { recursive: true });
+    symlinkSync("python3.9", join(root, "usr/bin/python3"));
+    expect(await whyNoPython(root, "bullseye")).toBe(
+      "no function in Python will run in this image: bullseye has python3.9, which is none of python3.11, python3.12, python3.13, python3.14",
+    );
+  } finally {
+    rmSync(root, { recursive: true });
   }
 });

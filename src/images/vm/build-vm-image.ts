@@ -183,7 +183,8 @@ async function removeSystemPython(root: string): Promise<void> {
   }
 }
 
-async function whyNoPython(root: string, suite: string): Promise<string> {
+/** For who builds an image of a release whose Python is of no runtime. */
+export async function whyNoPython(root: string, suite: string): Promise<string> {
   const found = await readlink(join(root, "usr/bin/python3"));
   return `no function in Python will run in this image: ${suite} has ${found}, which is none of ${PYTHON_RUNTIMES.join(", ")}`;
 }
