@@ -83,4 +83,9 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     found:
       "a warming instance made way for a larger one that was to hold containers ready, and its room was refilled, without end",
   },
+  {
+    seed: 400_011_483,
+    found:
+      "an account's own instance was given up for another the moment it came, since one at risk was counted beside it",
+  },
 ];

@@ -30,6 +30,13 @@ export class Inventory {
     return this.#active.get(accountId) ?? NONE;
   }
 
+  /** How many instances of its own an account can rely on: one at risk is none of them. */
+  lastingCountOf(accountId: AccountId): number {
+    let count = 0;
+    for (const { isAtRisk } of this.activeOf(accountId)) if (!isAtRisk) count++;
+    return count;
+  }
+
   /** Of an offer: memory that is free, or will be when what drains is gone. Infinity: it knows no end. */
   comingMiB(source: OfferState): number {
     let comingMiB = (source.offer?.capacity?.memoryMiB ?? Number.POSITIVE_INFINITY) - source.takenMiB;

@@ -431,11 +431,9 @@ export class Pools {
     this.#refillSoon(instance);
   }
 
-  /** Whether the account has fewer instances than it shall have of its own; one at risk is none to rely on. */
+  /** Whether the account has fewer instances than it shall have of its own. */
   #isMissing(accountId: AccountId): boolean {
-    let held = 0;
-    for (const { isAtRisk } of this.inventory.activeOf(accountId)) if (!isAtRisk) held++;
-    return held < this.#market.termsOf(accountId).settings.dedicatedInstances;
+    return this.inventory.lastingCountOf(accountId) < this.#market.termsOf(accountId).settings.dedicatedInstances;
   }
 
   /** Takes over an instance of an earlier server with all it holds and runs. */

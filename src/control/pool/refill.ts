@@ -92,8 +92,7 @@ export class Refill {
     const { pools } = this.#parts;
     const wanted = terms.settings.dedicatedInstances;
     if (wanted === 0) return;
-    let held = 0;
-    for (const instance of pools.inventory.activeOf(accountId)) if (!instance.isAtRisk) held++;
+    let held = pools.inventory.lastingCountOf(accountId);
     for (const instance of pools.inventory.at("launching")) if (instance.reservedFor === accountId) held++;
     for (; held < wanted; held++) {
       const chosen = this.#choose(terms);

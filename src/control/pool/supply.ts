@@ -270,9 +270,10 @@ export class Supply {
     if (instance.place === "draining") return false;
     if (instance.runningCount > 0 || instance.prewarmingCount > 0 || instance.heldCount > 0) return false;
     if (instance.place === "active" && instance.creatingTotal() > 0) return false;
-    if (instance.accountId !== undefined) {
+    // Another one was, or will be, launched in the place of one at risk.
+    if (instance.accountId !== undefined && !instance.isAtRisk) {
       const own = market.termsOf(instance.accountId).settings.dedicatedInstances;
-      if (pools.inventory.activeOf(instance.accountId).size <= own) return false;
+      if (pools.inventory.lastingCountOf(instance.accountId) <= own) return false;
     }
     return instance.plannedPass !== this.#pass || !instance.isPromised;
   }
