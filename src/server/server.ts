@@ -23,6 +23,7 @@ import { InstanceClaims } from "./instance-claims.ts";
 import type { FunctionLogs } from "./logs/function-logs.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Answer, PendingInvocation } from "./pending-invocation.ts";
+import { PendingInvocations } from "./pending-invocations.ts";
 import { reportedUsage } from "./reported-usage.ts";
 import { sizedVersionOf } from "./sized-version.ts";
 import { StreamedAnswer } from "./streamed-answer.ts";
@@ -63,7 +64,7 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #endpoint: AgentEndpoint;
   readonly #wallClock: WallClock;
-  readonly #pending = new Map<InvocationId, PendingInvocation>();
+  readonly #pending = new PendingInvocations();
   /** Functions that were called since the start, or are to be held ready, and are as they were: what may be prewarmed. */
   readonly #versions = new Map<FunctionKey, FunctionVersion>();
   readonly #loop: CoreLoop;
@@ -71,7 +72,7 @@ export class Server {
   readonly claims = new InstanceClaims();
   /** Instances told to end, or lost, until they are gone: their agents may not join again. */
   readonly #ending = new Map<InstanceId, Promise<void>>();
-  readonly #idle = new IdleWait(() => this.runningCount);
+  readonly #idle = new IdleWait(() => this.#pending.runningCount);
   /** Instances are being ended for good: the core has nothing more to decide about them. */
   #isClosing = false;
 
@@ -83,7 +84,7 @@ export class Server {
       clock,
       perform: (command) => this.#perform(command),
       onHandled: (event) => {
-        if (event.kind === "InvocationCancelled") this.#forgetCancelled(event.invocationId);
+        if (event.kind === "InvocationCancelled") this.#pending.forgetCancelled(event.invocationId);
       },
     });
     this.#wallClock = new WallClock(clock, (offsetMs) => this.feed({ kind: "WallClockSet", offsetMs }));
@@ -137,7 +138,7 @@ export class Server {
     const { id, version } = request;
     const tail = request.logTail ? new LogTail() : undefined;
     const arrivedMs = this.#options.clock.monotonicMs();
-    this.#pending.set(id, { request, retries, mode, answer, arrivedMs, tail, lease: undefined, stream: undefined });
+    this.#pending.add({ request, retries, mode, answer, arrivedMs, tail, lease: undefined, stream: undefined });
     const { accountId, key: functionKey, runtime, memoryMiB } = version;
     this.#versions.set(functionKey, version);
     const deadlineMs = request.deadlineMs === undefined ? undefined : request.deadlineMs - this.#wallClock.offsetMs;
@@ -158,22 +159,16 @@ export class Server {
     this.feed({ kind: "FunctionRetired", functionKey });
   }
 
-  get runningCount(): number {
-    let count = 0;
-    for (const { lease } of this.#pending.values()) if (lease !== undefined) count++;
-    return count;
-  }
-
   /** Takes nothing new, waits up to `graceMs` or until `hurry` for what runs, then ends every instance. */
   async shutdown(graceMs: number, hurry: AbortSignal): Promise<void> {
     this.feed({ kind: "ShutdownBegan" });
-    const { runningCount } = this;
+    const { runningCount } = this.#pending;
     if (runningCount > 0) this.#options.log.info({ running: runningCount, graceMs }, "waiting for running invocations");
     await this.#idle.within(graceMs, hurry);
     this.#isClosing = true;
     this.#loop.stop();
     this.#wallClock.stop();
-    this.#cutOffPending();
+    this.#pending.cutOff();
     const { provider, log, endingMsMax = ENDING_MS_MAX } = this.#options;
     // A provider that fails or hangs does not keep the server from ending.
     const step = <T>(promise: Promise<T>, failure: string) =>
@@ -186,15 +181,6 @@ export class Server {
     await step(Promise.all(this.#ending.values()), "instances could not be ended, the next server ends them");
     this.#endpoint.close();
     await step(provider.close(), "the provider could not clean up");
-  }
-
-  /** Everybody is answered: callers that the server went away, the queue that its execution was cut off. */
-  #cutOffPending(): void {
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const { mode, answer } of pending) {
-      answer({ kind: "rejected", code: mode === "synchronous" ? "SHUTTING_DOWN" : "INSTANCE_LOST" }, () => {});
-    }
   }
 
   #feedUnlessClosing(event: Event): void {
@@ -302,8 +288,7 @@ export class Server {
   #reject(id: InvocationId, code: ErrorCode): void {
     this.#options.metrics.countRejection(code);
     const answer: InvokeAnswer = { kind: "rejected", code };
-    const pending = this.#pending.get(id);
-    this.#pending.delete(id);
+    const pending = this.#pending.take(id);
     // A caller is never answered before its call of `run` has returned.
     queueMicrotask(() => {
       if (pending === undefined) this.#options.onOrphan(id, answer, () => {});
@@ -315,11 +300,6 @@ export class Server {
   #cancel(id: InvocationId): void {
     this.#pending.get(id)?.stream?.abandon();
     if (this.#pending.get(id)?.lease === undefined) this.feed({ kind: "InvocationCancelled", invocationId: id });
-  }
-
-  /** What was cancelled while it waited is never answered; what had begun meanwhile runs on. */
-  #forgetCancelled(id: InvocationId): void {
-    if (this.#pending.get(id)?.lease === undefined) this.#pending.delete(id);
   }
 
   async #launch(command: Extract<Command, { kind: "LaunchInstance" }>): Promise<void> {
@@ -463,7 +443,7 @@ export class Server {
     const own = pending?.lease?.id === leaseId && pending.lease.instanceId === instanceId ? pending : undefined;
     const adopted = own === undefined ? this.claims.takeResult(instanceId, invocationId, leaseId) : undefined;
     if (own?.lease !== undefined) {
-      this.#pending.delete(invocationId);
+      this.#pending.take(invocationId);
       const { lease } = own;
       const ended = () => {
         this.#appendLog(own, lease, endLines(invocationId, own.request.version, outcome, exit, usage));

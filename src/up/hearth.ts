@@ -1,5 +1,4 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RetrySettings } from "../control/retry/async-retry.ts";
 import type { DeliverySettings } from "../control/retry/delivery-retry.ts";
@@ -21,11 +20,9 @@ import { socketPathIn } from "../host/socket-path.ts";
 import { buildBundles } from "../images/bundle.ts";
 import { findNodeBinaries } from "../images/node-binaries.ts";
 import { PYTHON_RUNTIMES } from "../images/pythons.ts";
-import { HearthError } from "../model/error-code.ts";
 import { containerRuntimeOf } from "../model/function-runtime.ts";
-import { DEFAULT_ACCOUNT_ID, type InstanceId } from "../model/ids.ts";
+import type { InstanceId } from "../model/ids.ts";
 import { RUNTIMES } from "../model/runtime.ts";
-import type { AccessKeys } from "../ports/access-keys.ts";
 import { systemClock } from "../ports/clock.ts";
 import type { Invoker } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
@@ -56,6 +53,7 @@ import { createAdminView } from "./admin-view.ts";
 import { addAwsServices } from "./aws-services.ts";
 import { openBooks } from "./books.ts";
 import { createCapacityView } from "./capacity-view.ts";
+import { makeDataDir, serverSecret, writeRootKey } from "./data-dir.ts";
 import { createOfferView, loadOfferPrices } from "./offer-view.ts";
 import { openEvents } from "./open-events.ts";
 import { type FleetChoice, isRemote, openFleet } from "./open-fleet.ts";
@@ -462,33 +460,4 @@ function settingsFor({ fleet, settings: changes = {} }: HearthOptions, missingRu
     blankTarget: Object.fromEntries(runnable.map((runtime) => [runtime, DEFAULT_SETTINGS.blankTarget[runtime] ?? 0])),
     ...changes,
   };
-}
-
-async function makeDataDir(dataDir: string): Promise<void> {
-  try {
-    // Other users of the machine have no business with functions' code, logs and keys. What is there keeps its mode.
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    // Without isolation Node looks for the nearest package.json above a function; it must not be another project's.
-    await writeFile(join(dataDir, "package.json"), "{}\n");
-  } catch (error) {
-    throw new HearthError("STORE_FAILED", `${dataDir}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-/** Made once; agents' tokens and signed addresses hang on it, so they outlive a restart. */
-async function serverSecret(store: Store): Promise<string> {
-  const known = await store.meta("secret");
-  if (known !== undefined) return known;
-  const secret = randomBytes(32).toString("hex");
-  await store.putMeta("secret", secret);
-  return secret;
-}
-
-/** The operator's own key, for the command line on this machine. */
-async function writeRootKey(dataDir: string, accessKeys: AccessKeys): Promise<void> {
-  const known = accessKeys.list().find(({ accountId }) => accountId === DEFAULT_ACCOUNT_ID);
-  const { accessKeyId, secretAccessKey } = known ?? (await accessKeys.create(DEFAULT_ACCOUNT_ID));
-  const path = join(dataDir, "root-key.json");
-  await writeFile(path, `${JSON.stringify({ accessKeyId, secretAccessKey }, null, 2)}\n`, { mode: 0o600 });
-  await chmod(path, 0o600);
 }
