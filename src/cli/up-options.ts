@@ -4,6 +4,7 @@ import { PROVIDER_KINDS } from "../model/capacity.ts";
 import { parseDurationMs } from "../model/duration.ts";
 import { usageError } from "./cli-error.ts";
 import { type LimitOptions, limitsIn } from "./limit-options.ts";
+import { type TracingOptions, tracingIn } from "./tracing-options.ts";
 
 export const DEFAULT_HOST = "127.0.0.1";
 export const DEFAULT_PORT = 9600;
@@ -65,6 +66,8 @@ export type UpOptions = {
   readonly urlDomain: string | undefined;
   /** What a GiB-hour of fixed capacity costs where no fixed offer has a price, for comparisons; undefined: nobody knows. */
   readonly fixedUsdPerGiBHour: number | undefined;
+  /** undefined: traces are not recorded. */
+  readonly tracing: TracingOptions | undefined;
   readonly limits: LimitOptions;
 };
 
@@ -95,6 +98,7 @@ export type UpFlags = {
   readonly s3Endpoint?: string;
   readonly allowDeprecatedRuntimes?: boolean;
   readonly urlDomain?: string;
+  readonly otlpEndpoint?: string;
 };
 
 /**
@@ -130,6 +134,7 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
     allowDeprecatedRuntimes:
       flags.allowDeprecatedRuntimes === true || isSwitchedOn("HEARTH_ALLOW_DEPRECATED_RUNTIMES", env),
     urlDomain: domainIn(given(flags.urlDomain, "--url-domain", "HEARTH_URL_DOMAIN", "default")),
+    tracing: tracingIn(given(flags.otlpEndpoint, "--otlp-endpoint", "HEARTH_OTLP_ENDPOINT", ""), env),
     fixedUsdPerGiBHour: priceIn(given(flags.fixedPrice, "--fixed-price", "HEARTH_FIXED_PRICE", "unknown")),
     limits: limitsIn({
       concurrency: given(flags.accountConcurrency, "--account-concurrency", "HEARTH_ACCOUNT_CONCURRENCY", "default"),

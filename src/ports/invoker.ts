@@ -20,6 +20,8 @@ export type InvokeRequest = {
   readonly deadlineMs?: number | undefined;
   /** Takes the response piece by piece, while the function writes it. undefined: the answer brings it whole. Not of queued invocations. */
   readonly sink?: ResponseSink | undefined;
+  /** What made it a call, by OpenTelemetry's names, for traces. undefined: somebody called the function by its name, or nobody knows. */
+  readonly trigger?: "http" | "pubsub" | undefined;
 };
 
 /**

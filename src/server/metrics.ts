@@ -5,9 +5,11 @@ import { type Lease, OUTCOMES, type Outcome, type Usage } from "../model/invocat
 import { CONTAINER_STATES, INSTANCE_STATES, type PoolsSnapshot } from "../model/snapshot.ts";
 import { throttleReasonOf } from "../model/throttle-reason.ts";
 import type { MetricsSource } from "../ports/admin.ts";
+import type { SpanCounts } from "../ports/invocation-tracer.ts";
 import { type CapacityMetricsInput, registerCapacity } from "./capacity-metrics.ts";
 import { type ProvisionedMetricsInput, registerProvisioned } from "./provisioned-metrics.ts";
 import { registerSizing, type SizingCounts, type SizingMetricsInput } from "./sizing-metrics.ts";
+import { registerSpans } from "./span-metrics.ts";
 
 type Start = Lease["start"];
 type Durations = Readonly<Record<Start, Readonly<Record<Outcome, Histogram.Internal<string>>>>>;
@@ -40,6 +42,8 @@ export type MetricsInput = {
   readonly sizing?: SizingMetricsInput;
   /** What is held ready; absent: it is not shown. */
   readonly provisioned?: ProvisionedMetricsInput;
+  /** What became of recorded spans; absent: none are recorded. */
+  spans?(): SpanCounts;
 };
 
 /**
@@ -96,6 +100,7 @@ export class Metrics implements MetricsSource {
     registerPools(this.#registry, input);
     registerEventQueue(this.#registry, input);
     const { pools, capacity, sizing, provisioned } = input;
+    if (input.spans !== undefined) registerSpans(this.#registry, input.spans);
     if (provisioned !== undefined) registerProvisioned(this.#registry, provisioned);
     this.sizes = sizing === undefined ? undefined : registerSizing(this.#registry, sizing);
     this.#countCosts = capacity === undefined ? () => {} : registerCapacity(this.#registry, { pools, ...capacity });

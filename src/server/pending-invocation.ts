@@ -1,4 +1,5 @@
 import type { InvocationMode, Lease } from "../model/invocation.ts";
+import type { InvocationTrace } from "../ports/invocation-tracer.ts";
 import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
 import type { LogTail } from "./execution-log.ts";
 import type { StreamedAnswer } from "./streamed-answer.ts";
@@ -14,7 +15,11 @@ export type PendingInvocation = {
   readonly answer: Answer;
   readonly arrivedMs: number;
   readonly tail: LogTail | undefined;
+  /** undefined: traces are not recorded. */
+  readonly trace: InvocationTrace | undefined;
   lease: Lease | undefined;
+  /** From its arrival to its lease. */
+  waitedMs: number | undefined;
   /** Once it runs, if the caller takes the response piece by piece. */
   stream: StreamedAnswer | undefined;
 };

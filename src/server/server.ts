@@ -10,13 +10,14 @@ import type { InstanceReport } from "../model/instance.ts";
 import type { InvocationMode, Lease } from "../model/invocation.ts";
 import type { CapacityProvider } from "../ports/capacity-provider.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { InvocationTracer } from "../ports/invocation-tracer.ts";
 import type { InvokeAnswer, InvokeRequest, ResponseSink } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { AgentMessage, Assignment, ServerMessage } from "../protocol/agent-protocol.ts";
 import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
 import { archivesOf, assignmentOf } from "./assignment.ts";
 import { CoreLoop } from "./core-loop.ts";
-import { endLines, LogTail, startLine } from "./execution-log.ts";
+import { endLines, startLine } from "./execution-log.ts";
 import { IdleWait } from "./idle-wait.ts";
 import { inTime } from "./in-time.ts";
 import { InstanceClaims } from "./instance-claims.ts";
@@ -42,6 +43,8 @@ export type ServerOptions = Pick<
   layersDir(sha256Hexes: readonly string[]): string;
   readonly logs: FunctionLogs;
   readonly metrics: Metrics;
+  /** undefined: traces are not recorded. */
+  readonly tracer?: Pick<InvocationTracer, "begin"> | undefined;
   readonly region: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -64,7 +67,7 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #endpoint: AgentEndpoint;
   readonly #wallClock: WallClock;
-  readonly #pending = new PendingInvocations();
+  readonly #pending: PendingInvocations;
   /** Functions that were called since the start, or are to be held ready, and are as they were: what may be prewarmed. */
   readonly #versions = new Map<FunctionKey, FunctionVersion>();
   readonly #loop: CoreLoop;
@@ -78,6 +81,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
+    this.#pending = new PendingInvocations(options.clock);
     const { socketPath, welcome, pressureShares, silenceMsMax, tokenOf, clock, log } = options;
     this.#loop = new CoreLoop({
       control: options.control,
@@ -136,9 +140,8 @@ export class Server {
   /** Runs an invocation. `answer` is called once, never before this returns. @returns cancel. */
   run(request: InvokeRequest, mode: InvocationMode, retries: number, answer: Answer): () => void {
     const { id, version } = request;
-    const tail = request.logTail ? new LogTail() : undefined;
-    const arrivedMs = this.#options.clock.monotonicMs();
-    this.#pending.add({ request, retries, mode, answer, arrivedMs, tail, lease: undefined, stream: undefined });
+    const trace = this.#options.tracer?.begin({ request, mode, retries });
+    this.#pending.add({ request, retries, mode, answer, trace });
     const { accountId, key: functionKey, runtime, memoryMiB } = version;
     this.#versions.set(functionKey, version);
     const deadlineMs = request.deadlineMs === undefined ? undefined : request.deadlineMs - this.#wallClock.offsetMs;
@@ -232,8 +235,9 @@ export class Server {
     const pending = this.#pending.get(lease.invocation.id);
     assert(pending !== undefined, "what runs is pending");
     pending.lease = lease;
-    const { request, retries, mode, arrivedMs } = pending;
+    const { request, retries, mode, arrivedMs, trace } = pending;
     const waitedMs = this.#options.clock.monotonicMs() - arrivedMs;
+    pending.waitedMs = waitedMs;
     if (waitedMs > WAIT_MS_MIN) this.#options.metrics.observeWait(waitedMs);
     const { id, version, invokedArn, clientContext, traceId, payload, sink } = request;
     if (sink !== undefined) pending.stream = this.#streamTo(sink, lease);
@@ -247,7 +251,7 @@ export class Server {
         invokedArn,
         retries,
         clientContext,
-        traceId,
+        traceId: trace === undefined ? traceId : trace.traceId,
         assignment: lease.start === "cold" ? this.#assign(lease, version, lease.grant) : undefined,
         keepResult: mode === "asynchronous",
         stream: sink === undefined ? undefined : true,
@@ -288,11 +292,13 @@ export class Server {
   #reject(id: InvocationId, code: ErrorCode): void {
     this.#options.metrics.countRejection(code);
     const answer: InvokeAnswer = { kind: "rejected", code };
-    const pending = this.#pending.take(id);
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
     // A caller is never answered before its call of `run` has returned.
     queueMicrotask(() => {
       if (pending === undefined) this.#options.onOrphan(id, answer, () => {});
       else pending.answer(answer, () => {});
+      if (pending !== undefined) this.#pending.endTrace(pending, answer);
     });
     this.#idle.check();
   }
@@ -443,7 +449,7 @@ export class Server {
     const own = pending?.lease?.id === leaseId && pending.lease.instanceId === instanceId ? pending : undefined;
     const adopted = own === undefined ? this.claims.takeResult(instanceId, invocationId, leaseId) : undefined;
     if (own?.lease !== undefined) {
-      this.#pending.take(invocationId);
+      this.#pending.delete(invocationId);
       const { lease } = own;
       const ended = () => {
         this.#appendLog(own, lease, endLines(invocationId, own.request.version, outcome, exit, usage));
@@ -451,8 +457,10 @@ export class Server {
       };
       // The log follows the answer, unless the answer carries it.
       const logTail = own.tail === undefined ? undefined : ended();
-      own.answer({ kind: "finished", outcome, payload, exit, usage, logTail }, acknowledge);
+      const answer: InvokeAnswer = { kind: "finished", outcome, payload, exit, usage, logTail };
+      own.answer(answer, acknowledge);
       if (own.tail === undefined) ended();
+      this.#pending.endTrace(own, answer);
       this.#options.metrics.observeInvocation(outcome, lease.start, usage);
     } else if (pending === undefined && adopted !== undefined) {
       const answer: InvokeAnswer = { kind: "finished", outcome, payload, exit, usage, logTail: undefined };

@@ -24,6 +24,7 @@ import { containerRuntimeOf } from "../model/function-runtime.ts";
 import type { InstanceId } from "../model/ids.ts";
 import { RUNTIMES } from "../model/runtime.ts";
 import { systemClock } from "../ports/clock.ts";
+import type { InvocationTracer } from "../ports/invocation-tracer.ts";
 import type { Invoker } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { RuntimeSupply } from "../ports/runtime-supply.ts";
@@ -48,6 +49,7 @@ import { createFilesCodeStore } from "../store/files/code-store.ts";
 import { openFilesLogStore } from "../store/files/log-store.ts";
 import { createS3ObjectSource } from "../store/s3/object-source.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
+import type { OtlpTracerOptions } from "../tracing/otlp-tracer.ts";
 import type { AwsSettings } from "../triggers/aws/aws-clients.ts";
 import { createAdminView } from "./admin-view.ts";
 import { addAwsServices } from "./aws-services.ts";
@@ -61,6 +63,7 @@ import { findPythonPlaces, type PythonDescriptions, pythonsOf } from "./python-p
 import { createPythonSupply } from "./python-supply.ts";
 import { openSizes } from "./sizes.ts";
 import { createSizingView } from "./sizing-view.ts";
+import { VERSION } from "./version.ts";
 
 export type HearthOptions = {
   readonly host: string;
@@ -94,6 +97,8 @@ export type HearthOptions = {
   };
   /** What fixed capacity costs where no fixed offer has a price, for comparisons; undefined: nobody knows. */
   readonly fixedUsdPerGiBHour?: number | undefined;
+  /** Where traces go; undefined: they are not recorded. */
+  readonly tracing?: Pick<OtlpTracerOptions, "url" | "sampler"> | undefined;
 };
 
 /** A running server. */
@@ -221,6 +226,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     onCosts: (rows) => metrics.countCosts(rows),
   });
   closers.push(() => books.costWriter.close());
+  const tracer = await openTracer(options);
+  closers.push(() => tracer?.close());
   const control = new BookedControlPlane(settings, books.bookkeeper);
   const capacities = new AccountCapacities({
     store,
@@ -243,6 +250,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     },
     sizing: control.sizing,
     provisioned: () => control.provisionedStates(),
+    ...(tracer === undefined ? {} : { spans: () => tracer.counts() }),
   });
   const leftOver = new Set<InstanceId>(await provider.list());
   const kinds = options.fleet.providers.filter((kind) => kind !== "auto");
@@ -265,6 +273,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     layersDir: (sha256Hexes) => codeStore.dir(codeStore.overlayName(sha256Hexes)),
     logs: new FunctionLogs({ logs, groups: logGroups, clock: systemClock }),
     metrics,
+    tracer,
     region,
     clock: systemClock,
     log,
@@ -347,6 +356,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
       provisionedStateOf(catalog.concurrency, (key) => control.provisionedState(key), accountId, name, qualifier),
     allowDeprecatedRuntimes: options.allowDeprecatedRuntimes ?? false,
     runtimes,
+    isTraced: tracer !== undefined,
   });
   await addAwsServices(http, { store, logs, logGroups, region });
   const view = createAdminView({
@@ -404,6 +414,13 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
       return stopping;
     },
   };
+}
+
+/** Its libraries are loaded only where traces are wanted. */
+async function openTracer({ tracing, region, log }: HearthOptions): Promise<InvocationTracer | undefined> {
+  if (tracing === undefined) return undefined;
+  const { openOtlpTracer } = await import("../tracing/otlp-tracer.ts");
+  return openOtlpTracer({ ...tracing, version: VERSION, region, clock: systemClock, log });
 }
 
 /** What functions that are there run with, after an upgrade perhaps made anew. */

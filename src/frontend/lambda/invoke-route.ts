@@ -29,6 +29,8 @@ export type InvokeRouteOptions = {
   readonly invoker: Invoker;
   readonly clock: Clock;
   readonly region: string;
+  /** Whether spans are recorded; undefined: they are not. */
+  readonly isTraced?: boolean;
 };
 
 /** Adds Invoke: the path that the whole product exists for. Nothing in it waits, parses the payload or copies it. */
@@ -74,6 +76,7 @@ class InvokeOperation {
   readonly #invoker: Invoker;
   readonly #clock: Clock;
   readonly #region: string;
+  readonly #isTraced: boolean;
 
   constructor(options: InvokeRouteOptions) {
     this.#catalog = options.catalog;
@@ -81,6 +84,7 @@ class InvokeOperation {
     this.#invoker = options.invoker;
     this.#clock = options.clock;
     this.#region = options.region;
+    this.#isTraced = options.isTraced ?? false;
   }
 
   run(request: RouteRequest, type = typeOf(request.req)): void | Promise<void> {
@@ -120,7 +124,7 @@ class InvokeOperation {
       payload: request.body,
       invokedArn: target.qualifier === undefined ? version.arn : `${version.arn}:${target.qualifier}`,
       clientContext: clientContextOf(headers["x-amz-client-context"]),
-      traceId: traceIdOf(headers) ?? newTraceId(this.#clock.nowMs()),
+      traceId: traceIdOf(headers) ?? newTraceId(this.#clock.nowMs(), this.#isTraced),
       logTail: logType === "Tail",
       deadlineMs: isShifted ? deadlineOf(deadline, version.deadlineAfterMs, this.#clock.nowMs()) : undefined,
     };

@@ -61,6 +61,8 @@ export type LambdaRoutesOptions = {
   provisionedState(accountId: AccountId, name: string, config: ProvisionedDescription): ProvisionedState;
   /** Whether functions may be of runtimes that AWS makes no new ones of; undefined: they may not. */
   readonly allowDeprecatedRuntimes?: boolean;
+  /** Whether spans are recorded; undefined: they are not. */
+  readonly isTraced?: boolean;
 };
 
 /** Of an AWS account that never asked for more. */
@@ -69,7 +71,7 @@ const CONCURRENT_EXECUTIONS_DEFAULT = 1000;
 /** Adds AWS Lambda's API (rest-json, 2015-03-31) to a server. */
 export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions): void {
   const { catalog, layers, policies, urls, urlAddress: address, invoker, codeStore, clock, region } = options;
-  const { allowDeprecatedRuntimes = false, objects } = options;
+  const { allowDeprecatedRuntimes = false, isTraced = false, objects } = options;
   const { eventInvokeConfigs, eventSources, isAwsShared } = options;
   const codeLocation = new CodeLocation(options.secret, options.url, clock);
   addInvokeRoute(server, options);
@@ -84,7 +86,7 @@ export function addLambdaRoutes(server: HttpServer, options: LambdaRoutesOptions
   addLayerPolicyRoutes(server, layers, region);
   addPermissionRoutes(server, { catalog, policies, region });
   addUrlConfigRoutes(server, { catalog, urls, address, region });
-  server.addSite(new UrlEndpoint({ server, address, urls, catalog, policies, invoker, clock }));
+  server.addSite(new UrlEndpoint({ server, address, urls, catalog, policies, invoker, clock, isTraced }));
   addEventSourceRoutes(server, { catalog, sources: eventSources, region, isAwsShared });
   addTagRoutes(server, { catalog, sources: eventSources, region });
   addAccountRoutes(server, catalog, options.concurrentExecutionsMax ?? CONCURRENT_EXECUTIONS_DEFAULT);

@@ -41,3 +41,7 @@ test.each([
 test("a new trace is of its time", () => {
   expect(newTraceId(0x6a0f1e2d * 1000)).toMatch(/^Root=1-6a0f1e2d-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$/);
 });
+
+test("where spans are recorded a new trace has no span yet, and no decision about it", () => {
+  expect(newTraceId(0x6a0f1e2d * 1000, true)).toMatch(/^Root=1-6a0f1e2d-[0-9a-f]{24}$/);
+});

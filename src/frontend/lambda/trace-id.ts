@@ -30,8 +30,11 @@ function fromTraceParent(text: string): string | undefined {
 let pool = Buffer.alloc(0);
 let poolOffset = 0;
 
-/** Root and parent in X-Ray's form; not sampled, because nobody records them. */
-export function newTraceId(nowMs: number): string {
+/**
+ * Root and parent in X-Ray's form; not sampled, because nobody records them.
+ * @param isTraced spans are recorded: then it has a root only, its first span is still to come, and so is the decision about it.
+ */
+export function newTraceId(nowMs: number, isTraced = false): string {
   if (poolOffset + 20 > pool.length) {
     pool = randomBytes(20 * 512);
     poolOffset = 0;
@@ -39,5 +42,6 @@ export function newTraceId(nowMs: number): string {
   const random = pool.toString("hex", poolOffset, poolOffset + 20);
   poolOffset += 20;
   const timeHex = Math.floor(nowMs / 1000).toString(16);
-  return `Root=1-${timeHex}-${random.slice(0, 24)};Parent=${random.slice(24)};Sampled=0`;
+  const root = `Root=1-${timeHex}-${random.slice(0, 24)}`;
+  return isTraced ? root : `${root};Parent=${random.slice(24)};Sampled=0`;
 }

@@ -29,6 +29,8 @@ export type UrlEndpointOptions = {
   readonly policies: Pick<ResourcePolicies, "allows">;
   readonly invoker: Invoker;
   readonly clock: Clock;
+  /** Whether spans are recorded; undefined: they are not. */
+  readonly isTraced?: boolean;
 };
 
 /** Serves functions to whoever sends HTTP requests to their URLs: strangers, unless a URL wants signatures. */
@@ -110,9 +112,9 @@ export class UrlEndpoint implements Site {
     version: FunctionVersion,
     caller: Principal | undefined,
   ): InvokeRequest {
-    const { address, clock } = this.#options;
+    const { address, clock, isTraced } = this.#options;
     const nowMs = clock.nowMs();
-    const traceId = traceIdOf(req.headers) ?? newTraceId(nowMs);
+    const traceId = traceIdOf(req.headers) ?? newTraceId(nowMs, isTraced);
     const domainName = address.hostName(url.id);
     const signer = caller && { accountId: caller.accountId, accessKeyId: caller.accessKeyId ?? "" };
     const parts = { req, path, rawQuery, body, requestId, traceId, nowMs, domainName, urlId: url.id, caller: signer };
@@ -124,6 +126,7 @@ export class UrlEndpoint implements Site {
       clientContext: undefined,
       traceId,
       logTail: false,
+      trigger: "http",
     };
   }
 }

@@ -44,6 +44,7 @@ export class BatchRun {
       clientContext: undefined,
       traceId: undefined,
       logTail: false,
+      trigger: "pubsub",
     };
     const answer = await new Promise<InvokeAnswer>((resolve) => this.#options.invoke(request, resolve));
     if (answer.kind === "rejected") return refusalOf(answer.code);
