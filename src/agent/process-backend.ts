@@ -89,6 +89,7 @@ class ProcessContainer implements ContainerHandle {
   readonly #child: ChildProcess;
   readonly #directory: string;
   #extensions: ChildProcess | undefined;
+  #extensionsExited: Promise<unknown> | undefined;
   #destroyed: Promise<void> | undefined;
 
   constructor(child: ChildProcess, directory: string) {
@@ -135,6 +136,7 @@ class ProcessContainer implements ContainerHandle {
     await once(child, "spawn");
     recordIdentity(child, join(this.#directory, EXTENSIONS_IDENTITY_FILE));
     this.#extensions = child;
+    this.#extensionsExited = once(child, "exit");
     return { output: child.stdout as Readable, ends: child.stdio[CHANNEL_FD] as Readable };
   }
 
@@ -164,6 +166,7 @@ class ProcessContainer implements ContainerHandle {
   async #destroy(): Promise<void> {
     this.#signal("SIGKILL");
     await this.exited;
+    await this.#extensionsExited;
     // What it started while it was being killed.
     this.#signal("SIGKILL");
     await rm(this.#directory, { recursive: true, force: true });
