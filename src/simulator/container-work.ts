@@ -94,6 +94,7 @@ export class ContainerWork {
     if (container.state === "gone") return;
     if (container.runtime !== traits.runtime) violated(`${functionKey} was to be loaded into ${container.runtime}`);
     this.#report.prewarms++;
+    this.#report.lastPrewarmMs = this.#stage.nowMs;
     const { linkMs, capacity } = this.#world;
     const loadMs = 2 * linkMs + this.#starts.exponential(traits.initMsMean);
     if (this.#stage.hasFaults && this.#starts.chance(capacity.prewarmFailure)) {

@@ -47,6 +47,8 @@ export class Report {
   endMs = 0;
   /** When it was last said that an instance goes, or may go. */
   lastWarningMs = Number.NEGATIVE_INFINITY;
+  /** When a function was last loaded without a call. */
+  lastPrewarmMs = Number.NEGATIVE_INFINITY;
   readonly outcomes = new Map<Outcome, number>();
   readonly refusals = new Map<RejectCode, number>();
   /** From arrival to the order to run, in ms. */

@@ -40,6 +40,8 @@ const TICKS_AT_ONCE_MAX = 100;
 const SETTLE_MS_MAX = 7 * 3_600_000;
 /** Room for launches and backed-off retries to end, once everything is answered. */
 const QUIET_MS = 300_000;
+/** No function is loaded ahead of a call that is later than this after the last one. */
+const LOADED_AHEAD_MS_MAX = 25 * 3_600_000;
 /** For so long an instance may be held in the place of one that went, or may go. */
 const REPLACED_MS = 600_000;
 /** Surplus instances go a tenth at a time. */
@@ -73,7 +75,8 @@ export class Simulation {
   #ticksAtOnce = 0;
   #lastEvent: Event = TICK;
   #settleByMs = Number.POSITIVE_INFINITY;
-  #endMs = Number.POSITIVE_INFINITY;
+  /** When the last answer came. */
+  #settledMs = Number.POSITIVE_INFINITY;
   #untilAudit = 0;
   #untilOracle = 0;
 
@@ -107,7 +110,7 @@ export class Simulation {
   run(): Report {
     try {
       this.#start();
-      while (this.#stage.nowMs < this.#endMs) this.#step();
+      while (this.#stage.nowMs < this.#restMs) this.#step();
       this.#checkRest();
     } catch (error) {
       throw this.#told(error);
@@ -190,7 +193,7 @@ export class Simulation {
   /** All calls were made. Waits for the last answer, and then for the pools to come to rest. */
   #settle(): void {
     const { nowMs } = this.#stage;
-    if (this.#endMs < Number.POSITIVE_INFINITY || this.#restartsLeft > 0) return;
+    if (this.#settledMs < Number.POSITIVE_INFINITY || this.#restartsLeft > 0) return;
     if (this.#settleByMs === Number.POSITIVE_INFINITY) {
       this.#stage.hasFaults = false;
       this.#market.becomeKind();
@@ -198,13 +201,21 @@ export class Simulation {
       this.#concurrency.becomeKind();
       this.#settleByMs = nowMs + SETTLE_MS_MAX;
     }
-    if (this.#crowd.isSettled) {
-      const { keepAliveMaxMs, instanceIdleMs, surplusStepMs } = this.#world.settings;
-      const restsFromMs = Math.max(nowMs, this.#report.lastWarningMs + REPLACED_MS);
-      this.#endMs = restsFromMs + keepAliveMaxMs + 3 * instanceIdleMs + QUIET_MS + SURPLUS_STEPS * surplusStepMs;
-    } else if (nowMs > this.#settleByMs) {
+    if (this.#crowd.isSettled) this.#settledMs = nowMs;
+    else if (nowMs > this.#settleByMs) {
       violated(`${this.#crowd.describeUnsettled()}, ${SETTLE_MS_MAX} ms after the last call`);
     }
+  }
+
+  /** When everything must be at rest: long after the last answer, and after the last container that was loaded for a call to come. */
+  get #restMs(): number {
+    const settledMs = this.#settledMs;
+    if (settledMs === Number.POSITIVE_INFINITY) return settledMs;
+    const { keepAliveMaxMs, instanceIdleMs, surplusStepMs } = this.#world.settings;
+    const { lastWarningMs, lastPrewarmMs } = this.#report;
+    const loadedMs = Math.min(lastPrewarmMs, settledMs + LOADED_AHEAD_MS_MAX);
+    const restsFromMs = Math.max(settledMs, lastWarningMs + REPLACED_MS, loadedMs);
+    return restsFromMs + keepAliveMaxMs + 3 * instanceIdleMs + QUIET_MS + SURPLUS_STEPS * surplusStepMs;
   }
 
   #tell(event: Event): void {

@@ -88,4 +88,13 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     found:
       "an account's own instance was given up for another the moment it came, since one at risk was counted beside it",
   },
+  {
+    seed: 500_009_416,
+    found: "of the simulator itself: a container that was loaded ahead of a call was to be gone before its time",
+  },
+  {
+    seed: 500_011_213,
+    found:
+      "a blank container waited for memory that was becoming free, and made way for another that was to be held ready: made and destroyed without end",
+  },
 ];

@@ -1,14 +1,16 @@
-import type { RuntimeName } from "../../model/runtime.ts";
 import type { Container, Instance } from "./instance.ts";
 
 /** What an idle container is worth keeping; more is better. Ties are broken by the longest idle time. */
 export type WorthOf = (container: Container) => number;
 
+/** Whether a blank container is wanted where it is. */
+export type IsSpared = (blank: Container) => boolean;
+
 /**
- * Chooses what an instance gives up to gain memory: blank containers of other runtimes first (they
+ * Chooses what an instance gives up to gain memory: blank containers that are not spared first (they
  * cost a start, not a function's warm state), then the idle containers of least value.
  *
- * @param runtime whose blank containers are spared; undefined: none.
+ * @param isSpared undefined: no blank container is.
  * @param neededMiB memory to gain; zero or less asks for nothing.
  * @param worthOf undefined: the least recently used one is worth least.
  * @param withHeld containers that are held ready may go too, after all others.
@@ -16,7 +18,7 @@ export type WorthOf = (container: Container) => number;
  */
 export function evict(
   instance: Instance,
-  runtime: RuntimeName | undefined,
+  isSpared: IsSpared | undefined,
   neededMiB: number,
   worthOf?: WorthOf,
   withHeld = false,
@@ -24,9 +26,9 @@ export function evict(
   if (neededMiB <= 0) return [];
   const candidates: Container[] = [];
   for (const container of instance.containers.values()) {
-    const isForeignBlank = container.state === "blank" && container.runtime !== runtime;
+    const isUnwantedBlank = container.state === "blank" && isSpared?.(container) !== true;
     const isIdle = container.state === "idle" && (withHeld || container.holder === undefined);
-    if (isForeignBlank || isIdle) candidates.push(container);
+    if (isUnwantedBlank || isIdle) candidates.push(container);
   }
   const values = new Map(candidates.map((container) => [container, worthOf?.(container) ?? 0]));
   candidates.sort((a, b) => leastFirst(a, b, values));

@@ -72,6 +72,8 @@ export class Container {
   isInitializedAhead = false;
   /** It was loaded ahead of a call and has not served any. */
   isUnproven = false;
+  /** Scratch of `Supply`: the pass in which it was last promised, blank as it is. */
+  promisedPass = 0;
 
   constructor(id: ContainerId, instance: Instance, runtime: RuntimeName, memoryMiB: number, nowMs: number) {
     this.id = id;

@@ -1,5 +1,5 @@
 import type { Room } from "../../model/grant.ts";
-import { RUNTIMES } from "../../model/runtime.ts";
+import { RUNTIMES, type RuntimeName } from "../../model/runtime.ts";
 import { byHead, type Line, type WaitQueue } from "../admission/wait-queue.ts";
 import { admittedOffers, chooseOffer, type OfferWish } from "../market/choose-offer.ts";
 import type { Market, OfferState } from "../market/market.ts";
@@ -35,8 +35,8 @@ const PLANNED_MAX = 256;
 
 /**
  * Brings about room for the invocations that wait. Each pass walks the lines in order and promises
- * every waiting invocation something that exists or is under way, the nearest first: a container
- * that is being created for its account, a new container on one of the account's instances, the same
+ * every waiting invocation something that exists or is under way, the nearest first: a blank container
+ * of its account's beside which memory is becoming free, one that is being created, a new container on one of the account's instances, the same
  * after evicting idle ones, a warming instance, one that is being launched, a new launch, and last
  * the idle instance of another account that has been unused longest. What is promised to one is not
  * promised to the next, so a pass asks for just as much as is missing, and asking again changes
@@ -125,16 +125,22 @@ export class Supply {
     let best: Instance | undefined;
     for (const instance of pools.inventory.activeOf(accountId)) {
       if (!this.#couldTake(instance, want)) continue;
-      const plannableMiB = this.#plannableMiB(instance, room);
+      const missingMiB = room.reservedMiB - this.#plannableMiB(instance, room);
+      const blank = this.#blankWith(instance, runtime, missingMiB);
       // Most are full: nothing more is asked of those.
-      if (plannableMiB < room.reservedMiB - blankMiB || !mayServe(instance, want, turn)) continue;
+      if ((missingMiB > blankMiB && blank === undefined) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
+      if (blank !== undefined) {
+        blank.promisedPass = this.#pass;
+        promise(instance, room, blank.memoryMiB);
+        return true;
+      }
       if (instance.plannedCreating[runtime] > 0) {
         instance.plannedCreating[runtime]--;
         promise(instance, room, blankMiB);
         return true;
       }
-      if (plannableMiB < room.reservedMiB) continue;
+      if (missingMiB > 0) continue;
       if (best === undefined || isBetter(instance, best)) best = instance;
     }
     if (best === undefined) return false;
@@ -213,7 +219,8 @@ export class Supply {
       if (instance.idleCount === 0 && instance.blankCount === 0) continue;
       if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
-      const chosen = evict(instance, runtime, room.reservedMiB - this.#plannableMiB(instance, room), worthOf);
+      const isSpared = (blank: Container) => blank.runtime === runtime || blank.promisedPass === this.#pass;
+      const chosen = evict(instance, isSpared, room.reservedMiB - this.#plannableMiB(instance, room), worthOf);
       if (chosen === undefined) continue;
       for (const container of chosen) pools.destroy(container, "its memory is needed");
       promise(instance, room);
@@ -276,6 +283,12 @@ export class Supply {
       if (pools.inventory.lastingCountOf(instance.accountId) <= own) return false;
     }
     return instance.plannedPass !== this.#pass || !instance.isPromised;
+  }
+
+  /** A blank one that is promised to nobody in this pass, and counted with so much at least. */
+  #blankWith(instance: Instance, runtime: RuntimeName, memoryMiB: number): Container | undefined {
+    if (instance.blanks[runtime].length === 0) return undefined;
+    return instance.blanks[runtime].find((each) => each.memoryMiB >= memoryMiB && each.promisedPass !== this.#pass);
   }
 
   /** Whether it may get new containers, and is as large as this one's limit. */
