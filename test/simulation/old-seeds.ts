@@ -97,4 +97,9 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     found:
       "a blank container waited for memory that was becoming free, and made way for another that was to be held ready: made and destroyed without end",
   },
+  {
+    seed: 600_000_158,
+    found:
+      "a container was promised room on an instance that had enough for it and not for the blank one it begins as: it never came",
+  },
 ];

@@ -125,10 +125,11 @@ export class Supply {
     let best: Instance | undefined;
     for (const instance of pools.inventory.activeOf(accountId)) {
       if (!this.#couldTake(instance, want)) continue;
-      const missingMiB = room.reservedMiB - this.#plannableMiB(instance, room);
-      const blank = this.#blankWith(instance, runtime, missingMiB);
+      const plannableMiB = this.#plannableMiB(instance, room);
+      const blank = this.#blankWith(instance, runtime, room.reservedMiB - plannableMiB);
       // Most are full: nothing more is asked of those.
-      if ((missingMiB > blankMiB && blank === undefined) || !mayServe(instance, want, turn)) continue;
+      if (blank === undefined && plannableMiB < room.reservedMiB - blankMiB) continue;
+      if (!mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       if (blank !== undefined) {
         blank.promisedPass = this.#pass;
@@ -140,7 +141,7 @@ export class Supply {
         promise(instance, room, blankMiB);
         return true;
       }
-      if (missingMiB > 0) continue;
+      if (plannableMiB < this.#newMiB(want)) continue;
       if (best === undefined || isBetter(instance, best)) best = instance;
     }
     if (best === undefined) return false;
@@ -169,12 +170,13 @@ export class Supply {
         promise(instance, room);
         return true;
       }
-      if (plannableMiB >= room.reservedMiB) {
+      const neededMiB = this.#newMiB(want);
+      if (plannableMiB >= neededMiB) {
         pools.assign(instance, accountId);
         return this.#onActive(want);
       }
       const blanks = evictableBlanks(instance);
-      if (plannableMiB + totalMiB(blanks) >= room.reservedMiB) {
+      if (plannableMiB + totalMiB(blanks) >= neededMiB) {
         pools.assign(instance, accountId);
         for (const blank of blanks) pools.destroy(blank, "its memory is needed");
         return this.#onActive(want);
@@ -220,7 +222,8 @@ export class Supply {
       if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       const isSpared = (blank: Container) => blank.runtime === runtime || blank.promisedPass === this.#pass;
-      const chosen = evict(instance, isSpared, room.reservedMiB - this.#plannableMiB(instance, room), worthOf);
+      const missingMiB = this.#newMiB(want) - this.#plannableMiB(instance, room);
+      const chosen = evict(instance, isSpared, missingMiB, worthOf);
       if (chosen === undefined) continue;
       for (const container of chosen) pools.destroy(container, "its memory is needed");
       promise(instance, room);
@@ -283,6 +286,11 @@ export class Supply {
       if (pools.inventory.lastingCountOf(instance.accountId) <= own) return false;
     }
     return instance.plannedPass !== this.#pass || !instance.isPromised;
+  }
+
+  /** What a container that is not there yet takes: it is blank first, which may be more than it needs then. */
+  #newMiB({ room, invocation }: Want): number {
+    return Math.max(room.reservedMiB, this.#parts.pools.blankSizes.reservedMiB(invocation.runtime));
   }
 
   /** A blank one that is promised to nobody in this pass, and counted with so much at least. */
