@@ -17,7 +17,7 @@ import { printTable } from "./table.ts";
 const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
 const EXECUTIONS = options.quick ? 500 : 5000;
 const OVERHEAD_US_MAX = 50;
-const MEMORY_MIB = 256;
+const LIMITS = { memoryLimitMiB: 256, cpuMilli: 1000 } as const;
 /** A MiB is taken and given back whenever a byte comes. */
 const WORK =
   'process.stdin.on("data", () => { let held = Buffer.alloc(2 ** 20, 1); held = undefined; globalThis.gc(); process.stdout.write("."); })';
@@ -28,7 +28,7 @@ const cgroupVersion = host.version;
 const parent = host.group(`/hearth-bench-${randomUUID().slice(0, 8)}`);
 const group = host.group(`${parent.path}/container`);
 group.create();
-group.setLimits({ memoryMiB: MEMORY_MIB, cpuMilli: 1000, pidsMax: 64 });
+group.setLimits({ memoryMiB: LIMITS.memoryLimitMiB, cpuMilli: LIMITS.cpuMilli, pidsMax: 64 });
 const child = spawn(process.execPath, ["--expose-gc", "-e", WORK], { stdio: ["pipe", "pipe", "inherit"] });
 try {
   group.addProcess(child.pid as number);
@@ -55,7 +55,7 @@ async function measure(meter: CgroupMeter | undefined, worker: ChildProcess | un
       worker.stdin?.write("x");
       await once(worker.stdout as Readable, "data");
     }
-    meter?.readUsage(MEMORY_MIB);
+    meter?.readUsage(LIMITS);
   }
   const spent = process.cpuUsage({ user, system });
   return (spent.user + spent.system) / times;

@@ -1,8 +1,16 @@
-import type { CgroupTotals, CgroupUsage } from "./cgroup.ts";
+import { availableParallelism } from "node:os";
+import { type CgroupTotals, type CgroupUsage, cpuQuotaUs, type MeterLimits } from "./cgroup.ts";
 import { KernelFile } from "./kernel-file.ts";
 
 /** memory.stat is dear to read (the kernel sums up all CPUs): only after a change of the peak by this much. */
 const PEAK_CHANGE_BYTES = 256 * 1024;
+
+/**
+ * The quota is handed to the processors in slices of 5 ms (`sched_cfs_bandwidth_slice_us`), and what another processor holds
+ * of it cannot be used: so much may be missing when a thread has to wait for the next period.
+ */
+const SLICES_US = 5000 * availableParallelism();
+const MEBIBYTE = 1024 * 1024;
 
 const FILE_CACHE_KEYS = {
   1: ["total_inactive_file ", "total_active_file "],
@@ -14,7 +22,7 @@ const MAJOR_FAULT_KEYS = { 1: "total_pgmajfault ", 2: "pgmajfault " } as const;
 export type UsageSource = {
   readonly version: 1 | 2;
   cpuUs(): number;
-  /** As of the last `cpuUs`, or later. */
+  /** As of the last `cpuUs`, or later. Asked for only where the quota may have been used up since the last time. */
   throttledUs(): number;
   readonly peak: KernelFile;
   readonly stat: KernelFile;
@@ -30,6 +38,8 @@ export class CgroupUsageReader {
   readonly #statKeys: readonly [string, string, string];
   #cpuBeginUs = 0;
   #throttledSeenUs: number;
+  /** What it had used when throttled time was last looked at. */
+  #cpuAtThrottledUs: number;
   #peakSeenBytes = Number.NEGATIVE_INFINITY;
   #cacheBytes = 0;
   #troubleSeen: number;
@@ -39,6 +49,7 @@ export class CgroupUsageReader {
     this.#source = source;
     this.#statKeys = [...FILE_CACHE_KEYS[source.version], MAJOR_FAULT_KEYS[source.version]];
     this.#cpuBeginUs = source.cpuUs();
+    this.#cpuAtThrottledUs = this.#cpuBeginUs;
     this.#throttledSeenUs = source.throttledUs();
     this.#troubleSeen = source.trouble(true) ?? 0;
   }
@@ -47,23 +58,32 @@ export class CgroupUsageReader {
     this.#cpuBeginUs = this.#source.cpuUs();
   }
 
-  read(limitBytes: number): CgroupUsage {
-    const cpuUs = this.#source.cpuUs() - this.#cpuBeginUs;
-    const throttledUs = this.#source.throttledUs() - this.#throttledSeenUs;
+  read({ memoryLimitMiB, cpuMilli }: MeterLimits): CgroupUsage {
+    const limitBytes = memoryLimitMiB * MEBIBYTE;
+    const cpuEndUs = this.#source.cpuUs();
+    const throttledUs = this.#readThrottled(cpuEndUs, cpuQuotaUs(cpuMilli));
     const peakBytes = this.#source.peak.readNumber();
     const trouble =
       (this.#source.trouble(peakBytes + PEAK_CHANGE_BYTES >= limitBytes) ?? this.#troubleSeen) - this.#troubleSeen;
     const isPeakNew = Math.abs(peakBytes - this.#peakSeenBytes) >= PEAK_CHANGE_BYTES;
     const majorFaults = isPeakNew || trouble > 0 ? this.#readStat(peakBytes) : 0;
-    this.#throttledSeenUs += throttledUs;
     this.#troubleSeen += trouble;
     return {
-      cpuUs: Math.max(0, cpuUs),
+      cpuUs: Math.max(0, cpuEndUs - this.#cpuBeginUs),
       throttledUs: Math.max(0, throttledUs),
       memoryPeakBytes: Math.max(0, peakBytes - this.#cacheBytes),
       cacheBytes: this.#cacheBytes,
       memoryStallUs: this.#source.stallUs(Math.max(0, trouble), majorFaults),
     };
+  }
+
+  /** @returns throttled time since the last time: none unless a period's quota, less what slices hold, was used meanwhile. */
+  #readThrottled(cpuUs: number, quotaUs: number): number {
+    if (cpuUs - this.#cpuAtThrottledUs < quotaUs - SLICES_US) return 0;
+    const sinceUs = this.#source.throttledUs() - this.#throttledSeenUs;
+    this.#cpuAtThrottledUs = cpuUs;
+    this.#throttledSeenUs += sinceUs;
+    return sinceUs;
   }
 
   /** @returns major faults since the last time. */

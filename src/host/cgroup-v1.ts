@@ -8,6 +8,7 @@ import {
   CPU_PERIOD_US,
   cpuQuotaUs,
   type MemoryGuard,
+  type MeterLimits,
 } from "./cgroup.ts";
 import { childGroups, killProcesses, makeGroup, processIdsBelow, removeGroup } from "./cgroup-tree.ts";
 import { CgroupUsageReader, readTotals } from "./cgroup-usage.ts";
@@ -283,8 +284,8 @@ class MeterV1 implements CgroupMeter {
     this.#usage.begin();
   }
 
-  readUsage(limitMiB: number) {
-    return this.#usage.read(limitMiB * MEBIBYTE);
+  readUsage(limits: MeterLimits) {
+    return this.#usage.read(limits);
   }
 
   oomKills(): number {

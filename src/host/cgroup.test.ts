@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Cgroup } from "./cgroup.ts";
@@ -27,6 +27,7 @@ type Flavour = {
 };
 
 const GROUP = "/hearth-ab/i-1";
+const limits = (memoryLimitMiB: number, cpuMilli = 30) => ({ memoryLimitMiB, cpuMilli });
 /** Version 1 tells the group's own pages first, then those of the groups below too; the latter count. */
 const fileCache = (bytes: number, prefix: string) =>
   `${prefix === "" ? "" : "inactive_file 7\n"}${prefix}inactive_file ${bytes / 2}\n${prefix}active_file ${bytes / 2}\n`;
@@ -199,7 +200,7 @@ describe.each([
     write(flavour.cpu[0], flavour.cpu[1](1_004_321));
     write(flavour.peak, `${80 * MEBIBYTE}\n`);
     write(flavour.stat, fileCache(20 * MEBIBYTE, prefix));
-    expect(meter.readUsage(100)).toMatchObject({
+    expect(meter.readUsage(limits(100))).toMatchObject({
       cpuUs: 4321,
       throttledUs: 0,
       memoryPeakBytes: 60 * MEBIBYTE,
@@ -215,8 +216,28 @@ describe.each([
     const meter = group.openMeter();
     meter.beginUsage();
     write(path, textOf(4000, 90_500));
-    expect(meter.readUsage(100).throttledUs).toBe(90_000);
-    expect(meter.readUsage(100).throttledUs).toBe(0);
+    expect(meter.readUsage(limits(100)).throttledUs).toBe(90_000);
+    expect(meter.readUsage(limits(100)).throttledUs).toBe(0);
+    meter.close();
+  });
+
+  test("looks at throttled time when so much was used that there may be some", () => {
+    const [path, textOf] = flavour.throttled;
+    const [cpuPath, cpuTextOf] = flavour.cpu;
+    const cpuMilli = 1000 * availableParallelism();
+    const meter = group.openMeter();
+    // In version 1 the files are two.
+    const use = (cpuUs: number, throttledUs: number) => {
+      write(cpuPath, cpuTextOf(cpuUs));
+      write(path, textOf(cpuUs, throttledUs));
+    };
+    const quotaUs = 100 * cpuMilli;
+    use(quotaUs / 2, 700);
+    expect(meter.readUsage(limits(100, cpuMilli)).throttledUs).toBe(0);
+    use(quotaUs, 700);
+    expect(meter.readUsage(limits(100, cpuMilli)).throttledUs).toBe(700);
+    use(quotaUs + 1000, 700);
+    expect(meter.readUsage(limits(100, cpuMilli)).throttledUs).toBe(0);
     meter.close();
   });
 
@@ -225,17 +246,17 @@ describe.each([
     const [path, textOf] = flavour.trouble;
     write(flavour.peak, `${100 * MEBIBYTE}\n`);
     write(flavour.stat, `${fileCache(60 * MEBIBYTE, prefix)}${prefix}pgmajfault 5\n`);
-    expect(meter.readUsage(100)).toMatchObject({ cacheBytes: 60 * MEBIBYTE, memoryStallUs: 0 });
+    expect(meter.readUsage(limits(100))).toMatchObject({ cacheBytes: 60 * MEBIBYTE, memoryStallUs: 0 });
     // At its limit the peak stays what it is while less and less of it is cache.
     write(flavour.stat, `${fileCache(2 * MEBIBYTE, prefix)}${prefix}pgmajfault 8\n`);
-    expect(meter.readUsage(100).cacheBytes).toBe(60 * MEBIBYTE);
+    expect(meter.readUsage(limits(100)).cacheBytes).toBe(60 * MEBIBYTE);
     write(path, textOf(1000));
     const stalled = { cacheBytes: 2 * MEBIBYTE, memoryPeakBytes: 98 * MEBIBYTE };
-    expect(meter.readUsage(100)).toMatchObject({
+    expect(meter.readUsage(limits(100))).toMatchObject({
       ...stalled,
       memoryStallUs: version === 2 ? 1000 : 1000 * 4 + 3 * 100,
     });
-    expect(meter.readUsage(100).memoryStallUs).toBe(0);
+    expect(meter.readUsage(limits(100)).memoryStallUs).toBe(0);
     meter.close();
   });
 
@@ -244,8 +265,8 @@ describe.each([
     const meter = group.openMeter();
     write(flavour.peak, `${100 * MEBIBYTE}\n`);
     write(flavour.trouble[0], flavour.trouble[1](1000));
-    expect(meter.readUsage(128).memoryStallUs).toBe(0);
-    expect(meter.readUsage(100).memoryStallUs).toBe(4000);
+    expect(meter.readUsage(limits(128)).memoryStallUs).toBe(0);
+    expect(meter.readUsage(limits(100)).memoryStallUs).toBe(4000);
     meter.close();
   });
 
@@ -253,7 +274,7 @@ describe.each([
     if (version === 1) return;
     rmSync(pathOf("memory.pressure"));
     const meter = group.openMeter();
-    expect(meter.readUsage(100).memoryStallUs).toBeUndefined();
+    expect(meter.readUsage(limits(100)).memoryStallUs).toBeUndefined();
     meter.close();
   });
 

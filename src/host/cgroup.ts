@@ -94,12 +94,14 @@ export type MemoryGuard = {
   close(): void;
 };
 
+/** What a group is limited to while it is measured. */
+export type MeterLimits = { readonly memoryLimitMiB: number; readonly cpuMilli: number };
+
 export type CgroupMeter = {
   freeze(): void;
   thaw(): void;
   beginUsage(): void;
-  /** @param limitMiB what the group is limited to. */
-  readUsage(limitMiB: number): CgroupUsage;
+  readUsage(limits: MeterLimits): CgroupUsage;
   /** Processes that the kernel killed since the group was made because memory was used up, its own or that of a group above. */
   oomKills(): number;
   /** Whether it was its own limit that was reached. */

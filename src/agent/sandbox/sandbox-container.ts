@@ -181,7 +181,7 @@ export class SandboxContainer implements ContainerHandle {
   readUsage(): ContainerUsage {
     const rescues = this.#rescues;
     this.#rescues = 0;
-    return { ...this.#meter.readUsage(this.#limits.memoryLimitMiB), ...this.#limits, rescues };
+    return { ...this.#meter.readUsage(this.#limits), ...this.#limits, rescues };
   }
 
   destroy(): Promise<void> {
