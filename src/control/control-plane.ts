@@ -7,6 +7,7 @@ import type { Room } from "../model/grant.ts";
 import type { AccountId, FunctionKey, InvocationId } from "../model/ids.ts";
 import type { SubPool } from "../model/instance.ts";
 import type { Invocation } from "../model/invocation.ts";
+import type { RuntimeName } from "../model/runtime.ts";
 import type { PoolsSnapshot, WaitEntry } from "../model/snapshot.ts";
 import { Admission } from "./admission/admission.ts";
 import { Waits } from "./admission/waits.ts";
@@ -148,6 +149,11 @@ export class ControlPlane {
   /** What a new container for an invocation would take of an instance now. */
   roomOf(invocation: Invocation): Room {
     return this.#grants.roomOf(invocation);
+  }
+
+  /** What a container begins with, before it is a function's. */
+  blankMiBOf(runtime: RuntimeName): number {
+    return this.#pools.blankSizes.reservedMiB(runtime);
   }
 
   /** How far containers are held ready for a version; undefined: none are to be. */

@@ -1,21 +1,28 @@
 import type { Room } from "../model/grant.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
 import type { Invocation } from "../model/invocation.ts";
+import type { RuntimeName } from "../model/runtime.ts";
 import type { Known } from "./known.ts";
 import type { SimulatedContainer, SimulatedInstance } from "./simulated-instance.ts";
 import { violated } from "./violation.ts";
+
+/** What the core counts a container with. */
+export type RoomSource = {
+  roomOf(invocation: Invocation): Room;
+  blankMiBOf(runtime: RuntimeName): number;
+};
 
 /** What is held ready when nothing has happened for long: as much as is asked for, while there is capacity for it, and no more. */
 export class HeldChecks {
   readonly #known: Known;
   readonly #instances: readonly SimulatedInstance[];
-  readonly #roomOf: (invocation: Invocation) => Room;
+  readonly #core: RoomSource;
   readonly #held = new Set<SimulatedContainer>();
 
-  constructor(known: Known, instances: readonly SimulatedInstance[], roomOf: (invocation: Invocation) => Room) {
+  constructor(known: Known, instances: readonly SimulatedInstance[], core: RoomSource) {
     this.#known = known;
     this.#instances = instances;
-    this.#roomOf = roomOf;
+    this.#core = core;
   }
 
   /** @returns the containers that are held ready. */
@@ -28,21 +35,22 @@ export class HeldChecks {
         violated(`${ready.length} containers are ready for ${functionKey} at rest, not ${count}`);
       if (ready.length === count) continue;
       const invocation: Invocation = { ...wanted, id: "" as InvocationId, accountId, mode: "synchronous" };
-      const where = this.#roomFor(accountId, this.#roomOf(invocation));
+      const where = this.#roomFor(accountId, this.#core.roomOf(invocation), this.#core.blankMiBOf(wanted.runtime));
       if (where !== undefined)
         violated(`${ready.length} of ${count} containers are ready for ${functionKey}: ${where} has room`);
     }
     return this.#held;
   }
 
-  /** Fixed capacity that nobody uses, for people. */
-  #roomFor(accountId: AccountId, { memoryMiB, reservedMiB, needMiB }: Room): string | undefined {
+  /** Fixed capacity that nobody uses, for people. @param blankMiB what a container begins with. */
+  #roomFor(accountId: AccountId, { memoryMiB, reservedMiB, needMiB }: Room, blankMiB: number): string | undefined {
     for (const instance of this.#instances) {
       const { subPool, accountId: of, shape, isJoined, isTerminating, isPressedTold, isAtRiskTold } = instance;
       if (subPool !== "fixed" || of !== accountId || !isJoined || isTerminating || isPressedTold || isAtRiskTold)
         continue;
       const keptFreeMiB = Math.max(instance.swingMiBTold, needMiB - reservedMiB);
-      if (shape.memoryMiB >= memoryMiB && instance.freeMiBTold - keptFreeMiB >= reservedMiB) return instance.id;
+      const neededMiB = Math.max(reservedMiB + keptFreeMiB, blankMiB);
+      if (shape.memoryMiB >= memoryMiB && instance.freeMiBTold >= neededMiB) return instance.id;
     }
     for (const { offer } of this.#known.offers.values()) {
       if (offer.subPool !== "fixed" || !offer.isAvailable) continue;

@@ -22,7 +22,7 @@ import type { Restart, World } from "./world.ts";
 
 /** What the simulator needs of a control plane. */
 export type Core = Pick<ControlPlane, "handle" | "wakeAtMs" | "brokenInvariant"> &
-  Partial<Pick<ControlPlane, "roomOf">>;
+  Partial<Pick<ControlPlane, "roomOf" | "blankMiBOf">>;
 
 export type SimulationOptions = {
   /** Asks `brokenInvariant()` after every so many events; 0: never. */
@@ -297,7 +297,10 @@ export class Simulation {
   /** Long after the last answer: nothing is left of the load, and the pools are full again. */
   #checkRest(): void {
     const instances = [...this.#host.instances.values()];
-    const held = new HeldChecks(this.#known, instances, (invocation) => this.#roomOf(invocation)).check();
+    const held = new HeldChecks(this.#known, instances, {
+      roomOf: (invocation) => this.#roomOf(invocation),
+      blankMiBOf: (runtime) => this.#core.blankMiBOf?.(runtime) ?? this.#world.settings.blankMemoryMiB,
+    }).check();
     this.#report.heldAtRest = held.size;
     new RestChecks(this.#world, this.#known, instances, held, this.#stage.nowMs).check();
   }

@@ -102,4 +102,8 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     found:
       "a container was promised room on an instance that had enough for it and not for the blank one it begins as: it never came",
   },
+  {
+    seed: 600_002_311,
+    found: "of the simulator itself: a container was to be held ready where the blank one it begins as has no room",
+  },
 ];

@@ -141,7 +141,7 @@ export class Supply {
         promise(instance, room, blankMiB);
         return true;
       }
-      if (plannableMiB < this.#newMiB(want)) continue;
+      if (this.#missingMiB(instance, want) > 0) continue;
       if (best === undefined || isBetter(instance, best)) best = instance;
     }
     if (best === undefined) return false;
@@ -170,13 +170,13 @@ export class Supply {
         promise(instance, room);
         return true;
       }
-      const neededMiB = this.#newMiB(want);
-      if (plannableMiB >= neededMiB) {
+      const missingMiB = this.#missingMiB(instance, want);
+      if (missingMiB <= 0) {
         pools.assign(instance, accountId);
         return this.#onActive(want);
       }
       const blanks = evictableBlanks(instance);
-      if (plannableMiB + totalMiB(blanks) >= neededMiB) {
+      if (totalMiB(blanks) >= missingMiB) {
         pools.assign(instance, accountId);
         for (const blank of blanks) pools.destroy(blank, "its memory is needed");
         return this.#onActive(want);
@@ -222,8 +222,7 @@ export class Supply {
       if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       const isSpared = (blank: Container) => blank.runtime === runtime || blank.promisedPass === this.#pass;
-      const missingMiB = this.#newMiB(want) - this.#plannableMiB(instance, room);
-      const chosen = evict(instance, isSpared, missingMiB, worthOf);
+      const chosen = evict(instance, isSpared, this.#missingMiB(instance, want), worthOf);
       if (chosen === undefined) continue;
       for (const container of chosen) pools.destroy(container, "its memory is needed");
       promise(instance, room);
@@ -288,9 +287,10 @@ export class Supply {
     return instance.plannedPass !== this.#pass || !instance.isPromised;
   }
 
-  /** What a container that is not there yet takes: it is blank first, which may be more than it needs then. */
-  #newMiB({ room, invocation }: Want): number {
-    return Math.max(room.reservedMiB, this.#parts.pools.blankSizes.reservedMiB(invocation.runtime));
+  /** What a container that is not there yet lacks: it is blank first, which may take more than it needs then. Zero or less: nothing. */
+  #missingMiB(instance: Instance, { room, invocation }: Want): number {
+    const blankMiB = this.#parts.pools.blankSizes.reservedMiB(invocation.runtime);
+    return Math.max(room.reservedMiB - this.#plannableMiB(instance, room), blankMiB - this.#unplannedMiB(instance));
   }
 
   /** A blank one that is promised to nobody in this pass, and counted with so much at least. */
@@ -308,7 +308,13 @@ export class Supply {
   #plannableMiB(instance: Instance, room: Room): number {
     const isPlanned = instance.plannedPass === this.#pass;
     const swingMiB = Math.max(isPlanned ? instance.plannedSwingMiB : 0, swingOf(room));
-    return instance.roomMiB(swingMiB) + instance.leavingMemoryMiB - (isPlanned ? instance.plannedMemoryMiB : 0);
+    return this.#unplannedMiB(instance) - (instance.freeMemoryMiB - instance.roomMiB(swingMiB));
+  }
+
+  /** The same of one that is blank, which needs no more than what it is counted with. */
+  #unplannedMiB(instance: Instance): number {
+    const plannedMiB = instance.plannedPass === this.#pass ? instance.plannedMemoryMiB : 0;
+    return instance.freeMemoryMiB + instance.leavingMemoryMiB - plannedMiB;
   }
 
   #beginPlan(instance: Instance): void {
