@@ -159,7 +159,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   const onDamage = (what: string, error: unknown) => log.error({ error }, what);
   const imagesDir = join(dataDir, "images");
   const nodeBinaries = findNodeBinaries();
-  const { places, homes: pythonHomes } = await findPythonPlaces(imagesDir, options.fleet.providers);
+  const { places, homes: pythonHomes } = await findPythonPlaces(imagesDir, options.fleet);
   const pythons = pythonsOf(places);
   const missingPythons = PYTHON_RUNTIMES.filter((name) => !(name in pythons));
   const missingRuntimes = [...nodeBinaries.missing, ...missingPythons];

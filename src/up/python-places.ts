@@ -3,7 +3,8 @@ import { type PythonHomes, planPythonHomes } from "../images/python-homes.ts";
 import { findPythons, PYTHON_RUNTIMES } from "../images/pythons.ts";
 import { readVmManifest, VM_IMAGE_FOLDER } from "../images/vm/vm-image.ts";
 import type { PythonRuntime } from "../model/runtime.ts";
-import type { ProviderChoice } from "./open-fleet.ts";
+import { readEc2Settings } from "../provider/ec2/ec2-settings.ts";
+import type { FleetChoice, ProviderChoice } from "./open-fleet.ts";
 
 /** What is there of Python, by runtime: `Python 3.11.2 of /usr/bin/python3.11, boto3 1.26.27`. */
 export type PythonDescriptions = Readonly<Partial<Record<PythonRuntime, string>>>;
@@ -22,17 +23,21 @@ export type PythonPlace = {
 /** Providers whose instances use no interpreter of the server's machine. */
 const ELSEWHERE: ReadonlySet<ProviderChoice> = new Set<ProviderChoice>(["microvm", "ec2"]);
 
-/** @returns each place once; joined machines are thought to have what this one has, which their operators see to. */
+/**
+ * @returns each place once; joined machines are thought to have what this one has, which their operators see to.
+ * @throws HearthError PROVIDER_UNAVAILABLE: the settings of EC2 are wrong.
+ */
 export async function findPythonPlaces(
   imagesDir: string,
-  providers: readonly ProviderChoice[],
+  { providers, ec2File }: Pick<FleetChoice, "providers" | "ec2File">,
 ): Promise<{ readonly places: readonly PythonPlace[]; readonly homes: PythonHomes }> {
   const isUsed = providers.some((kind) => !ELSEWHERE.has(kind));
   const homes = isUsed ? await planPythonHomes(imagesDir, await findPythons()) : {};
   const places = [
     ...(isUsed ? [hostPlace(homes)] : []),
     ...(providers.includes("microvm") ? [await guestPlace(imagesDir)] : []),
-    ...(providers.includes("ec2") ? [EC2_PLACE] : []),
+    // A server without the file says so when it opens its providers.
+    ...(providers.includes("ec2") && ec2File !== undefined ? [await ec2Place(ec2File)] : []),
   ];
   return { places, homes };
 }
@@ -70,9 +75,13 @@ async function guestPlace(imagesDir: string): Promise<PythonPlace> {
   };
 }
 
-const EC2_PLACE: PythonPlace = {
-  name: "a machine of the provider ec2",
-  pythons: {},
-  remedy: "Start the server without that provider.",
-  ensure: async () => {},
-};
+/** Machines make it ready themselves, when they start. */
+async function ec2Place(ec2File: string): Promise<PythonPlace> {
+  const { setup } = await readEc2Settings(ec2File);
+  return {
+    name: "a machine of the provider ec2",
+    pythons: Object.fromEntries(setup.pythons.map((runtime) => [runtime, "the machine's own on EC2"])),
+    remedy: `Say in ${ec2File}, as setup.pythons, which ones its machines have, or start the server without that provider.`,
+    ensure: async () => {},
+  };
+}

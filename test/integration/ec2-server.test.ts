@@ -3,6 +3,8 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ACTION, MetadataService, REBALANCE } from "../../src/host-agent/notice/metadata-service-fixture.ts";
+import { findPythons } from "../../src/images/pythons.ts";
+import type { PythonRuntime } from "../../src/model/runtime.ts";
 import type { InstanceSnapshot } from "../../src/model/snapshot.ts";
 import { Ec2Place, ZONES } from "./ec2-fixture/ec2-place.ts";
 import { priceHistoryXml } from "./ec2-fixture/ec2-proxy.ts";
@@ -14,6 +16,8 @@ import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
 
 /** The smallest that holds a few containers: the machines of these tests are all on one. */
 const TYPES = { instanceTypes: { "t3.small": { onDemandUsdPerHour: 0.0228 } } };
+/** The machines are this one, so they have what it has. */
+const PYTHONS = Object.keys(await findPythons());
 const ON_DEMAND = /^ec2\/eu-west-1[ab]\/t3\.small\/on-demand$/;
 const SPOT = /^ec2\/eu-west-1[ab]\/t3\.small\/spot$/;
 const CAPACITY_PATH = "/_hearth/accounts/000000000000/capacity";
@@ -87,7 +91,16 @@ describe("hearth up --provider ec2", { ...needsMoto, ...needsSandbox, timeout: 1
     beforeEach(async () => {
       const port = String(await freePort());
       const file = join(place.dataDir, "ec2.json");
-      writeFileSync(file, JSON.stringify(place.settingsInput({ ...TYPES, serverAddress: `127.0.0.1:${port}` })));
+      writeFileSync(
+        file,
+        JSON.stringify(
+          place.settingsInput({
+            ...TYPES,
+            setup: { kind: "prepared", pythons: PYTHONS },
+            serverAddress: `127.0.0.1:${port}`,
+          }),
+        ),
+      );
       args = ["--provider", "ec2", "--ec2", file, "--agent-host", "127.0.0.1", "--agent-port", port];
       quote("0.0200");
       hearth = await HearthProcess.start({ provider: "process", args, env: { HEARTH_BLANKS: "1" } });
@@ -100,11 +113,21 @@ describe("hearth up --provider ec2", { ...needsMoto, ...needsSandbox, timeout: 1
       expect(await place.running(), "a server that ended leaves no machine").toEqual([]);
     }, 120_000);
 
+    /** Its machines run functions in the Python that they have. */
+    async function callPython(): Promise<void> {
+      const text = "import sys\ndef handler(event, context):\n    return list(sys.version_info[:2])\n";
+      const runtime = PYTHONS[0] as PythonRuntime;
+      await lambda.deploy("snake", { runtime, handler: "index.handler", files: { "index.py": text }, timeoutS: 60 });
+      const { json, functionError } = await lambda.invoke("snake");
+      expect([functionError, json]).toEqual([undefined, runtime.slice("python".length).split(".").map(Number)]);
+    }
+
     test("a server that was killed finds its machines again, warm, and ends strays", async () => {
       const who = (await lambda.invoke("who")).json;
       expect(who).toBeGreaterThan(0);
       const before = await active();
       expect(before).toMatchObject({ offerId: expect.stringMatching(ON_DEMAND), subPool: "fixed" });
+      if (PYTHONS.length > 0) await callPython();
       const ours = await machineOf(before!.id);
       expect(ours!.InstanceLifecycle).toBeUndefined();
 

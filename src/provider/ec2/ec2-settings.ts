@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { HearthError } from "../../model/error-code.ts";
+import { isPythonRuntime, type PythonRuntime, RUNTIMES } from "../../model/runtime.ts";
 
 /** A machine must be able to hold a container beside the operating system. */
 const ON_DEMAND_USD_MAX = 1000;
@@ -16,6 +17,12 @@ const downloadSchema = z.strictObject({
   sha256: sha256Schema,
 });
 
+const pythonRuntimes: readonly PythonRuntime[] = RUNTIMES.filter(isPythonRuntime);
+/** Runtimes that the machines can run besides the others. */
+const pythonsSchema = z
+  .array(z.enum(pythonRuntimes, `give runtimes such as python3.13, of ${pythonRuntimes.join(", ")}`))
+  .default([]);
+
 const setupSchema = z.discriminatedUnion(
   "kind",
   [
@@ -27,6 +34,8 @@ const setupSchema = z.discriminatedUnion(
         .string()
         .regex(/^\/[\w./-]+$/, "give an absolute path of the image")
         .default("/opt/hearth/app/bin/hearth.mjs"),
+      /** Whose interpreters the image has; one that it lacks costs the machine that is to run it. */
+      pythons: pythonsSchema,
     }),
     /** A plain Debian image: the first boot installs Node.js and Hearth. */
     z.strictObject({
@@ -35,6 +44,8 @@ const setupSchema = z.discriminatedUnion(
       node: downloadSchema,
       /** What `git archive --prefix=hearth/` makes of Hearth's repository, as `.tar.gz`. */
       hearth: downloadSchema,
+      /** That of the image's Debian release, which is installed with boto3: 12 has python3.11, 13 has python3.13. */
+      pythons: pythonsSchema.refine(({ length }) => length <= 1, "give one: a Debian release has one Python"),
     }),
   ],
   'give "prepared" for an image that has Hearth, or "debian" for a plain Debian image',

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { PythonRuntime } from "../../model/runtime.ts";
 import { hostAgentConfigSchema } from "../../protocol/host-agent-config.ts";
 import { type UserDataInput, userDataOf } from "./user-data.ts";
 
@@ -11,9 +12,10 @@ const DEBIAN = {
   kind: "debian",
   node: { url: "https://mirror.test/node-v26.10.0-linux-x64.tar.xz", sha256: SHA256 },
   hearth: { url: "https://mirror.test/hearth.tgz", sha256: SHA256 },
+  pythons: [] as PythonRuntime[],
 } as const;
 const INPUT: UserDataInput = {
-  setup: { kind: "prepared", hearthPath: "/opt/hearth/app/bin/hearth.mjs" },
+  setup: { kind: "prepared", hearthPath: "/opt/hearth/app/bin/hearth.mjs", pythons: [] },
   server: "hearth.test:9601",
   joinToken: TOKEN,
   name: "ab12cd-i-1",
@@ -96,6 +98,12 @@ describe("user data", () => {
     const right = createHash("sha256").update("fetched\n").digest("hex");
     expect(attempt(right).status).toBe(0);
     expect(attempt(right).stdout).toBe("run\n");
+  });
+
+  test("installs the Python that is to be there", () => {
+    const lineOf = (setup: typeof DEBIAN) => /^apt-get install .*$/m.exec(userDataOf({ ...INPUT, setup }))?.[0];
+    expect(lineOf({ ...DEBIAN, pythons: ["python3.13"] })).toMatch(/ python3\.13 python3-boto3$/);
+    expect(lineOf(DEBIAN)).not.toContain("python");
   });
 
   test("whatever a URL holds is one word of the shell", () => {

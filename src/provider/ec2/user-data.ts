@@ -76,10 +76,11 @@ echo 'hearth: the host agent is started'
 }
 
 /** Downloads are checked before anything of them is run or unpacked. */
-function installation({ node, hearth }: Extract<Ec2Settings["setup"], { kind: "debian" }>): string {
+function installation({ node, hearth, pythons }: Extract<Ec2Settings["setup"], { kind: "debian" }>): string {
+  const packages = [...PACKAGES, ...pythons.flatMap((python) => [python, "python3-boto3"])];
   return `export DEBIAN_FRONTEND=noninteractive
 apt-get update
-apt-get install --yes --no-install-recommends ${PACKAGES.join(" ")}
+apt-get install --yes --no-install-recommends ${packages.join(" ")}
 fetch() { # URL SHA256 FILE
   curl --fail --silent --show-error --location --retry 5 --retry-all-errors --max-time 300 --output "$3" "$1"
   echo "$2  $3" | sha256sum --check --strict --quiet
