@@ -35,12 +35,12 @@ const PLANNED_MAX = 256;
 
 /**
  * Brings about room for the invocations that wait. Each pass walks the lines in order and promises
- * every waiting invocation something that exists or is under way, the nearest first: a blank container
- * of its account's beside which memory is becoming free, one that is being created, a new container on one of the account's instances, the same
- * after evicting idle ones, a warming instance, one that is being launched, a new launch, and last
- * the idle instance of another account that has been unused longest. What is promised to one is not
- * promised to the next, so a pass asks for just as much as is missing, and asking again changes
- * nothing.
+ * every waiting invocation something that exists or is under way, the nearest first: a blank
+ * container of its account's beside which memory is becoming free, one that is being created, a new
+ * container on one of the account's instances, the same after evicting idle ones, a warming instance,
+ * one that is being launched, a new launch, and last the idle instance of another account that has
+ * been unused longest. What is promised to one is not promised to the next, so a pass asks for just
+ * as much as is missing, and asking again changes nothing.
  */
 export class Supply {
   readonly #parts: SupplyParts;
