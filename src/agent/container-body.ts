@@ -20,7 +20,7 @@ export type ContainerBody = {
 };
 
 /** The container that a body belongs to, until that is over or takes another body. */
-export type BodyOwner = Omit<RuntimeEvents, "onLog"> & {
+export type BodyOwner = Omit<RuntimeEvents, "onLog" | "onLogMessage"> & {
   /** Whether this is its body; what the body says is otherwise lost, but for its last output. */
   holds(body: ContainerBody): boolean;
   /** Whether only its log matters any more. */
@@ -49,6 +49,11 @@ export function openBody(
     onLog: (text) => {
       if (!owner.holds(body)) return;
       log.write(text, handle.channel);
+      body.extensions?.functionLines(text);
+    },
+    onLogMessage: (text) => {
+      if (!owner.holds(body)) return;
+      log.writeMessage(text, handle.channel);
       body.extensions?.functionMessage(text);
     },
     onViolation: (reason) => isCurrent() && owner.onViolation(reason),

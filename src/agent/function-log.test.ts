@@ -56,6 +56,25 @@ test("text belongs to the execution during which it was written", () => {
   ]);
 });
 
+test("a message of several lines is marked as one, lines are not", () => {
+  const link = new CollectingLink();
+  const log = new FunctionLog(link, containerId);
+  log.write(Buffer.from("one\ntwo\n\x1dthree\n"));
+  log.writeMessage(Buffer.from("Error: no\n    at one\n"));
+  log.writeMessage(Buffer.from("next\n"));
+  link.turn();
+  expect(link.sent.map(({ text }) => text)).toEqual(["one\ntwo\nthree\nError: no\n\x1d    at one\nnext\n"]);
+});
+
+test("a message is not parted for what was written before it", () => {
+  const link = new CollectingLink();
+  const log = new FunctionLog(link, containerId);
+  const message = `Error: no\n${"    at one\n".repeat(20_000)}`;
+  for (let i = 0; i < 3; i += 1) log.writeMessage(Buffer.from(message));
+  link.turn();
+  expect(link.sent.map(({ text }) => text.slice(0, 5))).toEqual(["Error", "Error", "Error"]);
+});
+
 test("long text is cut into messages, nothing is lost", () => {
   const link = new CollectingLink();
   const log = new FunctionLog(link, containerId);

@@ -1,7 +1,8 @@
 import type { ContainerId, FunctionKey, InvocationId } from "../model/ids.ts";
+import { logMessage, plainLog } from "../protocol/log-message.ts";
 import type { ServerLink } from "./server-link.ts";
 
-/** Text of one log message; a longer piece is cut. */
+/** Text of one frame; a longer piece is cut. */
 const LOG_FRAME_BYTES_MAX = 256 * 1024;
 
 /** Something whose reading can be stopped, so that whoever writes to it has to wait. */
@@ -24,8 +25,20 @@ export class FunctionLog {
     this.#containerId = containerId;
   }
 
+  /** Text of which each line is an event of the log. */
   write(text: Buffer, source?: Source): void {
+    this.#append(plainLog(text), source);
+  }
+
+  /** Text that is one event of the log, whatever lines it has. */
+  writeMessage(text: Buffer, source?: Source): void {
+    this.#append(logMessage(text), source);
+  }
+
+  #append(text: Buffer, source: Source | undefined): void {
     if (text.length === 0) return;
+    // What others write may come between two frames, and would part a message.
+    if (this.#bytes + text.length > LOG_FRAME_BYTES_MAX) this.flush();
     if (this.#bytes === 0) this.#link.beforeFlush(() => this.flush());
     this.#chunks.push(text);
     this.#bytes += text.length;

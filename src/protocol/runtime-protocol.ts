@@ -56,8 +56,10 @@ export type RuntimeMessage =
       readonly cpuUs: number;
       readonly memoryBytes: number;
     }
-  /** Payload: text for the log, whole lines. */
-  | { readonly kind: "log" };
+  /** Payload: text for the log, each line of which is an event; its last line may lack its end. */
+  | { readonly kind: "log" }
+  /** Payload: text that is one event of the log, whatever lines it has. A long one comes in pieces, which end within a line. */
+  | { readonly kind: "logMessage" };
 
 /** @throws Error when the header is not a message of this protocol. */
 export function parseRuntimeMessage(header: unknown): RuntimeMessage {
@@ -68,6 +70,7 @@ export function parseRuntimeMessage(header: unknown): RuntimeMessage {
     case "blank":
     case "initError":
     case "log":
+    case "logMessage":
       return message as RuntimeMessage;
     case "initDone":
       if (isNumber("initUs")) return message as RuntimeMessage;

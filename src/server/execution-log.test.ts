@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { InvocationId } from "../model/ids.ts";
-import { endLines, startLine } from "./execution-log.ts";
+import { logMessage } from "../protocol/log-message.ts";
+import { endLines, LOG_TAIL_BYTES, LogTail, startLine } from "./execution-log.ts";
 
 const id = "11111111-2222-3333-4444-555555555555" as InvocationId;
 const version = { version: "7", memoryMiB: 256, timeoutMs: 3000 } as FunctionVersion;
@@ -44,4 +45,17 @@ test("with system level WARN only what went wrong is said", () => {
   expect(records(endLines(id, quiet, "exit", "exit status 1", usage as never))).toMatchObject([
     { record: { status: "error", errorType: "Runtime.ExitError" } },
   ]);
+});
+
+test("the tail of a log is its last bytes, as people read them", () => {
+  const tail = new LogTail();
+  expect(String(tail.read())).toBe("");
+  const stack = "Error: no\n    at one\n    at two\n";
+  let text = "";
+  for (let i = 0; i < 5000; i += 1) {
+    tail.append(logMessage(Buffer.from(stack)));
+    text += stack;
+    if (i % 500 === 0) expect(String(tail.read())).toBe(text.slice(-LOG_TAIL_BYTES));
+  }
+  expect(String(tail.read())).toBe(text.slice(-LOG_TAIL_BYTES));
 });

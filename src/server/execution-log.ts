@@ -1,6 +1,7 @@
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { InvocationId } from "../model/ids.ts";
 import type { Outcome, Usage } from "../model/invocation.ts";
+import { plainLog } from "../protocol/log-message.ts";
 import { jsonReportLine, jsonStartLine } from "./json-execution-log.ts";
 
 /** Lambda returns the last 4 KB of an execution's log (API reference, Invoke, LogType). */
@@ -65,7 +66,7 @@ const STATUS: { readonly [outcome in Outcome]?: string } = {
   initError: "Status: error\tError Type: Runtime.Unknown",
 };
 
-/** Keeps the last bytes of what is written to it. */
+/** Keeps the last bytes of what is written to it, as text for people. */
 export class LogTail {
   #chunks: Buffer[] = [];
   #bytes = 0;
@@ -82,7 +83,7 @@ export class LogTail {
   }
 
   #cut(): void {
-    const all = Buffer.concat(this.#chunks);
+    const all = plainLog(Buffer.concat(this.#chunks));
     this.#chunks = [Buffer.from(all.subarray(Math.max(0, all.length - LOG_TAIL_BYTES)))];
     this.#bytes = this.#chunks[0]?.length ?? 0;
   }

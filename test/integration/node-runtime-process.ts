@@ -57,6 +57,8 @@ export class NodeRuntimeProcess {
   readonly channel: Duplex;
   readonly exited: Promise<Exit>;
   log = "";
+  /** What of it was told as messages, in order. */
+  readonly messages: string[] = [];
   readonly chunksBytes: number[] = [];
   readonly #received: Received[] = [];
   readonly #waiting: ((message: Received) => void)[] = [];
@@ -126,8 +128,9 @@ export class NodeRuntimeProcess {
   }
 
   #receive(message: RuntimeMessage, text: string): void {
-    if (message.kind === "log") {
+    if (message.kind === "log" || message.kind === "logMessage") {
       this.log += text;
+      if (message.kind === "logMessage") this.messages.push(text);
       return;
     }
     const received = { ...message, text };

@@ -51,6 +51,8 @@ describeNodeRuntimes(({ start, ready }) => {
       "end",
       "",
     ]);
+    expect(process.messages).toHaveLength(7);
+    expect(process.messages).toContainEqual(expect.stringMatching(/\tERROR\te\nf\n$/));
   });
 
   test("what was logged before an endless loop is there", async () => {

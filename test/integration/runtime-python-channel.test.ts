@@ -82,6 +82,12 @@ def handler(e, c):
       "end",
       "",
     ]);
+    expect(process.messages.map((text) => text.replace(/.*\t/, ""))).toEqual([
+      "w 1\n",
+      "i\n",
+      "two\nlines\n",
+      "by context\n",
+    ]);
   });
 
   test("what was logged before an endless loop or a crash is there", async () => {
@@ -150,10 +156,13 @@ def handler(e, c):
   });
 
   test("a huge text leaves in several frames, cut between characters", async () => {
-    const process = await ready("def handler(e, c): print('ü' * 900_000)");
+    const process = await ready("def handler(e, c): print('ü' * 900_000) if e == {} else c.log('0123456\\n' * 40_000)");
     await process.invoke({});
     // Compared without a list of differences: the text is long.
     expect(process.log === `${"ü".repeat(900_000)}\n`).toBe(true);
+    await process.invoke("a message");
+    expect(process.messages.join("") === "0123456\n".repeat(40_000)).toBe(true);
+    expect(process.messages.map((text) => text.endsWith("\n"))).toEqual([false, true]);
   });
 
   test("a signal handler may print while something is printed", async () => {

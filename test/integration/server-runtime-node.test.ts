@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { needsSandbox } from "./sandbox-fixture/requirement.ts";
+import { eventsOf } from "./server-fixture/cloudwatch-events.ts";
 import { HearthProcess } from "./server-fixture/hearth-process.ts";
 import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
 
@@ -23,7 +24,7 @@ exports.unhandled = async () => { Promise.reject(new Error("nobody cares")); awa
 exports.uncaught = async () => { setTimeout(() => { throw new Error("out of the blue"); }, 5); await new Promise((r) => setTimeout(r, 5000)); };
 exports.exits = async () => process.exit(7);
 exports.aborts = async () => process.kill(process.pid, "SIGKILL");
-exports.prints = async () => { console.log("one"); console.error("two"); process.stdout.write("three\\n"); return "printed"; };
+exports.prints = async () => { console.log("one"); console.error(new Error("two")); process.stdout.write("three\\nfour\\n"); return "printed"; };
 exports.environment = async () => process.env;
 exports.circular = async () => { const a = {}; a.a = a; return a; };
 let calls = 0;
@@ -133,7 +134,7 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
       const lines = log.split("\n");
       expect(lines[0]).toBe(`START RequestId: ${requestId} Version: $LATEST`);
       expect(log).toMatch(new RegExp(`^\\d{4}-[^\\t]+Z\\t${requestId}\\tINFO\\tone$`, "m"));
-      expect(log).toMatch(new RegExp(`^\\d{4}-[^\\t]+Z\\t${requestId}\\tERROR\\ttwo$`, "m"));
+      expect(log).toMatch(new RegExp(`^\\d{4}-[^\\t]+Z\\t${requestId}\\tERROR\\tError: two\n    at [^\n]+\n`, "m"));
       expect(lines).toContain("three");
       expect(lines).toContain(`END RequestId: ${requestId}`);
       const report =
@@ -146,6 +147,9 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
       expect(Number(report?.[4])).toBeLessThan(129);
       expect((await call("prints")).log).not.toContain("Init Duration");
       expect(await hearth?.functionLog(nameOf("prints"))).toContain(log);
+      const events = await eventsOf(hearth?.url ?? "", nameOf("prints"), requestId);
+      const own = events.slice(1, -2).map((message) => message.split("\t").at(-1));
+      expect(own).toEqual(["one\n", expect.stringMatching(/^Error: two\n( {4}at .*\n)+$/), "three\n", "four\n"]);
     });
 
     test("sets the environment as Lambda does, and nothing of the host's", async () => {

@@ -4,6 +4,7 @@ import type { PythonRuntime } from "../../src/model/runtime.ts";
 import type { PoolsSnapshot } from "../../src/model/snapshot.ts";
 import { skipUnless } from "../skip.ts";
 import { needsSandbox } from "./sandbox-fixture/requirement.ts";
+import { eventsOf } from "./server-fixture/cloudwatch-events.ts";
 import { eventually } from "./server-fixture/eventually.ts";
 import { HearthProcess } from "./server-fixture/hearth-process.ts";
 import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
@@ -30,7 +31,7 @@ def exits_well(event, context): sys.exit()
 def kills(event, context): os.kill(os.getpid(), 9)
 def sleeps(event, context): print("before", flush=True); time.sleep(60)
 def prints(event, context):
-    print("one"); log.info("two"); print("three", file=sys.stderr); os.write(1, b"four\\n"); return "printed"
+    print("one\\nand more"); log.info("two\\nand more"); print("three", file=sys.stderr); os.write(1, b"four\\n"); return "printed"
 def environment(event, context): return dict(os.environ)
 def unserializable(event, context): return {1, 2}
 def counts(event, context):
@@ -239,11 +240,14 @@ def handler(event, context):
       const { log, requestId } = await call("prints");
       const lines = log.split("\n");
       expect(lines[0]).toBe(`START RequestId: ${requestId} Version: $LATEST`);
-      expect(lines).toEqual(expect.arrayContaining(["one", "three", `END RequestId: ${requestId}`]));
-      expect(log).toMatch(new RegExp(`^one\n\\[INFO\\]\t\\S+Z\t${requestId}\ttwo\nthree$`, "m"));
+      expect(lines).toEqual(expect.arrayContaining(["one", "and more", "three", `END RequestId: ${requestId}`]));
+      expect(log).toMatch(new RegExp(`^one\nand more\n\\[INFO\\]\t\\S+Z\t${requestId}\ttwo\nand more\nthree$`, "m"));
       const report = /Max Memory Used: (\d+) MB\tInit Duration: ([\d.]+) ms\t$/m.exec(log);
       expect(Number(report?.[1])).toBeGreaterThan(5);
       expect((await call("prints")).log).not.toContain("Init Duration");
+      const events = await eventsOf(hearth?.url ?? "", nameOf("prints"), requestId);
+      const own = events.map((message) => message.split("\t").at(-1)).slice(1, 5);
+      expect(own).toEqual(["one\n", "and more\n", "two\nand more\n", "three\n"]);
       // What does not go through Python's own streams may come behind the answer.
       const written = () => hearth?.functionLog(nameOf("prints")) ?? Promise.resolve("");
       expect(await eventually(written, (text) => text.includes("\nfour\n"), 5000)).toContain("\nfour\n");

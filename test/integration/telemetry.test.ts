@@ -8,7 +8,7 @@ type Told = { readonly time: string; readonly type: string; readonly record: Rec
 const PORT = 4243;
 const SPEAKER = `
 console.log("in init");
-export const handler = async (event) => { console.log("hello", event.n); return event; };
+export const handler = async (event) => { console.log("hello\\nagain", event.n); process.stdout.write("a\\nb\\n"); return event; };
 `;
 
 /** JavaScript of an extension that subscribes and writes what it gets to its log. */
@@ -81,7 +81,7 @@ describe.each(["process", "sandbox"] as const)("telemetry, provider %s", (kind) 
         "platform.extension",
         "platform.initReport",
         "platform.start",
-        "function",
+        ...["function", "function", "function"],
         "platform.runtimeDone",
         "platform.report",
       ]);
@@ -107,7 +107,9 @@ describe.each(["process", "sandbox"] as const)("telemetry, provider %s", (kind) 
       expect(metrics["initDurationMs"]).toBeCloseTo((result?.initUs as number) / 1000, 3);
       expect(told.filter(({ type }) => type === "function").map((one) => one.record)).toEqual([
         expect.stringMatching(/INFO\tin init\n$/),
-        expect.stringMatching(/INFO\thello 0\n$/),
+        expect.stringMatching(/INFO\thello\nagain 0\n$/),
+        "a",
+        "b",
       ]);
     });
 
@@ -124,8 +126,8 @@ describe.each(["process", "sandbox"] as const)("telemetry, provider %s", (kind) 
       expect(types.filter((type) => type !== "platform.logsSubscription")).toEqual([
         "function",
         "platform.extension",
-        ...["platform.start", "function", "platform.end", "platform.report"],
-        ...["platform.start", "function", "platform.end", "platform.report"],
+        ...["platform.start", "function", "function", "function", "platform.end", "platform.report"],
+        ...["platform.start", "function", "function", "function", "platform.end", "platform.report"],
       ]);
       expect(log).toContain("watcher mine\n");
     });

@@ -99,6 +99,9 @@ export class ManagedDriver implements RuntimeDriver {
       case "log":
         this.#events.onLog(payload);
         break;
+      case "logMessage":
+        this.#events.onLogMessage(payload);
+        break;
       default:
         message satisfies never;
     }

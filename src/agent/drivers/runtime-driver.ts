@@ -48,7 +48,10 @@ export type RuntimeEvents = {
   onChunk(requestId: string, bytes: Buffer, contentType: string | undefined): void;
   /** @param isFatal the runtime's process ends now. */
   onAnswer(requestId: string, outcome: AnswerOutcome, payload: Buffer, isFatal: boolean, own: OwnUsage): void;
+  /** Lines for the log. */
   onLog(text: Buffer): void;
+  /** A message for the log, whatever lines it has. */
+  onLogMessage(text: Buffer): void;
   /** The container said something that it must not say, or cannot be spoken to: it is of no use any more. */
   onViolation(reason: string): void;
 };

@@ -137,12 +137,17 @@ export class ExtensionHost {
     this.#observed?.records.initReport(durationUs, end);
   }
 
-  /** A message of the runtime for the log. */
+  /** Lines that the function wrote through the runtime. */
+  functionLines(text: Buffer): void {
+    this.#observed?.telemetry.functionLines(text);
+  }
+
+  /** A message of the function for the log. */
   functionMessage(text: Buffer): void {
     this.#observed?.telemetry.functionMessage(text);
   }
 
-  /** What the runtime's processes wrote. */
+  /** What the runtime's processes wrote to their output. */
   functionOutput(text: Buffer): void {
     this.#observed?.telemetry.functionOutput(text);
   }

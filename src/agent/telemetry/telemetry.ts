@@ -16,13 +16,16 @@ export type TelemetryOptions = {
 };
 
 /**
- * What one container's extensions may subscribe to: the platform's records and the lines of the logs. Until init is over
- * everything is kept, so that a subscriber sees init from its beginning; from then on it goes to those who subscribed.
+ * What one container's extensions may subscribe to: the platform's records, and the messages and lines of the logs. Until
+ * init is over everything is kept, so that a subscriber sees init from its beginning; from then on it goes to those who
+ * subscribed.
  */
 export class Telemetry {
   readonly #options: TelemetryOptions;
   readonly #subscribers = new Map<string, Subscriber>();
   readonly #functionLines = new LogLines((line) => this.#functionLine(line));
+  /** Apart from those, for a line of one may arrive within a line of the other. */
+  readonly #outputLines = new LogLines((line) => this.#functionLine(line));
   readonly #extensionLines = new LogLines((line) => this.#tell("extension", line));
   #early: TelemetryRecord[] | undefined = [];
   #earlyBytes = 0;
@@ -70,8 +73,12 @@ export class Telemetry {
     this.#functionLine(text.toString());
   }
 
-  functionOutput(text: Buffer): void {
+  functionLines(text: Buffer): void {
     this.#functionLines.write(text);
+  }
+
+  functionOutput(text: Buffer): void {
+    this.#outputLines.write(text);
   }
 
   extensionOutput(text: Buffer): void {
@@ -85,6 +92,7 @@ export class Telemetry {
   /** Resolves when what was told so far has been taken or given up. */
   async flush(): Promise<void> {
     this.#functionLines.end();
+    this.#outputLines.end();
     this.#extensionLines.end();
     await Promise.all([...this.#subscribers.values()].map((subscriber) => subscriber.flush()));
   }

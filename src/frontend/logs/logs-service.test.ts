@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { AccountId } from "../../model/ids.ts";
 import type { LogGroup, LogGroups } from "../../ports/log-groups.ts";
+import { logMessage } from "../../protocol/log-message.ts";
 import { createLogGroups } from "../../server/logs/log-groups.ts";
 import { FilesLogStore } from "../../store/files/log-store.ts";
 import { createMemoryRecordTable } from "../../store/memory/record-table.ts";
@@ -162,6 +163,21 @@ describe("events", () => {
       "InvalidParameterException",
     );
     expect(await refused("FilterLogEvents", { logGroupName: GROUP, limit: 10_001 })).toBe("InvalidParameterException");
+  });
+
+  test("a message of several lines is one of them, to filters and to pages", async () => {
+    const message = (text: string) => String(logMessage(Buffer.from(text)));
+    const stack = "ERROR no\n    at one\n    at two";
+    await write(ONE, "START", message(stack), "END", message('{\n"level": "INFO"\n}'));
+    const filter = (filterPattern: string) => ask("FilterLogEvents", { logGroupName: GROUP, filterPattern });
+    expect((await filter('ERROR "at two"')).events).toEqual([
+      { ...event(ONE, nowMs - 2, `${stack}\n`), eventId: expect.stringMatching(/^\d{56}$/) },
+    ]);
+    expect(messages(await filter('{ $.level = "INFO" }'))).toEqual(['{\n"level": "INFO"\n}']);
+    const get = (more: object) => ask("GetLogEvents", { logGroupName: GROUP, logStreamName: ONE, limit: 2, ...more });
+    const first = await get({ startFromHead: true });
+    expect(messages(first)).toEqual(["START", stack]);
+    expect(messages(await get({ nextToken: first.nextForwardToken }))).toEqual(["END", '{\n"level": "INFO"\n}']);
   });
 
   test("pages join to the whole, whatever their size", async () => {

@@ -2,11 +2,13 @@ import { StringDecoder } from "node:string_decoder";
 import { format as formatText } from "node:util";
 import type { Outlet } from "./channel.ts";
 
-const LOG_HEADER = '{"kind":"log"}';
+const LINES_HEADER = '{"kind":"log"}';
+const MESSAGE_HEADER = '{"kind":"logMessage"}';
 /** Longer texts leave in several frames; 80 Ki units are at most 240 KiB, Lambda's largest log event is 256 KiB. */
 const FRAME_UNITS_MAX = 80 * 1024;
 /** A line without an end is cut here. */
 const PARTIAL_LINE_UNITS_MAX = 64 * 1024;
+const NEWLINE = 0x0a;
 
 const PristineDate = Date;
 const { nextTick } = process;
@@ -25,7 +27,8 @@ const CONSOLE_METHODS = {
 } as const satisfies Record<string, Level>;
 
 /**
- * Everything the function writes through Node, in order, as log frames. Text format:
+ * Everything the function writes through Node, in order, as log frames. What goes through the console is one event of the
+ * log for each call, whatever lines it has; what is written to the streams is one for each line, as on Lambda. Text format:
  * `TIME \t request id \t LEVEL \t message`; JSON format: one object per line, filtered by level.
  */
 export class LogOutput {
@@ -66,6 +69,7 @@ export class LogOutput {
     this.endLine();
     const time = new PristineDate().toISOString();
     this.#append(
+      MESSAGE_HEADER,
       this.#isJson
         ? `${formatJson(time, level, this.#requestId, values)}\n`
         : `${time}\t${this.#requestId}\t${level}\t${formatText(...values)}\n`,
@@ -81,7 +85,7 @@ export class LogOutput {
   write(text: string): void {
     const whole = this.#partialLine + text;
     const end = whole.lastIndexOf("\n") + 1;
-    if (end > 0) this.#append(whole.slice(0, end));
+    if (end > 0) this.#append(LINES_HEADER, whole.slice(0, end));
     this.#partialLine = whole.slice(end);
     if (this.#partialLine.length > PARTIAL_LINE_UNITS_MAX) this.endLine();
   }
@@ -91,14 +95,16 @@ export class LogOutput {
     if (this.#partialLine === "") return;
     const line = this.#partialLine;
     this.#partialLine = "";
-    this.#append(`${line}\n`);
+    this.#append(LINES_HEADER, `${line}\n`);
   }
 
-  #append(text: string): void {
+  #append(header: string, text: string): void {
     for (let start = 0; start < text.length; ) {
       let end = Math.min(text.length, start + FRAME_UNITS_MAX);
       if (end < text.length && isLowSurrogate(text.charCodeAt(end))) end--;
-      this.#channel.send(LOG_HEADER, start === 0 && end === text.length ? text : text.slice(start, end));
+      // A piece of a message that ended with a line would end the message.
+      if (end < text.length && text.charCodeAt(end - 1) === NEWLINE) end--;
+      this.#channel.send(header, start === 0 && end === text.length ? text : text.slice(start, end));
       start = end;
     }
   }

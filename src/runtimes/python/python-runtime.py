@@ -145,7 +145,8 @@ class Channel:
 
 # ── Log ───────────────────────────────────────────────────────────────────────────────────────
 
-_LOG_HEADER = b'{"kind":"log"}'
+_LINES_HEADER = b'{"kind":"log"}'
+_MESSAGE_HEADER = b'{"kind":"logMessage"}'
 # Longer texts leave in several frames; Lambda's largest log event is 256 KiB.
 _LOG_FRAME_BYTES_MAX = 240 * 1024
 # A line without an end leaves in pieces of this size.
@@ -153,7 +154,10 @@ _PARTIAL_LINE_BYTES_MAX = 64 * 1024
 
 
 class LogOutput:
-    """Everything that the function writes through Python, in order, as whole lines."""
+    """
+    Everything that the function writes through Python, in order, as whole lines. AWS's runtime frames what is logged and
+    nothing else: what is printed is an event for each line, there too.
+    """
 
     def __init__(self, channel):
         self._send = channel.send
@@ -180,7 +184,7 @@ class LogOutput:
             self.end_line()
             if not text.endswith("\n"):
                 text += "\n"
-            self._append(text.encode("utf-8", "backslashreplace"))
+            self._append(text.encode("utf-8", "backslashreplace"), _MESSAGE_HEADER)
 
     def end_line(self):
         if self._partial or self._is_mid_line:
@@ -195,14 +199,17 @@ class LogOutput:
         self._is_mid_line = False
         self._send = lambda _header, payload: os.write(STDOUT_FD, payload)
 
-    def _append(self, text):
+    def _append(self, text, header=_LINES_HEADER):
         self._is_mid_line = text[-1] != 0x0A
         start = 0
         while start < len(text):
             end = min(len(text), start + _LOG_FRAME_BYTES_MAX)
             while end < len(text) and end > start + 1 and text[end] & 0xC0 == 0x80:
                 end -= 1
-            self._send(_LOG_HEADER, text[start:end])
+            # A piece of a message that ended with a line would end the message.
+            if start + 1 < end < len(text) and text[end - 1] == 0x0A:
+                end -= 1
+            self._send(header, text[start:end])
             start = end
 
 

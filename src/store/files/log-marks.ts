@@ -1,4 +1,5 @@
 import type { LogEvent } from "../../ports/log-store.ts";
+import { GOES_ON } from "../../protocol/log-message.ts";
 
 /**
  * What is between the lines of a log on disk, so that each line has a time and a stream. Lines that begin with RS are
@@ -7,6 +8,8 @@ import type { LogEvent } from "../../ports/log-store.ts";
  * - `RS milliseconds SPACE stream`: what follows was written then, by that stream. Each write begins with one.
  * - `RS milliseconds`: the same stream, later.
  * - `RS <`: the line before this one has not ended; the next text of its stream goes on with it.
+ *
+ * A line that begins with GS goes on with the event of the line before it, as in what is appended.
  *
  * A log can be read from any line on. What is before the first mark was written by a version without marks.
  */
@@ -63,7 +66,7 @@ function safeBytes(bytes: Buffer): Buffer {
 export function logText(bytes: Buffer): Buffer {
   const lines: Buffer[] = [];
   for (const line of linesOf(bytes)) {
-    if (line[0] !== RS_BYTE) lines.push(line[0] === US_BYTE ? line.subarray(1) : line);
+    if (line[0] !== RS_BYTE) lines.push(line[0] === US_BYTE || line[0] === GOES_ON ? line.subarray(1) : line);
     else if (line.equals(OPEN_LINE_BYTES)) {
       const open = lines.pop();
       if (open !== undefined) lines.push(open.subarray(0, -1));
@@ -92,6 +95,9 @@ export function findMark(bytes: Buffer): { readonly offset: number; readonly atM
   return undefined;
 }
 
+/** CloudWatch's largest event; lines that go on beyond it are another. */
+const EVENT_UNITS_MAX = 256 * 1024;
+
 /** Makes events of the lines of a log, given in any pieces, in order. */
 export class LogReader {
   readonly #onEvent: (event: LogEvent) => void;
@@ -99,7 +105,7 @@ export class LogReader {
   #stream: string | undefined;
   #atMs = 0;
   #ordinal = 0;
-  /** The last event, until it is known whether its line has ended. */
+  /** The last event, until it is known whether its line has ended, and whether another goes on with it. */
   #last: LogEvent | undefined;
   /** Events whose lines have not ended, by stream. */
   readonly #open = new Map<string, LogEvent>();
@@ -124,10 +130,15 @@ export class LogReader {
 
   #line(line: Buffer): void {
     if (line[0] === RS_BYTE) return this.#mark(line.toString("latin1", 1, line.length - 1));
-    this.#tellLast();
     // Of a version without marks: nobody knows when, or who wrote it.
     if (this.#stream === undefined) return;
-    const text = line.toString("utf8", line[0] === US_BYTE ? 1 : 0, line.length - 1);
+    const text = line.toString("utf8", line[0] === US_BYTE || line[0] === GOES_ON ? 1 : 0, line.length - 1);
+    const last = this.#last;
+    if (line[0] === GOES_ON && last?.stream === this.#stream && last.text.length + text.length < EVENT_UNITS_MAX) {
+      this.#last = { ...last, text: `${last.text}\n${text}` };
+      return;
+    }
+    this.#tellLast();
     const begun = this.#open.get(this.#stream)?.text ?? "";
     this.#open.delete(this.#stream);
     // Of a line in pieces the last one's time, so that events are in order.

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { AccountId } from "../../model/ids.ts";
 import type { LogEvent } from "../../ports/log-store.ts";
+import { logMessage } from "../../protocol/log-message.ts";
 import { logFileName } from "./log-file.ts";
 import { FilesLogStore } from "./log-store.ts";
 
@@ -62,6 +63,22 @@ describe("FilesLogStore", () => {
     stop();
     store.append(alice, "f", STREAM, "unheard\n");
     expect(followed).toEqual(["after\n"]);
+    await store.close();
+  });
+
+  test("a message of several lines is one event, and lines for who reads the text", async () => {
+    const store = new FilesLogStore({ dir });
+    const followed: string[] = [];
+    store.follow(alice, "f", (text) => followed.push(String(text)));
+    store.append(alice, "f", STREAM, logMessage(Buffer.from("Error: no\n    at one\n")));
+    store.append(alice, "f", STREAM, Buffer.from("one\ntwo\n"));
+    const whole = "Error: no\n    at one\none\ntwo\n";
+    expect(followed.join("")).toBe(whole);
+    expect(String(await store.tail(alice, "f", MEBIBYTE))).toBe(whole);
+    expect(String(await store.tail(alice, "f", 20))).toBe("    at one\none\ntwo\n".slice(-19));
+    const found: string[] = [];
+    await store.read(alice, "f", 0, ({ text }) => found.push(text) > 0);
+    expect(found).toEqual(["Error: no\n    at one", "one", "two"]);
     await store.close();
   });
 

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import type { AccountId } from "../../model/ids.ts";
 import type { LogEvent, LogStore } from "../../ports/log-store.ts";
+import { plainLog } from "../../protocol/log-message.ts";
 import { LogFile, type LogSnapshot, logFileName } from "./log-file.ts";
 import { encodeLog, type LogPiece, LogReader } from "./log-marks.ts";
 
@@ -53,7 +54,7 @@ export class FilesLogStore implements LogStore {
 
   append(accountId: AccountId, functionName: string, stream: string, text: string | Buffer): void {
     const log = this.#functionLog(accountId, functionName);
-    for (const onText of log.followers) onText(typeof text === "string" ? Buffer.from(text) : text);
+    for (const onText of log.followers) onText(typeof text === "string" ? Buffer.from(text) : plainLog(text));
     const bytes = Buffer.byteLength(text);
     if (log.pendingBytes + bytes > PENDING_BYTES_MAX || this.#pendingBytes + bytes > PENDING_BYTES_TOTAL_MAX) {
       this.#lose(bytes, "log lines come faster than the disk takes them");
