@@ -93,7 +93,7 @@ describe("a message of several lines", () => {
 
   const says = (text: string, { stream = "s", atMs = 1 } = {}): LogPiece => ({ stream, atMs, text });
 
-  test("that comes in pieces is put together, at the time of its beginning", () => {
+  test("that comes in pieces is put together", () => {
     const pieces = [says("a\n\x1db\n"), says("\x1dc\n\x1dd", { atMs: 2 }), says("e\n\x1df\ng\n", { atMs: 3 })];
     const log = Buffer.concat(pieces.map((each) => encodeLog([each])));
     expect(eventsOf(log).map(({ text }) => text)).toEqual(["a\nb\nc\nde\nf", "g"]);

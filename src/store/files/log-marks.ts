@@ -66,13 +66,18 @@ function safeBytes(bytes: Buffer): Buffer {
 export function logText(bytes: Buffer): Buffer {
   const lines: Buffer[] = [];
   for (const line of linesOf(bytes)) {
-    if (line[0] !== RS_BYTE) lines.push(line[0] === US_BYTE || line[0] === GOES_ON ? line.subarray(1) : line);
+    if (line[0] !== RS_BYTE) lines.push(line.subarray(textStart(line)));
     else if (line.equals(OPEN_LINE_BYTES)) {
       const open = lines.pop();
       if (open !== undefined) lines.push(open.subarray(0, -1));
     }
   }
   return Buffer.concat(lines);
+}
+
+/** Where the text of a line that is no mark begins. */
+function textStart(line: Buffer): number {
+  return line[0] === US_BYTE || line[0] === GOES_ON ? 1 : 0;
 }
 
 /** With their ends; the last may lack it. */
@@ -132,7 +137,7 @@ export class LogReader {
     if (line[0] === RS_BYTE) return this.#mark(line.toString("latin1", 1, line.length - 1));
     // Of a version without marks: nobody knows when, or who wrote it.
     if (this.#stream === undefined) return;
-    const text = line.toString("utf8", line[0] === US_BYTE || line[0] === GOES_ON ? 1 : 0, line.length - 1);
+    const text = line.toString("utf8", textStart(line), line.length - 1);
     const last = this.#last;
     if (line[0] === GOES_ON && last?.stream === this.#stream && last.text.length + text.length < EVENT_UNITS_MAX) {
       this.#last = { ...last, text: `${last.text}\n${text}` };
