@@ -1,4 +1,4 @@
-import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
+import { Hash } from "@smithy/core/serde";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AccountId } from "../../model/ids.ts";
@@ -7,20 +7,6 @@ import { createHttpServer, type HttpServer } from "../http-server.ts";
 import type { QueryInput } from "./query-input.ts";
 import { members } from "./query-service.ts";
 import { addServiceRoutes } from "./service-routes.ts";
-
-/** AWS's own signer, of the SDK. */
-class Sha256 {
-  readonly #hash: Hash | Hmac;
-  constructor(secret?: unknown) {
-    this.#hash = secret === undefined ? createHash("sha256") : createHmac("sha256", secret as Buffer);
-  }
-  update(data: Uint8Array | string): void {
-    this.#hash.update(data);
-  }
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest();
-  }
-}
 
 const key = { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "s3cret", accountId: "111111111111" as AccountId };
 const accessKeys = { find: (id: string) => (id === key.accessKeyId ? key : undefined) } as AccessKeys;
@@ -77,7 +63,7 @@ async function send(call: Call): Promise<{ status: number; text: string; headers
     body,
   };
   const signer = (name: string) =>
-    new SignatureV4({ credentials: key, region: signedRegion, service: name, sha256: Sha256 as never });
+    new SignatureV4({ credentials: key, region: signedRegion, service: name, sha256: Hash.bind(null, "sha256") });
   const signed = service === undefined ? request : await signer(service).sign({ ...request, query: {} });
   const { host: _, ...sent } = signed.headers;
   const response = await fetch(url, { method: "POST", headers: sent, body });
