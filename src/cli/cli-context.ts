@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { ServerFlags } from "./cli-command.ts";
 import { connectionFrom, type Environment } from "./connection.ts";
 import { ServerClient } from "./server-client.ts";
 import type { Terminal } from "./terminal.ts";
@@ -63,12 +64,6 @@ export type CliContext = {
   readonly version: string;
   /** The exit code, where a command that did its work has one of its own. */
   exitCode: number;
-};
-
-/** Options that every command has which talks to a server. */
-export type ServerFlags = {
-  readonly server?: string;
-  readonly json?: boolean;
 };
 
 export function serverOf(context: CliContext, flags: ServerFlags): ServerClient {

@@ -1,5 +1,6 @@
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { HearthError } from "../model/error-code.ts";
+import { CliCommand } from "./cli-command.ts";
 import type { CliContext } from "./cli-context.ts";
 import { CliError, EXIT_FAILED, EXIT_OK, EXIT_USAGE, usageError } from "./cli-error.ts";
 import { addAccountCommand } from "./commands/account.ts";
@@ -60,9 +61,9 @@ export async function runCli(args: readonly string[], context: Omit<CliContext, 
   }
 }
 
-function programFor(context: CliContext, isJson: boolean): Command {
+function programFor(context: CliContext, isJson: boolean): CliCommand {
   const { terminal } = context;
-  const program = new Command("hearth")
+  const program = new CliCommand("hearth")
     .description("AWS Lambda's API and runtime interface on machines you own or rent.")
     .version(context.version, "-v, --version")
     .exitOverride()

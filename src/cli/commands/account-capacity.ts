@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
-import type { Command } from "commander";
 import type { CapacityAnswer, CapacityDocument } from "../../ports/capacity-document.ts";
 import { type CapacityFlags, changedBy, isAnythingSet } from "../capacity-flags.ts";
 import { capacityLines, capacitySummary } from "../capacity-text.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { usageError } from "../cli-error.ts";
 import { timeText } from "../time-text.ts";
 
@@ -31,7 +31,7 @@ Examples:
   $ hearth account set 100000000001 --class dedicated --dedicated 2
   $ hearth account set 100000000001 --file capacity.json`;
 
-export function addAccountSet(account: Command, context: CliContext): void {
+export function addAccountSet(account: CliCommand, context: CliContext): void {
   const several = (text: string, before: readonly string[] = []) => [...before, text];
   account
     .command("set")
@@ -48,8 +48,7 @@ export function addAccountSet(account: Command, context: CliContext): void {
     .option("--zone <NAMES>", "any of these zones")
     .option("--on-shortage <WHAT>", "wait, fixed:TIME or fail:TIME; for class variable")
     .option("--file <FILE>", "replace all settings by this JSON document; - is standard input")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON")
+    .serverOptions()
     .addHelpText("after", SET_HELP_AFTER)
     .action(async (accountId: string, flags: SetFlags) => {
       const isSet = isAnythingSet(flags);
@@ -71,13 +70,12 @@ export function addAccountSet(account: Command, context: CliContext): void {
     });
 }
 
-export function addAccountShow(account: Command, context: CliContext): void {
+export function addAccountShow(account: CliCommand, context: CliContext): void {
   account
     .command("show")
     .description("show which capacity serves an account, and who changed that when")
     .argument("ACCOUNT", "account id, twelve digits")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON")
+    .serverOptions()
     .addHelpText(
       "after",
       "\nExamples:\n  $ hearth account show 100000000001\n  $ hearth account show 100000000001 --json | jq .capacity > capacity.json",

@@ -1,6 +1,6 @@
-import type { Command } from "commander";
 import type { AccountSummary } from "../../ports/admin.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { addAccountSet, addAccountShow } from "./account-capacity.ts";
 
 const ACCOUNTS = "/_hearth/accounts";
@@ -15,7 +15,7 @@ Examples:
   $ hearth account show 123456789012              which capacity serves it, and who changed that
   $ hearth account set 123456789012 --class variable --max-price 0.03`;
 
-export function addAccountCommand(program: Command, context: CliContext): void {
+export function addAccountCommand(program: CliCommand, context: CliContext): void {
   const account = program
     .command("account")
     .description("make and list accounts and their access keys, and say which capacity serves them");
@@ -27,9 +27,10 @@ export function addAccountCommand(program: Command, context: CliContext): void {
   addAccountSet(account, context);
 }
 
-function addCreate(account: Command, context: CliContext): void {
+function addCreate(account: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(account, "create", "make an account")
+  account
+    .serverCommand("create", "make an account")
     .argument("NAME", "for people; the account's id is chosen by the server")
     .action(async (name: string, flags: ServerFlags) => {
       const made = await serverOf(context, flags).json<AccountSummary>({
@@ -43,9 +44,9 @@ function addCreate(account: Command, context: CliContext): void {
     });
 }
 
-function addList(account: Command, context: CliContext): void {
+function addList(account: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(account, "list", "list the accounts").action(async (flags: ServerFlags) => {
+  account.serverCommand("list", "list the accounts").action(async (flags: ServerFlags) => {
     const server = serverOf(context, flags);
     const { accounts } = await server.json<{ accounts: AccountSummary[] }>({ method: "GET", path: ACCOUNTS });
     if (flags.json) return terminal.printJson(accounts);
@@ -54,9 +55,10 @@ function addList(account: Command, context: CliContext): void {
   });
 }
 
-function addKey(account: Command, context: CliContext): void {
+function addKey(account: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(account, "key", "make an access key")
+  account
+    .serverCommand("key", "make an access key")
     .argument("ACCOUNT", "account id, twelve digits")
     .action(async (accountId: string, flags: ServerFlags) => {
       const path = `${ACCOUNTS}/${encodeURIComponent(accountId)}/keys`;
@@ -66,12 +68,4 @@ function addKey(account: Command, context: CliContext): void {
       terminal.print(`export AWS_SECRET_ACCESS_KEY=${key.secretAccessKey}`);
       terminal.note("the secret is not shown again");
     });
-}
-
-function subcommand(account: Command, name: string, description: string): Command {
-  return account
-    .command(name)
-    .description(description)
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON");
 }

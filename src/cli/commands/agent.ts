@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Command } from "commander";
+import type { CliCommand } from "../cli-command.ts";
 import type { CliContext, HostAgentInput } from "../cli-context.ts";
 import { CliError, usageError } from "../cli-error.ts";
 
@@ -34,7 +34,7 @@ Examples:
   $ sudo hearth agent --join 10.0.0.5:9610 --token …
   $ sudo hearth agent --join 10.0.0.5:9610 --data /var/lib/hearth-host --memory 8192`;
 
-export function addAgentCommand(program: Command, context: CliContext): void {
+export function addAgentCommand(program: CliCommand, context: CliContext): void {
   program
     .command("agent")
     .description("make this machine a host of a server elsewhere")

@@ -1,6 +1,6 @@
-import type { Command } from "commander";
 import type { CostSum, CostsAnswer } from "../../ports/capacity-view.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { duration } from "../duration.ts";
 import { usd } from "../usd.ts";
 
@@ -21,17 +21,16 @@ Examples:
   $ hearth costs --account 100000000001 --by-day
   $ hearth costs --from 2026-11-01 --to 2026-11-30 --json | jq '.rows[0]'`;
 
-export function addCostsCommand(program: Command, context: CliContext): void {
+export function addCostsCommand(program: CliCommand, context: CliContext): void {
   const { terminal } = context;
   program
     .command("costs")
     .description("show what capacity cost, by account, function and sub-pool")
-    .option("--account <ID>", "of one account (for the operator; others see their own)")
+    .accountOption()
     .option("--from <DAY>", "first day, such as 2026-11-01 (UTC); a week ago unless given")
     .option("--to <DAY>", "last day; today unless given")
     .option("--by-day", "a row for each day")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON")
+    .serverOptions()
     .addHelpText("after", HELP_AFTER)
     .action(async (flags: CostsFlags) => {
       const query = new URLSearchParams();

@@ -1,7 +1,7 @@
-import type { Command } from "commander";
 import { isRuntime, RUNTIMES } from "../../model/runtime.ts";
 import type { ServerStatus } from "../../ports/admin.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { usageError } from "../cli-error.ts";
 import { type FunctionManifest, readFunctionSource, runtimeOf } from "../function-folder.ts";
 import { type FunctionConfiguration, type FunctionSettings, LambdaClient } from "../lambda-client.ts";
@@ -31,7 +31,7 @@ Examples:
   $ hearth deploy ./resize --name resize-images --memory 512 --timeout 30 --env BUCKET=pictures
   $ hearth deploy build/api.zip --runtime nodejs22.x --handler dist/api.handler`;
 
-export function addDeployCommand(program: Command, context: CliContext): void {
+export function addDeployCommand(program: CliCommand, context: CliContext): void {
   const { terminal } = context;
   program
     .command("deploy")
@@ -45,8 +45,7 @@ export function addDeployCommand(program: Command, context: CliContext): void {
     .option("--env <K=V>", "environment variable; may be repeated, replaces all earlier ones", appended)
     .option("--ephemeral-storage <MIB>", "size of /tmp in MiB, 512 to 10240")
     .option("--role <ARN>", "kept and shown, not used")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print the function's configuration as JSON")
+    .serverOptions("print the function's configuration as JSON")
     .addHelpText("after", HELP_AFTER)
     .action(async (path: string, flags: DeployFlags) => {
       const settings = settingsIn(flags);

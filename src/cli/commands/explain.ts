@@ -1,6 +1,6 @@
-import type { Command } from "commander";
 import type { AttemptExplanation, Explanation } from "../../model/explanation.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { duration } from "../duration.ts";
 import { timeText } from "../time-text.ts";
 import { usd } from "../usd.ts";
@@ -15,14 +15,13 @@ Examples:
   $ hearth explain 6f9619ff-8b86-d011-b42d-00cf4fc964ff
   $ hearth explain 6f9619ff-8b86-d011-b42d-00cf4fc964ff --json | jq '.attempts[].placement'`;
 
-export function addExplainCommand(program: Command, context: CliContext): void {
+export function addExplainCommand(program: CliCommand, context: CliContext): void {
   const { terminal } = context;
   program
     .command("explain")
     .description("tell why an invocation ran where it ran, what it waited for and what it cost")
     .argument("REQUEST_ID", "of the invocation")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON")
+    .serverOptions()
     .addHelpText("after", HELP_AFTER)
     .action(async (id: string, flags: ServerFlags) => {
       const path = `/_hearth/explain/${encodeURIComponent(id)}`;

@@ -1,6 +1,6 @@
-import type { Command } from "commander";
 import type { HostSummary, JoinInvitation } from "../../ports/remote-host.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import { duration } from "../duration.ts";
 
@@ -24,7 +24,7 @@ Examples:
   $ hearth host list
   $ hearth host remove h-…                                   ends its instances; it cannot come back without a new token`;
 
-export function addHostCommand(program: Command, context: CliContext): void {
+export function addHostCommand(program: CliCommand, context: CliContext): void {
   const host = program.command("host").description("let other machines join, list and remove them");
   host.addHelpText("after", HELP_AFTER);
   addToken(host, context);
@@ -32,9 +32,10 @@ export function addHostCommand(program: Command, context: CliContext): void {
   addRemove(host, context);
 }
 
-function addToken(host: Command, context: CliContext): void {
+function addToken(host: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(host, "token", "make a join token: it is good for one machine, once")
+  host
+    .serverCommand("token", "make a join token: it is good for one machine, once")
     .option("--provider <KIND>", "static: machines that you own (default)")
     .option("--name <NAME>", "the host's name (default: what the machine calls itself)")
     .option("--zone <ZONE>", "the host's zone (default: what the machine says, else `default`)")
@@ -65,9 +66,9 @@ function priceIn(text: string): number {
   throw usageError(`--price ${text} is no price`, "give USD per hour, like 0.02");
 }
 
-function addList(host: Command, context: CliContext): void {
+function addList(host: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(host, "list", "list the hosts that joined").action(async (flags: ServerFlags) => {
+  host.serverCommand("list", "list the hosts that joined").action(async (flags: ServerFlags) => {
     const { hosts } = await serverOf(context, flags).json<{ hosts: HostSummary[] }>({ method: "GET", path: HOSTS });
     if (flags.json) return terminal.printJson(hosts);
     if (hosts.length === 0) return terminal.note("no host has joined; `hearth host token` makes a token for one");
@@ -87,9 +88,10 @@ function addList(host: Command, context: CliContext): void {
   });
 }
 
-function addRemove(host: Command, context: CliContext): void {
+function addRemove(host: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(host, "remove", "end a host's instances and never let it in again")
+  host
+    .serverCommand("remove", "end a host's instances and never let it in again")
     .argument("HOST", "host id, as `hearth host list` shows it")
     .action(async (hostId: string, flags: ServerFlags) => {
       const path = `${HOSTS}/${encodeURIComponent(hostId)}`;
@@ -97,12 +99,4 @@ function addRemove(host: Command, context: CliContext): void {
       if (flags.json) return terminal.printJson(removed);
       terminal.print(`removed host ${hostId}`);
     });
-}
-
-function subcommand(host: Command, name: string, description: string): Command {
-  return host
-    .command(name)
-    .description(description)
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON");
 }

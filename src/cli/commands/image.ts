@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import type { CliCommand } from "../cli-command.ts";
 import type { CliContext } from "../cli-context.ts";
 import { DEFAULT_DATA_DIR } from "../up-options.ts";
 
@@ -14,7 +14,7 @@ Examples:
   $ hearth image build --refresh                  with the newest packages: security updates of kernel and system
   $ hearth image build --data /var/lib/hearth`;
 
-export function addImageCommand(program: Command, context: CliContext): void {
+export function addImageCommand(program: CliCommand, context: CliContext): void {
   const image = program.command("image").description("make the image that virtual machines boot");
   image.addHelpText("after", HELP_AFTER);
   image

@@ -1,5 +1,5 @@
-import type { Command } from "commander";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { EXIT_FUNCTION_ERROR } from "../cli-error.ts";
 import { type InvocationAnswer, invokeFunction, readPayload } from "../invocation.ts";
 
@@ -21,7 +21,7 @@ Examples:
   $ hearth invoke report --async
   $ hearth invoke report --async --deadline +8h   when capacity is cheap, within 8 hours`;
 
-export function addInvokeCommand(program: Command, context: CliContext): void {
+export function addInvokeCommand(program: CliCommand, context: CliContext): void {
   program
     .command("invoke")
     .description("call a function")
@@ -30,8 +30,7 @@ export function addInvokeCommand(program: Command, context: CliContext): void {
     .option("--async", "hand it to the queue and do not wait")
     .option("--deadline <WHEN>", "not time-sensitive: done by then is soon enough, such as +2h or 2026-11-22T06:00:00Z")
     .option("--log", "show the end of the execution's log on standard error")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print the answer with its status, version and log as JSON")
+    .serverOptions("print the answer with its status, version and log as JSON")
     .addHelpText("after", HELP_AFTER)
     .action(async (name: string, flags: InvokeFlags) => {
       const payload = await readPayload(flags.payload, context.stdin);

@@ -1,15 +1,14 @@
-import type { Command } from "commander";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { LambdaClient } from "../lambda-client.ts";
 
-export function addListCommand(program: Command, context: CliContext): void {
+export function addListCommand(program: CliCommand, context: CliContext): void {
   const { terminal } = context;
   program
     .command("list")
     .alias("ls")
     .description("list the functions")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON")
+    .serverOptions()
     .addHelpText("after", "\nExamples:\n  $ hearth list\n  $ hearth list --json | jq -r '.[].FunctionName'")
     .action(async (flags: ServerFlags) => {
       const functions = await new LambdaClient(serverOf(context, flags)).list();

@@ -1,22 +1,21 @@
 import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
-import type { Command } from "commander";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { LambdaClient } from "../lambda-client.ts";
 
 type LogsFlags = ServerFlags & { readonly follow?: boolean; readonly account?: string };
 
-export function addLogsCommand(program: Command, context: CliContext): void {
+export function addLogsCommand(program: CliCommand, context: CliContext): void {
   const { terminal } = context;
   program
     .command("logs")
     .description("show what a function wrote, and its START, END and REPORT lines")
     .argument("NAME", "function name")
     .option("-f, --follow", "go on with what it writes from now on, until Ctrl-C")
-    .option("--account <ID>", "of another account's function (for the operator)")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", 'print one object {"line": …} per line')
+    .accountOption("of another account's function (for the operator)")
+    .serverOptions('print one object {"line": …} per line')
     .addHelpText("after", "\nExamples:\n  $ hearth logs hello\n  $ hearth logs hello --follow | grep REPORT")
     .action(async (name: string, flags: LogsFlags) => {
       const server = serverOf(context, flags);

@@ -1,6 +1,6 @@
-import type { Command } from "commander";
 import type { Offer } from "../../model/capacity.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { usageError } from "../cli-error.ts";
 
 const OFFERS = "/_hearth/offers";
@@ -13,23 +13,27 @@ Examples:
   $ hearth offers price harvest/host/slice/spare 0.004     what one instance-hour of it costs you
   $ hearth offers price harvest/host/slice/spare default   the provider's own price again`;
 
-export function addOffersCommand(program: Command, context: CliContext): void {
+export function addOffersCommand(program: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  const offers = withServer(program.command("offers").description("show what capacity can be had, and on which terms"));
-  offers.addHelpText("after", HELP_AFTER).action(async (flags: ServerFlags) => {
-    const server = serverOf(context, flags);
-    const answer = await server.json<{ offers: Offer[] }>({ method: "GET", path: OFFERS });
-    if (flags.json) return terminal.printJson(answer.offers);
-    if (answer.offers.length === 0) return terminal.note("nothing is offered");
-    terminal.printTable(
-      ["OFFER", "SUB-POOL", "USD/H", "DEMAND", "INSTANCE", "IN ALL", "NOW"],
-      answer.offers.map(rowOf),
-    );
-  });
-  withServer(offers.command("price").description("say what an instance-hour of an offer costs"))
+  const offers = program.command("offers").description("show what capacity can be had, and on which terms");
+  offers
+    .serverOptions()
+    .addHelpText("after", HELP_AFTER)
+    .action(async (flags: ServerFlags) => {
+      const server = serverOf(context, flags);
+      const answer = await server.json<{ offers: Offer[] }>({ method: "GET", path: OFFERS });
+      if (flags.json) return terminal.printJson(answer.offers);
+      if (answer.offers.length === 0) return terminal.note("nothing is offered");
+      terminal.printTable(
+        ["OFFER", "SUB-POOL", "USD/H", "DEMAND", "INSTANCE", "IN ALL", "NOW"],
+        answer.offers.map(rowOf),
+      );
+    });
+  offers
+    .serverCommand("price", "say what an instance-hour of an offer costs")
     .argument("<OFFER>", "its id, as `hearth offers` shows it")
     .argument("<USD>", "USD per hour of one instance, or `default`")
-    .action(async (offerId: string, price: string, _flags: ServerFlags, command: Command) => {
+    .action(async (offerId: string, price: string, _flags: ServerFlags, command: CliCommand) => {
       const flags = command.optsWithGlobals<ServerFlags>();
       const body = { offerId, usdPerHour: priceIn(price) };
       const answer = await serverOf(context, flags).json<{ offer: Offer }>({
@@ -40,10 +44,6 @@ export function addOffersCommand(program: Command, context: CliContext): void {
       if (flags.json) return terminal.printJson(answer.offer);
       terminal.print(`${answer.offer.id} costs ${answer.offer.priceUsdPerHour} USD/h`);
     });
-}
-
-function withServer(command: Command): Command {
-  return command.option("--server <URL>", "address of the server (HEARTH_SERVER)").option("--json", "print JSON");
 }
 
 function priceIn(text: string): number | null {

@@ -1,6 +1,6 @@
-import type { Command } from "commander";
 import type { ScheduleDescription } from "../../ports/schedule.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { usageError } from "../cli-error.ts";
 
 const SCHEDULES = "/_hearth/schedules";
@@ -32,11 +32,12 @@ Expressions are EventBridge's:
 Each tick is an asynchronous invocation: it is retried, and wakes a function that has no container. The latest tick at
 which no server ran is made up for when one runs again, unless --on-missed skip says otherwise.`;
 
-export function addScheduleCommand(program: Command, context: CliContext): void {
+export function addScheduleCommand(program: CliCommand, context: CliContext): void {
   const { terminal } = context;
   const schedule = program.command("schedule").description("invoke functions at times: rate(…), cron(…) and at(…)");
   schedule.addHelpText("after", HELP_AFTER);
-  subcommand(schedule, "create", "make a schedule, or replace the one of that name")
+  schedule
+    .serverCommand("create", "make a schedule, or replace the one of that name")
     .argument("NAME", "its name")
     .argument("EXPRESSION", "when: rate(…), cron(…) or at(…), in quotes for the shell")
     .requiredOption("--function <NAME>", "the function that is invoked")
@@ -55,7 +56,7 @@ export function addScheduleCommand(program: Command, context: CliContext): void 
       if (flags.json) return terminal.printJson(made);
       terminal.print(`${made.name} invokes ${made.functionName} next at ${timeOf(made.nextTickMs)}`);
     });
-  subcommand(schedule, "list", "list the schedules").action(async (flags: ServerFlags) => {
+  schedule.serverCommand("list", "list the schedules").action(async (flags: ServerFlags) => {
     const request = { method: "GET", path: SCHEDULES } as const;
     const { schedules } = await serverOf(context, flags).json<{ schedules: ScheduleDescription[] }>(request);
     if (flags.json) return terminal.printJson(schedules);
@@ -71,7 +72,8 @@ export function addScheduleCommand(program: Command, context: CliContext): void 
   });
   for (const verb of ["pause", "resume"] as const) {
     const description = verb === "pause" ? "let ticks pass without a call" : "let it tick again";
-    subcommand(schedule, verb, description)
+    schedule
+      .serverCommand(verb, description)
       .argument("NAME", "its name")
       .action(async (name: string, flags: ServerFlags) => {
         const request = { method: "POST", path: `${pathOf(name)}/${verb}` } as const;
@@ -80,7 +82,8 @@ export function addScheduleCommand(program: Command, context: CliContext): void 
         terminal.print(changed.isPaused ? `${name} is paused` : `${name} is next at ${timeOf(changed.nextTickMs)}`);
       });
   }
-  subcommand(schedule, "delete", "remove a schedule")
+  schedule
+    .serverCommand("delete", "remove a schedule")
     .alias("rm")
     .argument("NAME", "its name")
     .action(async (name: string, flags: ServerFlags) => {
@@ -104,12 +107,4 @@ function jsonIn(text: string): unknown {
 
 function timeOf(ms: number | undefined): string {
   return ms === undefined ? "never" : new Date(ms).toISOString();
-}
-
-function subcommand(parent: Command, name: string, description: string): Command {
-  return parent
-    .command(name)
-    .description(description)
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON");
 }

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import type { CliCommand } from "../cli-command.ts";
 import type { CliContext } from "../cli-context.ts";
 import { usageError } from "../cli-error.ts";
 
@@ -17,7 +17,7 @@ Examples:
   $ hearth simulate --worlds 300                  300 worlds
   $ hearth simulate --seed 7 --trace              one world again, with every event and command`;
 
-export function addSimulateCommand(program: Command, context: CliContext): void {
+export function addSimulateCommand(program: CliCommand, context: CliContext): void {
   program
     .command("simulate")
     .description("run the control core through made-up worlds")

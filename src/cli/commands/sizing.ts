@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
-import type { Command } from "commander";
 import type { SizingAnswer } from "../../ports/sizing-document.ts";
 import type { SizedVersionView, SizingPage } from "../../ports/sizing-view.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import { readAll, type ServerClient } from "../server-client.ts";
 import { EXPORT_FORMATS, type ExportFormat, exported } from "../sizing-export.ts";
@@ -67,12 +67,12 @@ Examples:
 
 docs/sizing.md is the guide. \`hearth tune\` sweeps sizes with synthetic calls, for comparison.`;
 
-export function addSizingCommand(program: Command, context: CliContext): void {
+export function addSizingCommand(program: CliCommand, context: CliContext): void {
   program
     .command("sizing")
     .description("show and set which memory and CPU functions get, and why")
     .argument("[NAME]", "one function")
-    .option("--account <ID>", "of that account (for the operator)")
+    .accountOption("of that account (for the operator)")
     .option("--why", "the decisions with their evidence")
     .option("--svg <FILE>", "with --why: write it as a chart too; - is standard output")
     .option("--mode <MODE>", "auto, suggest or off")
@@ -90,8 +90,7 @@ export function addSizingCommand(program: Command, context: CliContext): void {
     .option("--export <FORMAT>", "what a template would need to state: terraform, sam or json")
     .option("--stop", "stop all sizing at once: everything gets what it requested (for the operator)")
     .option("--resume", "let it go on")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON")
+    .serverOptions()
     .addHelpText("after", HELP_AFTER)
     .action(async (name: string | undefined, flags: Flags) => {
       const server = serverOf(context, flags);

@@ -1,6 +1,7 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "commander";
 import type { DeadRow, TableCounts, TableSourceDescription } from "../../ports/table-source.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 
 const SOURCES = "/_hearth/sources";
 const TEXT_LENGTH_MAX = 100;
@@ -33,7 +34,7 @@ get a message of SQS, {"Records":[{"messageId":"1","body":"{\\"n\\": 1}",…}]}.
 failed is run again after 1 s, doubling up to 1 h, and is dead when its attempts are used up: it stays in the table.
 Rows are run at least once: again, if the server or its database ends before it is written down that they were done.`;
 
-export function addSourceCommand(program: Command, context: CliContext): void {
+export function addSourceCommand(program: CliCommand, context: CliContext): void {
   const source = program.command("source").description("run functions with the rows of a table of PostgreSQL");
   source.addHelpText("after", HELP_AFTER);
   addCreate(source, context);
@@ -42,9 +43,10 @@ export function addSourceCommand(program: Command, context: CliContext): void {
   addChanges(source, context);
 }
 
-function addCreate(source: Command, context: CliContext): void {
+function addCreate(source: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(source, "create", "make a source, or replace the one of that name; makes the table if there is none")
+  source
+    .serverCommand("create", "make a source, or replace the one of that name; makes the table if there is none")
     .argument("NAME", "its name")
     .requiredOption("--url <URL>", "postgres://USER:PASSWORD@HOST:PORT/DATABASE, as the server reaches it")
     .requiredOption("--table <TABLE>", "its table, or SCHEMA.TABLE")
@@ -68,9 +70,9 @@ function addCreate(source: Command, context: CliContext): void {
     });
 }
 
-function addList(source: Command, context: CliContext): void {
+function addList(source: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(source, "list", "list the sources").action(async (flags: ServerFlags) => {
+  source.serverCommand("list", "list the sources").action(async (flags: ServerFlags) => {
     const request = { method: "GET", path: SOURCES } as const;
     const { sources } = await serverOf(context, flags).json<{ sources: TableSourceDescription[] }>(request);
     if (flags.json) return terminal.printJson(sources);
@@ -86,9 +88,10 @@ function addList(source: Command, context: CliContext): void {
   });
 }
 
-function addShow(source: Command, context: CliContext): void {
+function addShow(source: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(source, "show", "show how many rows are in which state, and those that are dead")
+  source
+    .serverCommand("show", "show how many rows are in which state, and those that are dead")
     .argument("NAME", "its name")
     .option("--dead <N>", "dead rows that are shown, the latest first (default: 20)", wholeNumber)
     .action(async (name: string, flags: ServerFlags & { readonly dead?: number }) => {
@@ -109,9 +112,10 @@ function addShow(source: Command, context: CliContext): void {
     });
 }
 
-function addChanges(source: Command, context: CliContext): void {
+function addChanges(source: CliCommand, context: CliContext): void {
   const { terminal } = context;
-  subcommand(source, "retry", "let dead rows begin anew")
+  source
+    .serverCommand("retry", "let dead rows begin anew")
     .argument("NAME", "its name")
     .argument("[IDS...]", "the rows (default: all that are dead)")
     .action(async (name: string, ids: string[], flags: ServerFlags) => {
@@ -122,7 +126,8 @@ function addChanges(source: Command, context: CliContext): void {
       terminal.print(`${revived} begin anew`);
     });
   for (const verb of ["pause", "resume"] as const) {
-    subcommand(source, verb, verb === "pause" ? "take no more rows; what runs goes on" : "take rows again")
+    source
+      .serverCommand(verb, verb === "pause" ? "take no more rows; what runs goes on" : "take rows again")
       .argument("NAME", "its name")
       .action(async (name: string, flags: ServerFlags) => {
         const request = { method: "POST", path: `${pathOf(name)}/${verb}` } as const;
@@ -131,7 +136,8 @@ function addChanges(source: Command, context: CliContext): void {
         terminal.print(`${name} ${changed.isPaused ? "is paused" : "takes rows"}`);
       });
   }
-  subcommand(source, "delete", "remove a source; its table stays")
+  source
+    .serverCommand("delete", "remove a source; its table stays")
     .alias("rm")
     .argument("NAME", "its name")
     .action(async (name: string, flags: ServerFlags) => {
@@ -152,12 +158,4 @@ function short(text: string): string {
 function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("It is a whole number.");
-}
-
-function subcommand(parent: Command, name: string, description: string): Command {
-  return parent
-    .command(name)
-    .description(description)
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON");
 }

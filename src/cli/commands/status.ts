@@ -1,15 +1,14 @@
-import type { Command } from "commander";
 import type { ServerStatus } from "../../ports/admin.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { duration } from "../duration.ts";
 
-export function addStatusCommand(program: Command, context: CliContext): void {
+export function addStatusCommand(program: CliCommand, context: CliContext): void {
   const { terminal } = context;
   program
     .command("status")
     .description("show what the server is and holds")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON")
+    .serverOptions()
     .addHelpText("after", "\nExamples:\n  $ hearth status\n  $ hearth status --json | jq .counts")
     .action(async (flags: ServerFlags) => {
       const status = await serverOf(context, flags).json<ServerStatus>({ method: "GET", path: "/_hearth/status" });

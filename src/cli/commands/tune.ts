@@ -1,9 +1,9 @@
-import type { Command } from "commander";
 import { renderChart } from "../../chart/chart.ts";
 import { DEFAULT_SIZING } from "../../model/sizing.ts";
 import type { SizingAnswer } from "../../ports/sizing-document.ts";
 import type { SizedVersionView } from "../../ports/sizing-view.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import { readPayload } from "../invocation.ts";
 import {
@@ -50,7 +50,7 @@ Examples:
   $ hearth tune resize --payload '{"size":3}' --sizes 128,256,512 --invocations 20 --policy balanced
   $ hearth tune resize --payload @event.json --svg curve.svg --json > curve.json`;
 
-export function addTuneCommand(program: Command, context: CliContext): void {
+export function addTuneCommand(program: CliCommand, context: CliContext): void {
   program
     .command("tune")
     .description("sweep a function's sizes with synthetic calls, for comparison with what was learned")
@@ -60,8 +60,7 @@ export function addTuneCommand(program: Command, context: CliContext): void {
     .option("--invocations <N>", "calls at each size", String(TUNING_INVOCATIONS))
     .option("--policy <POLICY>", TUNING_POLICIES.join(", "), "cost")
     .option("--svg <FILE>", "write the curve as a chart too")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON")
+    .serverOptions()
     .addHelpText("after", HELP_AFTER)
     .action((name: string, flags: TuneFlags) => tune(name, flags, context));
 }

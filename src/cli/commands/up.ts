@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import type { CliCommand } from "../cli-command.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import {
@@ -28,7 +28,7 @@ Examples:
   $ hearth up --provider sandbox,static           other machines may join: \`hearth host token\`
   $ HEARTH_PROVIDER=process hearth up             no isolation, needs no privileges`;
 
-export function addUpCommand(program: Command, context: CliContext): void {
+export function addUpCommand(program: CliCommand, context: CliContext): void {
   program
     .command("up")
     .description("start a server on this machine")

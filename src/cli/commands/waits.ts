@@ -1,7 +1,7 @@
-import type { Command } from "commander";
 import type { WaitEntry } from "../../model/snapshot.ts";
 import type { WaitsAnswer } from "../../ports/capacity-view.ts";
-import { type CliContext, type ServerFlags, serverOf } from "../cli-context.ts";
+import type { CliCommand, ServerFlags } from "../cli-command.ts";
+import { type CliContext, serverOf } from "../cli-context.ts";
 import { duration } from "../duration.ts";
 
 type WaitsFlags = ServerFlags & { readonly account?: string; readonly limit: string; readonly watch?: boolean };
@@ -16,15 +16,14 @@ Examples:
   $ hearth waits --watch
   $ hearth waits --account 100000000001 --json | jq '.entries[].waitsFor'`;
 
-export function addWaitsCommand(program: Command, context: CliContext): void {
+export function addWaitsCommand(program: CliCommand, context: CliContext): void {
   program
     .command("waits")
     .description("show which invocations wait for capacity, and for what")
-    .option("--account <ID>", "of one account (for the operator; others see their own)")
+    .accountOption()
     .option("--limit <N>", "show the first N, up to 1000", "100")
     .option("--watch", "show it again every second, until Ctrl-C")
-    .option("--server <URL>", "address of the server (HEARTH_SERVER)")
-    .option("--json", "print JSON")
+    .serverOptions()
     .addHelpText("after", HELP_AFTER)
     .action(async (flags: WaitsFlags) => {
       const server = serverOf(context, flags);
