@@ -106,4 +106,9 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     seed: 600_002_311,
     found: "of the simulator itself: a container was to be held ready where the blank one it begins as has no room",
   },
+  {
+    seed: 600_010_136,
+    found:
+      "what became a small function's container left room for one to be held ready, which had been looked for before",
+  },
 ];

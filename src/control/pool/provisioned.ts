@@ -76,14 +76,24 @@ export class Provisioned {
   fill(): void {
     this.#isDirty = false;
     const { turn } = this.#parts;
+    for (const holding of this.#short) this.#claim(holding);
+    // A container that takes less than the blank one it was leaves room beside it, which an earlier one may have lacked.
+    while (this.#beginSome()) {}
     for (const holding of [...this.#short]) {
-      this.#claim(holding);
-      for (let left = holding.mayBegin(turn.nowMs); left > 0 && this.#begin(holding); left--) {}
       if (holding.missing === 0) this.#suffices(holding);
       else if (!holding.attempts.allows(turn.nowMs)) {
         this.#nextMs = Math.min(this.#nextMs, holding.attempts.notBeforeMs);
       }
     }
+  }
+
+  /** @returns whether something was begun. */
+  #beginSome(): boolean {
+    let isAny = false;
+    for (const holding of this.#short) {
+      for (let left = holding.mayBegin(this.#parts.turn.nowMs); left > 0 && this.#begin(holding); left--) isAny = true;
+    }
+    return isAny;
   }
 
   /** What is missing and may be begun now, for supply. */
