@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -9,18 +9,14 @@ import { findNodeBinaries } from "../../src/images/node-binaries.ts";
 import type { InstanceId } from "../../src/model/ids.ts";
 import type { CapacityProvider } from "../../src/ports/capacity-provider.ts";
 import type { ProviderWorld } from "../../src/ports/contract/capacity-provider-contract.ts";
-import { AGENT_PROTOCOL_VERSION, type AgentMessage, agentMessageSchema } from "../../src/protocol/agent-protocol.ts";
-import { encodeFrame, FrameDecoder } from "../../src/protocol/frame.ts";
 import { leftoversOf } from "./server-fixture/leftovers.ts";
 import { keepImages, takeImages } from "./server-fixture/made-images.ts";
+import { agentProcessesOf, type Hello, WelcomedAgents } from "./welcomed-agents.ts";
 
 type Make = (parts: LocalParts) => Promise<CapacityProvider> | CapacityProvider;
-type Hello = Extract<AgentMessage, { kind: "hello" }>;
 
 const JOIN_MS_MAX = 60_000;
 const LOOK_MS = 20;
-/** Long enough that no agent ends while a test looks elsewhere. */
-const SETTINGS = { freezeAfterMs: 50, heartbeatMs: 500, orphanMs: 120_000, blankMemoryMiB: 128 };
 
 /** What providers on this host are made with. */
 export type LocalParts = Awaited<ReturnType<typeof buildBundles>> & {
@@ -36,11 +32,11 @@ export class LocalWorld implements ProviderWorld {
   readonly serverSocketPath = join(this.dataDir, "agents.sock");
   readonly #make: Make;
   readonly #door: Server;
-  readonly #agents = new Map<InstanceId, { readonly hello: Hello; readonly socket: Socket }>();
+  readonly #agents = new WelcomedAgents();
 
   private constructor(make: Make) {
     this.#make = make;
-    this.#door = createServer((socket) => this.#accept(socket));
+    this.#door = createServer((socket) => this.#agents.accept(socket));
   }
 
   static async open(make: Make): Promise<LocalWorld> {
@@ -64,18 +60,18 @@ export class LocalWorld implements ProviderWorld {
 
   async joined(instanceId: InstanceId): Promise<Hello> {
     for (const untilMs = performance.now() + JOIN_MS_MAX; performance.now() < untilMs; await delay(LOOK_MS)) {
-      const agent = this.#agents.get(instanceId);
-      if (agent !== undefined) return agent.hello;
+      const hello = this.#agents.helloOf(instanceId);
+      if (hello !== undefined) return hello;
     }
     throw new Error(`the agent of ${instanceId} did not join`);
   }
 
   isJoined(instanceId: InstanceId): boolean {
-    return this.#agents.get(instanceId)?.socket.closed === false;
+    return this.#agents.isJoined(instanceId);
   }
 
   async crash(instanceId: InstanceId): Promise<void> {
-    for (const pid of agentsOf(instanceId)) process.kill(pid, "SIGKILL");
+    for (const pid of agentProcessesOf(instanceId)) process.kill(pid, "SIGKILL");
   }
 
   async traces(): Promise<readonly string[]> {
@@ -83,45 +79,17 @@ export class LocalWorld implements ProviderWorld {
       .map((path) => join(this.dataDir, path))
       .flatMap((path) => (existsSync(path) ? readdirSync(path).map((name) => join(path, name)) : []));
     const folders = [this.dataDir, join(this.dataDir, "harvest")].filter((path) => existsSync(path));
-    const instances = [...this.#agents.keys()].flatMap((id) => agentsOf(id).map((pid) => `agent ${pid} of ${id}`));
+    const instances = this.#agents
+      .instanceIds()
+      .flatMap((id) => agentProcessesOf(id).map((pid) => `agent ${pid} of ${id}`));
     return [...new Set([...ofInstances, ...instances, ...folders.flatMap(leftoversOf)])];
   }
 
   async close(): Promise<void> {
-    for (const { socket } of this.#agents.values()) socket.destroy();
+    this.#agents.close();
     this.#door.close();
     await once(this.#door, "close");
     keepImages(this.dataDir);
     rmSync(this.dataDir, { recursive: true, force: true });
-  }
-
-  #accept(socket: Socket): void {
-    const decoder = new FrameDecoder();
-    socket.on("error", () => {}); // It was killed.
-    socket.on("data", (bytes: Buffer) => {
-      decoder.push(bytes, (header) => this.#hear(agentMessageSchema.parse(header), socket));
-    });
-  }
-
-  #hear(message: AgentMessage, socket: Socket): void {
-    if (message.kind !== "hello") return;
-    this.#agents.set(message.instanceId, { hello: message, socket });
-    socket.write(encodeFrame({ kind: "welcome", protocolVersion: AGENT_PROTOCOL_VERSION, ...SETTINGS }));
-  }
-}
-
-/** Processes that were started with the configuration of this instance's agent. */
-function agentsOf(instanceId: InstanceId): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => environmentOf(pid).includes(`"instanceId":"${instanceId}"`))
-    .map(Number);
-}
-
-function environmentOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, "utf8");
-  } catch {
-    return ""; // It is gone, or not ours to see.
   }
 }

@@ -1,22 +1,17 @@
-import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { InstanceId } from "../../../src/model/ids.ts";
 import type { CapacityProvider } from "../../../src/ports/capacity-provider.ts";
 import { systemClock } from "../../../src/ports/clock.ts";
 import type { ProviderWorld } from "../../../src/ports/contract/capacity-provider-contract.ts";
-import { AGENT_PROTOCOL_VERSION, type AgentMessage, agentMessageSchema } from "../../../src/protocol/agent-protocol.ts";
-import { encodeFrame, FrameDecoder } from "../../../src/protocol/frame.ts";
 import { createEc2Provider } from "../../../src/provider/ec2/ec2-provider.ts";
 import { openRemoteEndpoint, type RemoteEndpoint } from "../../../src/provider/remote/remote-endpoint.ts";
 import { createMemoryStore } from "../../../src/store/memory/memory-store.ts";
+import { type Hello, WelcomedAgents } from "../welcomed-agents.ts";
 import type { Ec2Place } from "./ec2-place.ts";
 import { MachineRoom } from "./machine-room.ts";
 
-type Hello = Extract<AgentMessage, { kind: "hello" }>;
-
 const JOIN_MS_MAX = 60_000;
 const LOOK_MS = 20;
-const SETTINGS = { freezeAfterMs: 50, heartbeatMs: 500, orphanMs: 120_000, blankMemoryMiB: 128 };
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A server's end for EC2 machines: they join its remote endpoint, and their agents are welcomed. */
@@ -25,7 +20,7 @@ export class Ec2World implements ProviderWorld {
   readonly #place: Ec2Place;
   readonly #room: MachineRoom;
   readonly #store = createMemoryStore();
-  readonly #agents = new Map<InstanceId, { readonly hello: Hello; readonly socket: Socket }>();
+  readonly #agents = new WelcomedAgents();
   #endpoint: RemoteEndpoint | undefined;
   #provider: CapacityProvider | undefined;
   #port = 0;
@@ -37,7 +32,7 @@ export class Ec2World implements ProviderWorld {
 
   /** As after `kill -9` of the server before: machines dial again, and their agents with them. */
   async open(): Promise<CapacityProvider> {
-    const before = [...this.#agents.keys()].filter((instanceId) => this.isJoined(instanceId));
+    const before = this.#agents.instanceIds().filter((instanceId) => this.isJoined(instanceId));
     await this.#provider?.close();
     await this.#endpoint?.close();
     const endpoint = await openRemoteEndpoint({
@@ -49,7 +44,7 @@ export class Ec2World implements ProviderWorld {
       heartbeatMs: 500,
       silenceMs: 10_000,
       readCode: () => Promise.reject(new Error("nobody runs anything here")),
-      onAgent: (socket) => this.#accept(socket),
+      onAgent: (socket) => this.#agents.accept(socket),
       clock: systemClock,
       log: quiet,
     });
@@ -68,12 +63,12 @@ export class Ec2World implements ProviderWorld {
   }
 
   async joined(instanceId: InstanceId): Promise<Hello> {
-    await this.#until(() => this.#agents.has(instanceId), `the agent of ${instanceId} did not join`);
-    return this.#agents.get(instanceId)!.hello;
+    await this.#until(() => this.#agents.helloOf(instanceId) !== undefined, `the agent of ${instanceId} did not join`);
+    return this.#agents.helloOf(instanceId) as Hello;
   }
 
   isJoined(instanceId: InstanceId): boolean {
-    return this.#agents.get(instanceId)?.socket.closed === false;
+    return this.#agents.isJoined(instanceId);
   }
 
   async crash(instanceId: InstanceId): Promise<void> {
@@ -90,7 +85,7 @@ export class Ec2World implements ProviderWorld {
   async close(): Promise<void> {
     await this.#endpoint?.close();
     await this.#room.close();
-    for (const { socket } of this.#agents.values()) socket.destroy();
+    this.#agents.close();
   }
 
   async #until(isSo: () => boolean, otherwise: string): Promise<void> {
@@ -99,20 +94,5 @@ export class Ec2World implements ProviderWorld {
       if (performance.now() > untilMs) throw new Error(otherwise);
       await delay(LOOK_MS);
     }
-  }
-
-  #accept(socket: Socket): void {
-    const decoder = new FrameDecoder();
-    socket.on("error", () => {}); // Its machine was cut off.
-    socket.on("data", (bytes: Buffer) => {
-      decoder.push(bytes, (header) => this.#hear(agentMessageSchema.parse(header), socket));
-    });
-    socket.resume();
-  }
-
-  #hear(message: AgentMessage, socket: Socket): void {
-    if (message.kind !== "hello") return;
-    this.#agents.set(message.instanceId, { hello: message, socket });
-    socket.write(encodeFrame({ kind: "welcome", protocolVersion: AGENT_PROTOCOL_VERSION, ...SETTINGS }));
   }
 }
