@@ -4,10 +4,11 @@ import { DEFAULT_CAPACITY } from "../model/capacity.ts";
 import type { ConcurrencySettings } from "../model/concurrency.ts";
 import type { RejectCode } from "../model/error-code.ts";
 import type { Command } from "../model/event.ts";
-import type { AccountId, LeaseId } from "../model/ids.ts";
+import type { AccountId, LeaseId, OfferId } from "../model/ids.ts";
 import { Bench, hostOfGiB, warmed } from "./core-bench-fixture.ts";
 
 const A = "a" as AccountId;
+const NONE_WARM = { fixed: { min: 0, max: 0 }, variable: { min: 0, max: 0 } } as const;
 
 function reserve(bench: Bench, functionName: string, reserved: number | undefined): Command[] {
   const settings: ConcurrencySettings | undefined = reserved === undefined ? undefined : { reserved, provisioned: [] };
@@ -101,6 +102,15 @@ describe("reserved concurrency", () => {
     const ran = bench.only("RunInvocation", bench.finish(lease));
     expect(ran).toMatchObject([{ lease: { invocation: { id: "held" } } }]);
     expect(refusalIn(bench.arrive("2"))).toBe("RESERVED_CONCURRENCY_LIMIT");
+  });
+
+  test("bounds what is brought about for those who wait: what may not run needs no room", () => {
+    const spot = { ...hostOfGiB(64, 1), id: "spot" as OfferId, subPool: "variable", noticeMs: 0 } as const;
+    const bench = new Bench({ accountConcurrencyMax: 3, warming: { ...NONE_WARM } });
+    bench.feed({ kind: "AccountCapacityChanged", accountId: A, capacity: { ...DEFAULT_CAPACITY, class: "variable" } });
+    for (let n = 0; n < 20; n += 1) bench.arrive(`${n}`, "a", n % 2 === 0 ? "f" : "g", 1024);
+    const launched = bench.only("LaunchInstance", bench.feed({ kind: "OffersChanged", offers: [spot] }));
+    expect(launched).toHaveLength(3);
   });
 
   test("a function at its limit holds up no other that waits for the same capacity", () => {

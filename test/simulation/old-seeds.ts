@@ -111,4 +111,8 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     found:
       "what became a small function's container left room for one to be held ready, which had been looked for before",
   },
+  {
+    seed: 600_015_827,
+    found: "instances were launched for all who waited where their account's concurrency let few of them run",
+  },
 ];

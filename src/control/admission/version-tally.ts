@@ -21,6 +21,11 @@ export class AccountTally {
     this.share = new Share(undefined, limit);
   }
 
+  /** How many more of it may begin. */
+  get places(): number {
+    return Math.max(0, this.limit - this.running);
+  }
+
   setAside(step: number): void {
     this.setApart += step;
     this.share.limit = Math.max(0, this.limit - this.setApart);
@@ -62,6 +67,13 @@ export class VersionTally {
     const { account, share } = this;
     if (account.running >= account.limit) return false;
     return this.running < this.provisioned || share.running < share.limit;
+  }
+
+  /** How many more may begin. */
+  get places(): number {
+    const { account, share } = this;
+    const ownPlaces = Math.max(0, this.provisioned - this.running) + Math.max(0, share.limit - share.running);
+    return Math.min(account.places, ownPlaces);
   }
 
   count(): void {

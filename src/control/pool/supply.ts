@@ -1,5 +1,6 @@
 import type { Room } from "../../model/grant.ts";
 import { RUNTIMES, type RuntimeName } from "../../model/runtime.ts";
+import type { AccountTally } from "../admission/version-tally.ts";
 import { byHead, type Line, type WaitQueue } from "../admission/wait-queue.ts";
 import { admittedOffers, chooseOffer, type OfferWish } from "../market/choose-offer.ts";
 import type { Market, OfferState } from "../market/market.ts";
@@ -24,10 +25,10 @@ export type SupplyParts = {
   readonly worthOf: WorthOf | undefined;
 };
 
-/** What is wanted, and how often. */
-type Wanted = { readonly want: Want; readonly length: number };
+/** What is wanted, and how often. `line`: of those that wait, the one whose turn is first. */
+type Wanted = { readonly want: Want; readonly length: number; readonly line?: Line };
 
-/** Invocations that want the same. `line`: the one whose turn is first. */
+/** Invocations that want the same. */
 type Demand = { readonly want: Want; readonly line: Line; length: number };
 
 /** Waiting invocations that one pass plans for; more of them would ask for the same capacity. */
@@ -58,12 +59,18 @@ export class Supply {
     this.#pass++;
     let planned = 0;
     const unsupplied: Want[] = [];
-    for (const { want, length } of [...this.#demands(), ...later]) {
+    const begun = new Map<AccountTally, number>();
+    const wanted: Wanted[] = [...this.#demands(), ...later];
+    for (const { want, length, line } of wanted) {
+      const account = line?.tally.account;
+      const ofAccount = account === undefined ? 0 : (begun.get(account) ?? 0);
+      const places = account === undefined ? length : account.places - ofAccount;
       // All entries of a demand are alike, so the first one that gets nothing ends its turn.
-      const waiting = Math.min(length, PLANNED_MAX - planned);
+      const waiting = Math.min(length, PLANNED_MAX - planned, places);
       const supplied = this.#supply(want, waiting, launchAllowed);
       if (supplied < waiting) unsupplied.push(want);
       planned += supplied;
+      if (account !== undefined) begun.set(account, ofAccount + supplied);
       if (planned >= PLANNED_MAX) break;
     }
     if (!launchAllowed || unsupplied.length === 0) return;
@@ -73,7 +80,7 @@ export class Supply {
   }
 
   /**
-   * What is wanted, and how often, the best first: each group of lines, those that may take fixed capacity by now apart. In a
+   * What is wanted, and how often, of what may run; the best first: each group of lines, those that may take fixed capacity by now apart. In a
    * group those come first, so when either sort alone is more than one pass plans for, the rest of its lines is not looked at.
    */
   #demands(): Demand[] {
@@ -85,11 +92,12 @@ export class Supply {
         const withFixed = withFixedOf(line);
         if (withFixed === undefined) continue;
         const known = withFixed ? widened : narrow;
-        if (known !== undefined) known.length += line.length;
+        const length = Math.min(line.length, line.tally.places);
+        if (known !== undefined) known.length += length;
         else {
           const want = wantOf(line);
           if (want === undefined) continue;
-          const demand = { want, line, length: line.length };
+          const demand = { want, line, length };
           demands.push(demand);
           if (withFixed) widened = demand;
           else narrow = demand;
