@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import { parseArgs } from "node:util";
 import type { Cgroup, CgroupMeter } from "../src/host/cgroup.ts";
 import { detectCgroups } from "../src/host/cgroup-host.ts";
-import { rounded } from "./quantile.ts";
+import { median, rounded } from "./quantile.ts";
 import { describeTarget, type Target, writeResult } from "./report.ts";
 import { printTable } from "./table.ts";
 
@@ -15,7 +15,9 @@ import { printTable } from "./table.ts";
  * the dear file that tells cache from the rest is read each time.
  */
 const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
-const EXECUTIONS = options.quick ? 500 : 5000;
+/** With and without measuring take turns, for what else the machine does comes and goes. */
+const ROUNDS = options.quick ? 3 : 21;
+const EXECUTIONS = options.quick ? 100 : 500;
 const OVERHEAD_US_MAX = 50;
 const LIMITS = { memoryLimitMiB: 256, cpuMilli: 1000 } as const;
 /** A MiB is taken and given back whenever a byte comes. */
@@ -33,17 +35,26 @@ const child = spawn(process.execPath, ["--expose-gc", "-e", WORK], { stdio: ["pi
 try {
   group.addProcess(child.pid as number);
   const meter = group.openMeter();
-  await measure(undefined, child, EXECUTIONS / 10); // Warms up.
-  const figures = {
-    quietUs: rounded((await measure(meter, undefined, EXECUTIONS)) - (await measure(undefined, undefined, EXECUTIONS))),
-    busyUs: rounded((await measure(meter, child, EXECUTIONS)) - (await measure(undefined, child, EXECUTIONS))),
-  };
+  await overhead(meter, child); // Warms up.
+  const figures = { quietUs: await medianOverhead(meter, undefined), busyUs: await medianOverhead(meter, child) };
   meter.close();
   report(figures);
 } finally {
   child.kill("SIGKILL");
   await once(child, "exit");
   await removed(parent);
+}
+
+/** @returns of all rounds the median, µs for one execution. */
+async function medianOverhead(meter: CgroupMeter, worker: ChildProcess | undefined): Promise<number> {
+  const rounds: number[] = [];
+  while (rounds.length < ROUNDS) rounds.push(await overhead(meter, worker));
+  return rounded(median(rounds));
+}
+
+async function overhead(meter: CgroupMeter, worker: ChildProcess | undefined): Promise<number> {
+  const without = await measure(undefined, worker, EXECUTIONS);
+  return (await measure(meter, worker, EXECUTIONS)) - without;
 }
 
 /** @returns CPU time of this process per execution, µs: what other processes do at the same time is not in it. */

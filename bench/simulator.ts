@@ -1,9 +1,8 @@
 import { DEFAULT_SETTINGS } from "../src/control/settings.ts";
 import type { AccountId } from "../src/model/ids.ts";
-import { RUNTIMES } from "../src/model/runtime.ts";
 import { plainCapacity } from "../src/simulator/capacity-world.ts";
 import { simulate } from "../src/simulator/simulation.ts";
-import { drawWorld, type FunctionTraits, hostOffer, type World } from "../src/simulator/world.ts";
+import { drawWorld, type FunctionTraits, hostOffer, SIMULATED_RUNTIMES, type World } from "../src/simulator/world.ts";
 import { describeTarget, writeResult } from "./report.ts";
 
 /**
@@ -21,7 +20,7 @@ function functionTraits(index: number): FunctionTraits {
   return {
     name: `f${index}`,
     accountId: `a${index % 10}` as AccountId,
-    runtime: RUNTIMES[index % RUNTIMES.length] ?? "nodejs24.x",
+    runtime: SIMULATED_RUNTIMES[index % SIMULATED_RUNTIMES.length] ?? "nodejs24.x",
     memoryMiB: [128, 256, 512][index % 3] ?? 128,
     resizedMiB: [128, 256, 512][index % 3] ?? 128,
     timeoutMs: 30_000,

@@ -10,7 +10,11 @@ import { Random } from "./random.ts";
 import { drawNeed, drawSizingWorld, type NeedTraits, type SizingWorld } from "./sizing-world.ts";
 
 /** Another list would make other worlds of all seeds. */
-const SIMULATED_RUNTIMES = ["nodejs22.x", "nodejs24.x", "provided.al2023"] as const satisfies readonly RuntimeName[];
+export const SIMULATED_RUNTIMES = [
+  "nodejs22.x",
+  "nodejs24.x",
+  "provided.al2023",
+] as const satisfies readonly RuntimeName[];
 
 /** One function of the made-up world: what it asks for, how often it is called, how long it runs. */
 export type FunctionTraits = {
