@@ -30,10 +30,16 @@ export class Inventory {
     return this.#active.get(accountId) ?? NONE;
   }
 
-  /** How many instances of its own an account can rely on: one at risk is none of them. */
-  lastingCountOf(accountId: AccountId): number {
+  /**
+   * How many instances of its own an account can rely on: one at risk is none of them.
+   * @param most counted no further than this: the sweep asks of every instance.
+   */
+  lastingCountOf(accountId: AccountId, most: number): number {
     let count = 0;
-    for (const { isAtRisk } of this.activeOf(accountId)) if (!isAtRisk) count++;
+    for (const { isAtRisk } of this.activeOf(accountId)) {
+      if (count >= most) break;
+      if (!isAtRisk) count++;
+    }
     return count;
   }
 

@@ -433,7 +433,8 @@ export class Pools {
 
   /** Whether the account has fewer instances than it shall have of its own. */
   #isMissing(accountId: AccountId): boolean {
-    return this.inventory.lastingCountOf(accountId) < this.#market.termsOf(accountId).settings.dedicatedInstances;
+    const own = this.#market.termsOf(accountId).settings.dedicatedInstances;
+    return this.inventory.lastingCountOf(accountId, own) < own;
   }
 
   /** Takes over an instance of an earlier server with all it holds and runs. */

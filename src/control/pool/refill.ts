@@ -92,7 +92,7 @@ export class Refill {
     const { pools } = this.#parts;
     const wanted = terms.settings.dedicatedInstances;
     if (wanted === 0) return;
-    let held = pools.inventory.lastingCountOf(accountId);
+    let held = pools.inventory.lastingCountOf(accountId, wanted);
     for (const instance of pools.inventory.at("launching")) if (instance.reservedFor === accountId) held++;
     for (; held < wanted; held++) {
       const chosen = this.#choose(terms);

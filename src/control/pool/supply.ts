@@ -290,7 +290,7 @@ export class Supply {
     // Another one was, or will be, launched in the place of one at risk.
     if (instance.accountId !== undefined && !instance.isAtRisk) {
       const own = market.termsOf(instance.accountId).settings.dedicatedInstances;
-      if (pools.inventory.lastingCountOf(instance.accountId) <= own) return false;
+      if (pools.inventory.lastingCountOf(instance.accountId, own + 1) <= own) return false;
     }
     return instance.plannedPass !== this.#pass || !instance.isPromised;
   }

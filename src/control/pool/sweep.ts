@@ -70,7 +70,8 @@ export class Sweep {
     const { pools, market } = this.#parts;
     // Another one was launched in the place of one at risk.
     if (accountId === undefined || isAtRisk) return false;
-    return pools.inventory.lastingCountOf(accountId) <= market.termsOf(accountId).settings.dedicatedInstances;
+    const own = market.termsOf(accountId).settings.dedicatedInstances;
+    return pools.inventory.lastingCountOf(accountId, own + 1) <= own;
   }
 
   /** Variable instances on which nothing runs and nothing may: their account would pay for what it cannot use. */
