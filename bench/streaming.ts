@@ -13,7 +13,8 @@ import { inWorkspace } from "./workspace.ts";
  */
 const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
 const CALLS = options.quick ? 20 : 500;
-const WARM_UP_CALLS = 20;
+/** The compilers of caller, server, agent and runtime are done by then. */
+const WARM_UP_CALLS = options.quick ? 20 : 500;
 const LARGE_MIB = options.quick ? 20 : 200;
 /** Far below the response, and above what garbage collection leaves standing for a moment. */
 const MEMORY_MIB_MAX = 64;
