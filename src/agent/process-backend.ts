@@ -89,7 +89,7 @@ class ProcessContainer implements ContainerHandle {
   readonly #child: ChildProcess;
   readonly #directory: string;
   #extensions: ChildProcess | undefined;
-  #extensionsExited: Promise<unknown> | undefined;
+  #extensionsExited: Promise<void> | undefined;
   #destroyed: Promise<void> | undefined;
 
   constructor(child: ChildProcess, directory: string) {
@@ -136,7 +136,7 @@ class ProcessContainer implements ContainerHandle {
     await once(child, "spawn");
     recordIdentity(child, join(this.#directory, EXTENSIONS_IDENTITY_FILE));
     this.#extensions = child;
-    this.#extensionsExited = once(child, "exit");
+    this.#extensionsExited = new Promise((resolve) => child.once("exit", () => resolve()));
     return { output: child.stdout as Readable, ends: child.stdio[CHANNEL_FD] as Readable };
   }
 

@@ -80,8 +80,9 @@ export class Supply {
   }
 
   /**
-   * What is wanted, and how often, of what may run; the best first: each group of lines, those that may take fixed capacity by now apart. In a
-   * group those come first, so when either sort alone is more than one pass plans for, the rest of its lines is not looked at.
+   * What is wanted, and how often, of what may run; the best first: each group of lines, those that may take fixed
+   * capacity by now apart. In a group those come first, so when either sort alone is more than one pass plans for, the
+   * rest of its lines is not looked at.
    */
   #demands(): Demand[] {
     const { queue, withFixedOf, wantOf } = this.#parts;
