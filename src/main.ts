@@ -11,6 +11,10 @@ const { VERSION } = await import("./up/version.ts");
 /** The composition root of the command line: the only reader of the process's environment and streams. */
 const terminal = new Terminal(process.stdout, process.stderr);
 
+// While Node.js takes itself apart it has no handlers any more: a signal that came then, a second Ctrl-C, would make a clean end
+// look like a violent one.
+process.on("beforeExit", () => process.exit());
+
 process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   terminal,

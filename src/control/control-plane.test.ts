@@ -56,8 +56,51 @@ test("memory of idle containers is given to functions that wait, least recently 
   const commands = bench.arrive("2", "a", "new", 768);
   expect(bench.only("DestroyContainer", commands)).toMatchObject([{ containerId: old.lease.containerId }]);
   const { instanceId, containerId } = old.lease;
-  const ran = bench.boot(bench.feed({ kind: "ContainerGone", instanceId, containerId, reason: "evicted" }));
+  // The next one starts while the old one goes.
+  expect(bench.only("RunInvocation", bench.boot(commands))).toEqual([]);
+  const ran = bench.feed({ kind: "ContainerGone", instanceId, containerId, reason: "evicted" });
   expect(bench.only("RunInvocation", ran)).toMatchObject([{ lease: { invocation: { id: "2" } } }]);
+});
+
+test("a blank container that becomes the wanted one is not given up for its room", () => {
+  const bench = warmed({ blankTarget: { "nodejs24.x": 2, "nodejs22.x": 2 } }, hostOfGiB(1, 1));
+  bench.boot(bench.pass(1000));
+  const blanks = bench.control.snapshot(bench.nowMs).instances.flatMap(({ containers }) => containers);
+  expect(blanks.map(({ runtime }) => runtime).sort()).toEqual(["nodejs22.x", "nodejs22.x", "nodejs24.x", "nodejs24.x"]);
+  const commands = bench.arrive("1", "a", "f", 800);
+  const gone = bench.only("DestroyContainer", commands);
+  // 1,024 less what four hold leave 512; with its own 128 it lacks 160.
+  expect(gone).toHaveLength(2);
+  expect(bench.only("CreateContainer", commands)).toEqual([]);
+  const ran = gone.flatMap(({ instanceId, containerId }) =>
+    bench.feed({ kind: "ContainerGone", instanceId, containerId, reason: "evicted" }),
+  );
+  const [run] = bench.only("RunInvocation", ran);
+  expect(blanks.find(({ id }) => id === run?.lease.containerId)?.runtime).toBe("nodejs24.x");
+});
+
+test("an instance that keeps what it was told to end gets no more work, and others get what waits for it", () => {
+  const bench = warmed({}, hostOfGiB(2, 1));
+  const [old] = bench.only("RunInvocation", bench.arrive("1", "a", "old", 512));
+  bench.boot(bench.pass(100));
+  if (old === undefined) throw new Error("it runs");
+  bench.finish(old.lease.id);
+  const [other] = bench.only("RunInvocation", bench.arrive("2", "a", "other", 128));
+  if (other === undefined) throw new Error("it runs");
+  bench.arrive("3", "b", "f", 512);
+  expect(bench.only("DestroyContainer", bench.arrive("4", "a", "new", 700))).toHaveLength(1);
+  expect(bench.only("TerminateInstance", bench.pass(DEFAULT_SETTINGS.leaveMsMax - 1000))).toEqual([]);
+  bench.pass(2000);
+  const { instances } = bench.control.snapshot(bench.nowMs);
+  expect(instances.find(({ id }) => id === old.lease.instanceId)?.state).toBe("draining");
+  // What runs there may end.
+  expect(bench.finish(other.lease.id)).toMatchObject([
+    {
+      kind: "TerminateInstance",
+      instanceId: old.lease.instanceId,
+      reason: `its container ${old.lease.containerId} does not end`,
+    },
+  ]);
 });
 
 test("bounds: concurrency of an account, length of the queue, time in the queue, size of a function", () => {

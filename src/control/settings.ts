@@ -78,6 +78,8 @@ export type Settings = {
   readonly consolidateAfterMs: number;
   /** A launched instance whose agent has not joined by then counts as failed. */
   readonly launchMsMax: number;
+  /** A container that was told to go and is still there after this long: its instance takes no more work. */
+  readonly leaveMsMax: number;
   /** Pause after a failed launch; doubles with each further failure, up to 64 times. Per offer. */
   readonly launchBackoffMs: number;
   /** Pause of an instance after a container could not be made; doubles likewise. */
@@ -143,6 +145,7 @@ export const DEFAULT_SETTINGS: Settings = {
   instanceIdleMs: 120_000,
   consolidateAfterMs: 60_000,
   launchMsMax: 60_000,
+  leaveMsMax: 30_000,
   launchBackoffMs: 500,
   createBackoffMs: 250,
   createFailuresMax: 6,

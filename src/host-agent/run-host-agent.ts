@@ -23,6 +23,7 @@ export async function runHostAgent(
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals) => {
     signals++;
+    if (signals > 2) return; // There is nothing faster.
     log.info({ signal }, signals > 1 ? "ending at once" : "ending; instances may finish what they do");
     if (signals > 1) hurry.abort();
     signalled.resolve(undefined);

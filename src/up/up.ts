@@ -25,6 +25,7 @@ export async function up(options: UpOptions, terminal: Terminal): Promise<void> 
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals) => {
     signals++;
+    if (signals > 2) return; // There is nothing faster.
     if (hearth === undefined) return terminal.note(`${signal}: stopping when the start is complete`);
     const graceMs = signals > 1 ? 0 : GRACE_MS;
     terminal.note(

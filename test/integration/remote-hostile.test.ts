@@ -10,6 +10,8 @@ import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
 
 const TIMEOUT_MS = 120_000;
 const WAIT_MS_MAX = 40_000;
+/** Until an instance that keeps its containers is given up (30 s), has had its time to end (10 s), and is replaced. */
+const REPLACED_MS_MAX = 80_000;
 const FILES = { "index.mjs": "export const handler = () => 'really run';" };
 /** Two of these do not fit into one instance. */
 const MEMORY_MIB = 900;
@@ -55,9 +57,11 @@ class HostileMachine {
   }
 
   /** The next execution that one of its instances was given. */
-  async nextRun(): Promise<{ readonly agent: RawAgent; readonly order: InstanceOrder; readonly run: Run }> {
+  async nextRun(
+    waitMsMax = WAIT_MS_MAX,
+  ): Promise<{ readonly agent: RawAgent; readonly order: InstanceOrder; readonly run: Run }> {
     const asked = async () => this.agents.find(({ agent }) => agent.runs.length > 0);
-    const found = await eventually(asked, (each) => each !== undefined, WAIT_MS_MAX);
+    const found = await eventually(asked, (each) => each !== undefined, waitMsMax);
     const run = found?.agent.runs.shift();
     if (found === undefined || run === undefined) throw new Error("the machine was not asked to run anything");
     return { ...found, run };
@@ -125,6 +129,23 @@ describe("a hostile machine that joined", { timeout: TIMEOUT_MS }, () => {
     expect(written).toEqual([[expect.stringMatching(/^logs\/000000000000\/mine-/), expect.any(String)]]);
     const lines = written[0]?.[1].split("\n").filter((line) => line.startsWith("as "));
     expect(lines).toEqual([`as ${run.assignment?.functionKey}`]);
+  });
+
+  test("that ends nothing that it is told to end holds up no call for ever", async () => {
+    await eventually(
+      async () => machine.agents,
+      (agents) => agents.length > 0,
+      WAIT_MS_MAX,
+    );
+    const [idle] = machine.agents;
+    if (idle === undefined) throw new Error("nothing was launched");
+    idle.agent.endsContainers = false;
+    // Its blank containers have to go first.
+    const answer = lambda.invoke("mine", {});
+    const { agent, order, run } = await machine.nextRun(REPLACED_MS_MAX);
+    expect(order.instanceId).not.toBe(idle.order.instanceId);
+    agent.finish(run);
+    expect((await answer).json).toBe("done");
   });
 
   test("gets the code that it was ordered to run, and no other", async () => {

@@ -180,7 +180,9 @@ describe("limits of a function in a sandbox", needsSandbox, () => {
       };`,
     };
     await lambda.deploy("small-share", { memoryMiB: 128, timeoutS: 30, files });
+    // The first execution starts with all processors, for 100 ms by the agent's clock: docs/design/0006-cpu.md.
+    await lambda.invoke("small-share");
     const share = (await lambda.invoke("small-share")).json;
-    expect(share).toBeLessThan(0.2); // 128 of 1,769 MB make 0.072 of a processor; bursts and rounding come on top.
+    expect(share).toBeLessThan(0.12); // 128 of 1,769 MB make 0.072 of a processor; a burst and rounding come on top.
   });
 });

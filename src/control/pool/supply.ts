@@ -179,17 +179,15 @@ export class Supply {
         promise(instance, room);
         return true;
       }
-      const missingMiB = this.#missingMiB(instance, want);
-      if (missingMiB <= 0) {
+      if (this.#missingMiB(instance, want) <= 0) {
         pools.assign(instance, accountId);
         return this.#onActive(want);
       }
-      const blanks = evictableBlanks(instance);
-      if (totalMiB(blanks) >= missingMiB) {
-        pools.assign(instance, accountId);
-        for (const blank of blanks) pools.destroy(blank, "its memory is needed");
-        return this.#onActive(want);
-      }
+      const unneeded = this.#unneededFor(instance, want);
+      if (unneeded === undefined) continue;
+      pools.assign(instance, accountId);
+      for (const container of unneeded) pools.destroy(container, "its memory is needed");
+      return this.#onActive(want);
     }
     return false;
   }
@@ -223,21 +221,33 @@ export class Supply {
   }
 
   #byEviction(want: Want): boolean {
-    const { turn, pools, worthOf } = this.#parts;
-    const { room } = want;
-    const { runtime, accountId } = want.invocation;
+    const { turn, pools } = this.#parts;
+    const { accountId } = want.invocation;
     for (const instance of pools.inventory.activeOf(accountId)) {
       if (instance.idleCount === 0 && instance.blankCount === 0) continue;
       if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
-      const isSpared = (blank: Container) => blank.runtime === runtime || blank.promisedPass === this.#pass;
-      const chosen = evict(instance, isSpared, this.#missingMiB(instance, want), worthOf);
-      if (chosen === undefined) continue;
-      for (const container of chosen) pools.destroy(container, "its memory is needed");
-      promise(instance, room);
-      return true;
+      const unneeded = this.#unneededFor(instance, want);
+      if (unneeded === undefined) continue;
+      for (const container of unneeded) pools.destroy(container, "its memory is needed");
+      return this.#onActive(want);
     }
     return false;
+  }
+
+  /**
+   * What goes from an instance to make room; a blank container that becomes the wanted one stays, and takes no room besides.
+   * @returns undefined: there is no room even so.
+   */
+  #unneededFor(instance: Instance, want: Want): Container[] | undefined {
+    const { room, invocation } = want;
+    const own = instance.blanks[invocation.runtime].find((blank) => blank.promisedPass !== this.#pass);
+    const missingMiB =
+      own === undefined
+        ? this.#missingMiB(instance, want)
+        : room.reservedMiB - own.memoryMiB - this.#plannableMiB(instance, room);
+    const isSpared = (blank: Container) => blank === own || blank.promisedPass === this.#pass;
+    return evict(instance, isSpared, missingMiB, this.#parts.worthOf);
   }
 
   /**
@@ -365,12 +375,4 @@ export function canCreate(instance: Instance, blankMiB: number, settings: Settin
     instance.creations.allows(nowMs) &&
     instance.creatingTotal() < settings.creationsPerInstanceMax
   );
-}
-
-function totalMiB(containers: readonly Container[]): number {
-  return containers.reduce((sum, { memoryMiB }) => sum + memoryMiB, 0);
-}
-
-function evictableBlanks(instance: Instance): Container[] {
-  return RUNTIMES.flatMap((runtime) => instance.blanks[runtime]);
 }

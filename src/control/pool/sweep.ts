@@ -31,12 +31,32 @@ export class Sweep {
   }
 
   run(): void {
+    this.#endStuck();
     this.#endSurplusBlanks();
     this.#endIdle();
     this.#endUnsatisfied();
     this.#endSurplus();
     this.#endOverdueLaunches();
     this.#consolidate();
+  }
+
+  /**
+   * Instances that keep what they were told to end (a process that no signal ends, an agent that does not do as it is told): its
+   * memory was promised to those who wait, and would be for ever.
+   */
+  #endStuck(): void {
+    const { pools, settings, turn } = this.#parts;
+    for (const place of ["warming", "active"] as const) {
+      for (const instance of [...pools.inventory.at(place)]) {
+        if (instance.leavingMemoryMiB === 0) continue;
+        const overdue = [...instance.containers.values()].find(
+          ({ state, sinceMs }) => state === "leaving" && turn.nowMs - sinceMs >= settings.leaveMsMax,
+        );
+        if (overdue === undefined) continue;
+        pools.drain(instance, `its container ${overdue.id} does not end`);
+        pools.backOffLaunch(instance.source); // The next one may fare no better.
+      }
+    }
   }
 
   /** Blank containers above their target: they were made for somebody who went away. */

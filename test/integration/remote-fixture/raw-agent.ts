@@ -16,6 +16,8 @@ export class RawAgent {
   /** What it is asked to run. */
   readonly runs: Run[] = [];
   readonly #heartbeats: NodeJS.Timeout;
+  /** Whether it does so when it is told to. */
+  endsContainers = true;
 
   constructor(port: number, key: PinnedKey, order: InstanceOrder) {
     this.socket = connect({ host: "127.0.0.1", port, ...tlsIdentity(key), rejectUnauthorized: false });
@@ -58,6 +60,9 @@ export class RawAgent {
   #hear(message: ServerMessage): void {
     if (message.kind === "createContainer") {
       this.send({ kind: "containerReady", containerId: message.containerId, startMs: 1 });
+    } else if (message.kind === "destroyContainer") {
+      const { containerId } = message;
+      if (this.endsContainers) this.send({ kind: "containerGone", containerId, reason: "destroyed" });
     } else if (message.kind === "run") this.runs.push(message);
   }
 }
