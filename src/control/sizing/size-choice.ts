@@ -2,6 +2,7 @@ import { cpuMilliOf } from "../../model/function-version.ts";
 import type { ContainerSize, SizingSettings } from "../../model/sizing.ts";
 import { chooseCpu, usdPerHourOf } from "./cpu-choice.ts";
 import { type CpuDemand, durationMsAt } from "./cpu-demand.ts";
+import { errorFactorAt, type PredictionErrors } from "./prediction-error.ts";
 import { type SizeBounds, withinBounds } from "./size-bounds.ts";
 
 /** A size, and how much longer than now an execution may take there before the choice was wrong. */
@@ -13,6 +14,7 @@ export type SizeQuestion = {
   readonly requested: ContainerSize;
   readonly now: ContainerSize;
   readonly demand: CpuDemand;
+  readonly errors: PredictionErrors;
   /** No CPU at or below this is to be had: it failed. */
   readonly failedCpuMilli: number;
 };
@@ -53,24 +55,27 @@ export function chooseByRatio(question: SizeQuestion, needMiB: number): SizeChoi
 }
 
 function choose(
-  { settings, requested, demand, now }: SizeQuestion,
+  { settings, requested, demand, errors, now }: SizeQuestion,
   candidates: readonly number[],
   memoryMiBAt: (cpuMilli: number) => number,
 ): number {
   if (candidates.length === 0) return now.cpuMilli;
   return chooseCpu({
     demand,
+    errors,
     policy: settings.policy,
     sloMs: settings.sloMs,
     requestedCpuMilli: requested.cpuMilli,
+    nowCpuMilli: now.cpuMilli,
     prices: settings.prices,
     candidatesMilli: [...new Set(candidates)].sort((a, b) => a - b),
     memoryMiBAt,
   }).cpuMilli;
 }
 
-function choiceOf({ demand, now, settings }: SizeQuestion, size: ContainerSize): SizeChoice {
-  const expected = durationMsAt(demand, size.cpuMilli) / durationMsAt(demand, now.cpuMilli);
+function choiceOf({ demand, errors, now, settings }: SizeQuestion, size: ContainerSize): SizeChoice {
+  const expectedMs = ({ cpuMilli }: ContainerSize) => durationMsAt(demand, cpuMilli) * errorFactorAt(errors, cpuMilli);
+  const expected = expectedMs(size) / expectedMs(now);
   return { size, slowFactor: Math.max(expected, breakEvenFactor(settings, now, size)) };
 }
 

@@ -350,6 +350,30 @@ describe("a size that makes things worse", () => {
     }
   });
 
+  test("more CPU that does not pay as it was foretold is taken back", () => {
+    // Throttled as if it could use 1.6 CPUs at once; where it has them it is slower than that by the factor.
+    const takesMs = (cpuMilli: number, factor: number) =>
+      cpuMilli > 1000 ? (5000 / 1.6) * factor : 5_000_000 / cpuMilli;
+    for (const [factor, isWorthIt] of [
+      [1, true],
+      [1.2, false],
+    ] as const) {
+      const [sizing, of] = [sizingWith({ policy: "cost" }), versionOf(1024, "1", 1000)];
+      const had = new Set<number>();
+      for (let i = 0; i < 60; i++) {
+        const { cpuMilli } = sizing.effectiveOf(of);
+        had.add(cpuMilli);
+        const wallMs = takesMs(cpuMilli, factor);
+        const throttledMs = Math.max(0, 5_000_000 / Math.min(1600, cpuMilli) - 5000 / 1.6);
+        run(sizing, of, 1000, { wallUs: wallMs * 1000, cpuUs: 5_000_000, throttledUs: throttledMs * 1000 });
+      }
+      expect([...had].some((cpuMilli) => cpuMilli > 1500)).toBe(true);
+      const { cpuMilli } = sizing.versionOf(of.key)!.proven;
+      if (isWorthIt) expect(cpuMilli).toBeGreaterThan(1500);
+      else expect(cpuMilli).toBeLessThan(1100);
+    }
+  });
+
   test("that is nearly proven is not made to wait for nine other containers", () => {
     const [sizing, of] = [sizingWith(), versionOf(1024)];
     const small: number[] = [];

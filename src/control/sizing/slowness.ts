@@ -9,6 +9,8 @@ const EXECUTIONS_MIN = 15;
 /** Errors are told from a function's usual ones only while those are rare. */
 const USUAL_ERROR_SHARE_MAX = 0.1;
 const ERROR_FADE = 0.98;
+/** A median of fewer says little. */
+const MEDIAN_EXECUTIONS_MIN = 10;
 
 /** As kept in a snapshot: error share, executions, then the sketch. */
 export type SlownessRecord = readonly number[];
@@ -37,6 +39,12 @@ export class Slowness {
     return (
       usualUs !== undefined && wallUs > usualUs * (SLOW_FACTOR + FEW_FACTOR / this.#executions) * Math.max(1, factor)
     );
+  }
+
+  /** What an execution without an error takes; undefined: too few were seen. */
+  medianMs(): number | undefined {
+    const us = this.#executions < MEDIAN_EXECUTIONS_MIN ? undefined : this.#wallUs.median();
+    return us === undefined ? undefined : us / 1000;
   }
 
   record(): SlownessRecord {

@@ -1,5 +1,5 @@
 import type { ContainerSize, SizingDecision } from "../../model/sizing.ts";
-import type { CpuEvidenceRecord } from "./cpu-evidence.ts";
+import type { CpuSizingRecord } from "./cpu-sizing.ts";
 import type { FailuresRecord } from "./failures.ts";
 import type { InputNeedRecord } from "./input-need.ts";
 import type { PeakMemoryRecord } from "./peak-memory.ts";
@@ -16,7 +16,7 @@ export type VersionRecord = {
   readonly proven: ContainerSize;
   readonly hint: SizingHint | undefined;
   readonly peaks: PeakMemoryRecord;
-  readonly cpu: CpuEvidenceRecord;
+  readonly cpu: CpuSizingRecord;
   readonly inputs: InputNeedRecord;
   readonly usual: SlownessRecord;
   readonly failures: FailuresRecord;

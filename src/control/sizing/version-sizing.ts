@@ -2,7 +2,7 @@ import { cpuMilliOf } from "../../model/function-version.ts";
 import type { Grant, Room } from "../../model/grant.ts";
 import type { SizeStory } from "../../model/size-story.ts";
 import type { AdjustmentCondition, ContainerSize, SizingDecision, SizingSettings } from "../../model/sizing.ts";
-import { CpuEvidence } from "./cpu-evidence.ts";
+import { CPU_EXECUTIONS_MIN, CpuSizing, cpuText } from "./cpu-sizing.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type Execution, isStalled, peakMiBOf } from "./execution.ts";
 import { Failures } from "./failures.ts";
@@ -13,7 +13,7 @@ import { PeakMemory } from "./peak-memory.ts";
 import { GOT_WORSE, meanText, peaksText, shortageText, trialFailedText } from "./reason-text.ts";
 import { Reservation, type ReservationChange } from "./reservation.ts";
 import { type SizeBounds, sizeBoundsOf, withinBounds } from "./size-bounds.ts";
-import { chooseByRatio, chooseCpuApart, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
+import { chooseByRatio, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
 import { Slowness } from "./slowness.ts";
 import { CONTAINERS_PER_GOOD_TRIAL, isSameSize, Trial } from "./trial.ts";
 import type { SizingHint, VersionRecord } from "./version-record.ts";
@@ -27,11 +27,6 @@ const SAVING_MIN = 0.01;
 /** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
 const MARGIN_LEFT_MIN = 0.6;
 const GROWTH_AFTER_KILL = 1.5;
-const CPU_EXECUTIONS_MIN = 20;
-const CPU_REVIEW_EXECUTIONS_MAX = 4096;
-/** At the newest limit: how much it throttles is all that must be learned there. */
-const CPU_EXECUTIONS_AT_LIMIT_MIN = 10;
-const CPU_CHANGE_MIN = 0.03;
 const WARM_HINT_MARGIN = 1.02;
 
 /**
@@ -54,7 +49,7 @@ export class VersionSizing {
   #proven: ContainerSize;
   #trial: Trial | undefined;
   readonly #peaks: PeakMemory;
-  readonly #cpu: CpuEvidence;
+  readonly #cpu: CpuSizing;
   #inputs = new InputNeed();
   readonly #usual: Slowness;
   #failures = new Failures();
@@ -64,7 +59,6 @@ export class VersionSizing {
   #decisions = new DecisionLog();
   #executions = 0;
   #memoryReviewAt = 0;
-  #cpuReviewAt = CPU_EXECUTIONS_MIN;
   #smallestMiB: number;
   #startsToTrial = 0;
 
@@ -77,7 +71,7 @@ export class VersionSizing {
     this.#hint = hint;
     const [peaks, cpu, unthrottled, throttled, wall] = fiveSketches();
     this.#peaks = new PeakMemory(peaks);
-    this.#cpu = new CpuEvidence(cpu, unthrottled, throttled);
+    this.#cpu = new CpuSizing(cpu, unthrottled, throttled);
     this.#usual = new Slowness(wall);
     this.#room = this.#roomOf(this.#applied);
   }
@@ -228,7 +222,7 @@ export class VersionSizing {
       counts: [
         this.#executions,
         this.#memoryReviewAt,
-        this.#cpuReviewAt,
+        this.#cpu.reviewAt,
         this.#smallestMiB,
         this.#startsToTrial,
         this.#watch.level,
@@ -241,7 +235,6 @@ export class VersionSizing {
     version.#proven = record.proven;
     version.#trial = record.trial === undefined ? undefined : Trial.from(record.trial);
     version.#peaks.restore(record.peaks);
-    version.#cpu.restore(record.cpu);
     version.#inputs = InputNeed.from(record.inputs);
     version.#usual.restore(record.usual);
     version.#failures = Failures.from(record.failures);
@@ -250,7 +243,8 @@ export class VersionSizing {
     const [executions = 0, memoryReviewAt = 0, cpuReviewAt = CPU_EXECUTIONS_MIN, ...more] = record.counts;
     const [smallestMiB = record.requested.memoryMiB, startsToTrial = 0, watchLevel = 0] = more;
     version.#executions = executions;
-    [version.#memoryReviewAt, version.#cpuReviewAt] = [memoryReviewAt, cpuReviewAt];
+    version.#memoryReviewAt = memoryReviewAt;
+    version.#cpu.restore(record.cpu, cpuReviewAt);
     [version.#smallestMiB, version.#startsToTrial] = [smallestMiB, startsToTrial];
     version.#watch = new Watch(watchLevel);
     version.#updateRoom();
@@ -432,37 +426,33 @@ export class VersionSizing {
   }
 
   #reviewCpu(): void {
-    if (this.#trial !== undefined || this.#executions < this.#cpuReviewAt) return;
-    if (this.#cpu.executions < CPU_EXECUTIONS_AT_LIMIT_MIN || !this.#failures.allowsLess(this.#executions)) return;
+    if (this.#trial !== undefined || !this.#cpu.isReviewDue(this.#executions)) return;
+    if (!this.#failures.allowsLess(this.#executions)) return;
     const question = this.#question();
     if (question === undefined) return;
-    this.#cpuReviewAt = Math.min(2 * this.#executions, this.#executions + CPU_REVIEW_EXECUTIONS_MAX);
-    const choice = chooseCpuApart(question);
-    const [now, next] = [this.#proven.cpuMilli, choice.size.cpuMilli];
-    if (Math.abs(next - now) < now * CPU_CHANGE_MIN) return;
-    const { cpuMs, waitMs } = question.demand;
-    const why = () =>
-      `An execution uses ${cpuMs.toFixed(1)} ms of CPU and waits ${waitMs.toFixed(1)} ms (${this.#settings.policy}).`;
+    const choice = this.#cpu.review(question, this.#executions);
+    if (choice === undefined) return;
+    const why = () => cpuText(question.demand, this.#settings);
     // More CPU slows nobody down, so it needs no trial.
-    if (next > now) this.#move(choice.size, "tooLittle", why);
+    if (choice.size.cpuMilli > this.#proven.cpuMilli) this.#move(choice.size, "tooLittle", why);
     else this.#propose(choice, "tooMuch", why);
   }
 
   #question(): SizeQuestion | undefined {
-    const demand = this.#cpu.demand();
-    if (demand === undefined) return undefined;
-    return {
+    return this.#cpu.question({
       settings: this.#settings,
       bounds: this.#bounds,
       requested: this.requested,
       now: this.#proven,
-      demand,
       failedCpuMilli: this.#failures.cpuMilli,
-    };
+      usualMs: this.#usual.medianMs(),
+    });
   }
 
   #propose({ size, slowFactor }: SizeChoice, condition: AdjustmentCondition, why: () => string): void {
-    const wasTried = size.memoryMiB >= this.#smallestMiB && size.cpuMilli >= this.#proven.cpuMilli;
+    // As much CPU as was requested is what it was used to.
+    const usedMilli = Math.min(this.requested.cpuMilli, this.#proven.cpuMilli);
+    const wasTried = size.memoryMiB >= this.#smallestMiB && size.cpuMilli >= usedMilli;
     if (wasTried || this.#settings.mode === "suggest") return this.#move(size, condition, why);
     this.#trial = new Trial(size, slowFactor, condition);
     this.#startsToTrial = 0;
@@ -476,7 +466,10 @@ export class VersionSizing {
     this.#smallestMiB = Math.min(this.#smallestMiB, to.memoryMiB);
     this.#watch = new Watch();
     // Another CPU makes for other durations: what is usual there is learned anew.
-    if (from.cpuMilli !== to.cpuMilli) this.#usual.clear();
+    if (from.cpuMilli !== to.cpuMilli) {
+      this.#cpu.leave(from.cpuMilli, this.#usual.medianMs());
+      this.#usual.clear();
+    }
     this.#note(from, to, condition, why());
   }
 
