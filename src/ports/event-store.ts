@@ -1,5 +1,6 @@
 import type { Delivery, EventOutcome } from "../model/event-outcome.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
+import type { Trigger } from "./invoker.ts";
 import type { ScheduleTick } from "./schedule.ts";
 
 /** An accepted asynchronous invocation that has no final outcome yet. */
@@ -13,6 +14,10 @@ export type QueuedEvent = {
   readonly invokedArn: string;
   readonly clientContext: string | undefined;
   readonly traceId: string | undefined;
+  /** The caller's `tracestate`. */
+  readonly traceState: string | undefined;
+  /** undefined: an earlier version of Hearth accepted it. */
+  readonly trigger: Trigger | undefined;
   readonly acceptedMs: number;
   /** Executions begun so far. More than 0 marks the next one as a retry. */
   readonly attempts: number;

@@ -14,15 +14,20 @@ export type InvokeRequest = {
   /** Decoded JSON of X-Amz-Client-Context. */
   readonly clientContext: string | undefined;
   readonly traceId: string | undefined;
+  /** The caller's `tracestate` by W3C's rules, for traces. Only beside a trace that `traceparent` told of. */
+  readonly traceState?: string | undefined;
   /** Whether the answer carries the last 4 KiB of the execution's log. */
   readonly logTail: boolean;
   /** When it must be done, by the host's clock; until then it may be held. undefined: it is due at once. */
   readonly deadlineMs?: number | undefined;
   /** Takes the response piece by piece, while the function writes it. undefined: the answer brings it whole. Not of queued invocations. */
   readonly sink?: ResponseSink | undefined;
-  /** What made it a call, by OpenTelemetry's names, for traces. undefined: somebody called the function by its name, or nobody knows. */
-  readonly trigger?: "http" | "pubsub" | undefined;
+  /** For traces. undefined: somebody called the function by its name, or nobody knows. */
+  readonly trigger?: Trigger | undefined;
 };
+
+/** What made it a call, by OpenTelemetry's names. */
+export type Trigger = "http" | "pubsub" | "timer" | "other";
 
 /**
  * Where a response goes that is not waited for. A function that streams is heard here before its answer comes: `begin`,

@@ -113,13 +113,16 @@ describe("what is said of an invocation", () => {
     expect(run?.attributes).toMatchObject({ "hearth.cpu_ms": 1.5, "hearth.memory.peak_bytes": 5e6 });
   });
 
-  test("a queued one says which attempt it is; who made it is not known any more", () => {
-    const start = invocationStart({}, { mode: "asynchronous", retries: 2 });
+  test("a queued one says which attempt it is, and what made it", () => {
+    const start = invocationStart({ trigger: "timer" }, { mode: "asynchronous", retries: 2 });
     expect(spansOf(finished("ok", {}), start)[0]?.attributes).toMatchObject({
       "hearth.mode": "asynchronous",
       "hearth.attempt": 3,
-      "faas.trigger": undefined,
+      "faas.trigger": "timer",
     });
+    // An event of an earlier version does not tell.
+    const old = invocationStart({}, { mode: "asynchronous", retries: 0 });
+    expect(spansOf(finished("ok", {}), old)[0]?.attributes).toMatchObject({ "faas.trigger": undefined });
   });
 
   const errorOf = (end: InvocationEnd) => spansOf(end)[0]?.error;

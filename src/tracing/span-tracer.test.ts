@@ -12,7 +12,12 @@ const PARENT = "53995c3f42cd8ad8";
 const NOW_MS = 1_796_000_000_123;
 
 /** One warm invocation that its caller told `traceId` of. */
-function traced(traceId: string | undefined, sampler: SamplerName = "parentbased_always_on", ratio = 1) {
+function traced(
+  traceId: string | undefined,
+  sampler: SamplerName = "parentbased_always_on",
+  ratio = 1,
+  traceState?: string,
+) {
   const spans: ReadableSpan[] = [];
   const tracer = new SpanTracer({
     sampling: samplingOf(sampler, ratio),
@@ -22,7 +27,7 @@ function traced(traceId: string | undefined, sampler: SamplerName = "parentbased
     clock: { nowMs: () => NOW_MS, monotonicMs: () => 0 },
     onSpan: (span) => void spans.push(span),
   });
-  const trace = tracer.begin(invocationStart({ traceId }));
+  const trace = tracer.begin(invocationStart({ traceId, traceState }));
   const before = spans.length;
   trace.end(finished("ok", { wallUs: 8000 }));
   expect(before).toBe(0);
@@ -39,6 +44,16 @@ describe("the span of an invocation", () => {
     const [run] = spans;
     expect(run).toMatchObject({ name: "run", kind: SpanKind.INTERNAL, parentSpanContext: { traceId, spanId } });
     expect(new Set([spanId, PARENT, run?.spanContext().spanId]).size).toBe(3);
+  });
+
+  test("has its caller's trace state, as all its parts have", () => {
+    const { spans } = traced(`${ROOT};Parent=${PARENT};Sampled=1`, undefined, 1, "rojo=00f067aa0ba902b7,congo=t61");
+    expect(spans).toHaveLength(2);
+    for (const span of spans) {
+      expect(span.spanContext().traceState?.serialize()).toBe("rojo=00f067aa0ba902b7,congo=t61");
+    }
+    const { own } = traced(`${ROOT};Parent=${PARENT};Sampled=1`, undefined, 1, "no state = at all");
+    expect(own?.spanContext().traceState?.serialize()).toBe("");
   });
 
   test("is the first of a trace that has a name only", () => {

@@ -1,10 +1,12 @@
 import {
   type Attributes,
+  createTraceState,
   type HrTime,
   SpanKind,
   type SpanStatus,
   SpanStatusCode,
   TraceFlags,
+  type TraceState,
 } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
@@ -25,7 +27,12 @@ export type SpanTracerOptions = {
   onSpan(span: ReadableSpan): void;
 };
 
-type Trace = { readonly traceId: string; readonly spanId: string; readonly parentSpanId: string | undefined };
+type Trace = {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string | undefined;
+  readonly traceState: TraceState | undefined;
+};
 
 /**
  * Makes the spans of invocations. All that it does before an invocation runs is to choose an id; the spans are put together
@@ -44,7 +51,7 @@ export class SpanTracer {
 
   begin(start: InvocationStart): InvocationTrace {
     const { sampling, clock } = this.#options;
-    const { traceId: told, version } = start.request;
+    const { traceId: told, traceState: state, version } = start.request;
     const arrivedMs = clock.nowMs();
     const header = told === undefined ? undefined : parseXRayHeader(told);
     const traceId = header?.traceId ?? this.#ids.traceId(arrivedMs);
@@ -55,16 +62,22 @@ export class SpanTracer {
       const notSampled = isDecided ? told : xRayHeaderText(traceId, spanId, false, header?.others ?? "");
       return { traceId: notSampled, end: () => {} };
     }
-    const trace = { traceId, spanId: this.#ids.spanId(), parentSpanId: header?.parentSpanId };
+    const traceState = state === undefined ? undefined : createTraceState(state);
+    const trace = { traceId, spanId: this.#ids.spanId(), parentSpanId: header?.parentSpanId, traceState };
     return {
       traceId: xRayHeaderText(traceId, trace.spanId, true, header?.others ?? ""),
       end: (end) => this.#record(trace, arrivedMs, invocationSpans(start, end, this.#options.region)),
     };
   }
 
-  #record({ traceId, spanId, parentSpanId }: Trace, arrivedMs: number, [own, ...parts]: PlannedSpan[]): void {
+  #record(
+    { traceId, spanId, parentSpanId, traceState }: Trace,
+    arrivedMs: number,
+    [own, ...parts]: PlannedSpan[],
+  ): void {
     if (own === undefined) return;
-    const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED };
+    const state = traceState === undefined ? {} : { traceState };
+    const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED, ...state };
     const above = parentSpanId === undefined ? undefined : { ...context, spanId: parentSpanId, isRemote: true };
     for (const part of parts) {
       const partContext = { ...context, spanId: this.#ids.spanId() };

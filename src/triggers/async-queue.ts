@@ -155,7 +155,7 @@ export class AsyncQueue {
     if (this.#isClosed) throw new HearthError("SHUTTING_DOWN");
     if (this.#entries.has(request.id)) return;
     const nowMs = clock.nowMs();
-    const { id, version, payload, invokedArn, clientContext, traceId, deadlineMs } = request;
+    const { id, version, payload, invokedArn, clientContext, traceId, traceState, deadlineMs } = request;
     const event: QueuedEvent = {
       id,
       accountId: version.accountId,
@@ -165,6 +165,8 @@ export class AsyncQueue {
       invokedArn,
       clientContext,
       traceId,
+      traceState,
+      trigger: request.trigger ?? "other",
       acceptedMs: nowMs,
       attempts: 0,
       functionFailures: 0,
@@ -285,7 +287,7 @@ export class AsyncQueue {
   async #attempt(entry: Entry): Promise<void> {
     const { events, resolve, run, log, clock, eventAgeMsMax } = this.#options;
     const { event } = entry;
-    const { id, functionName, payload, invokedArn, clientContext, traceId, deadlineMs } = event;
+    const { id, functionName, payload, invokedArn, clientContext, traceId, traceState, trigger, deadlineMs } = event;
     const { ageMsMax = eventAgeMsMax } = this.#configOf(event) ?? {};
     if (clock.monotonicMs() - entry.agesFromMs > ageMsMax) {
       const condition = "EventAgeExceeded";
@@ -309,7 +311,7 @@ export class AsyncQueue {
     entry.hasBegun = false;
     entry.version = version;
     run(
-      { id, version, payload, invokedArn, clientContext, traceId, deadlineMs, logTail: false },
+      { id, version, payload, invokedArn, clientContext, traceId, traceState, trigger, deadlineMs, logTail: false },
       retries,
       (answer, acknowledge) => {
         void this.#ended(entry, answer, acknowledge);
@@ -448,6 +450,7 @@ function qualifierIn(invokedArn: string, { arn, version }: FunctionVersion): str
   return invokedArn.startsWith(`${arn}:`) ? invokedArn.slice(arn.length + 1) : version;
 }
 
-function bytesOf({ payload, clientContext, traceId }: QueuedEvent): number {
-  return EVENT_OVERHEAD_BYTES + payload.length + (clientContext?.length ?? 0) + (traceId?.length ?? 0);
+function bytesOf({ payload, clientContext, traceId, traceState }: QueuedEvent): number {
+  const told = (clientContext?.length ?? 0) + (traceId?.length ?? 0) + (traceState?.length ?? 0);
+  return EVENT_OVERHEAD_BYTES + payload.length + told;
 }

@@ -107,10 +107,10 @@ describe("traces", () => {
 
   test("a caller that traces by W3C's rules has it below its span, and below it whatever the function calls", async () => {
     const traceId = newTrace();
-    const outer = await call("f", { traceparent: `00-${traceId}-${PARENT}-01` });
+    const outer = await call("f", { traceparent: `00-${traceId}-${PARENT}-01`, tracestate: "congo=t61,rojo=1" });
     const inner = await call("f", { "X-Amzn-Trace-Id": outer.told });
     const [above, below] = [await ownOf(outer.id), await ownOf(inner.id)];
-    expect(above).toMatchObject({ traceId, parentSpanId: PARENT });
+    expect(above).toMatchObject({ traceId, parentSpanId: PARENT, traceState: "congo=t61,rojo=1" });
     expect(below).toMatchObject({ traceId, parentSpanId: above.spanId });
     expect([outer.told, inner.told]).toEqual([toldOf(above), toldOf(below)]);
   });
@@ -139,13 +139,19 @@ describe("traces", () => {
 
   test("every attempt of an event belongs to its caller's trace", async () => {
     const traceId = newTrace();
-    const headers = { traceparent: `00-${traceId}-${PARENT}-01`, "X-Amz-Invocation-Type": "Event" };
+    const traced = { traceparent: `00-${traceId}-${PARENT}-01`, tracestate: "congo=t61" };
+    const headers = { ...traced, "X-Amz-Invocation-Type": "Event" };
     const { id, status } = await call("f", headers, { fails: true });
     expect(status).toBe(202);
     const attempts = await collector.received(isOwn(id), 3);
     expect(attempts.map(({ attributes }) => attributes["hearth.attempt"])).toEqual([1, 2, 3]);
     for (const attempt of attempts) {
-      expect(attempt).toMatchObject({ traceId, parentSpanId: PARENT, attributes: { "hearth.mode": "asynchronous" } });
+      expect(attempt).toMatchObject({
+        traceId,
+        parentSpanId: PARENT,
+        traceState: "congo=t61",
+        attributes: { "hearth.mode": "asynchronous", "faas.trigger": "other" },
+      });
     }
     expect(new Set(attempts.map(({ spanId }) => spanId)).size).toBe(3);
   });

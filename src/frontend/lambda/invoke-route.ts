@@ -13,7 +13,7 @@ import { invalidPayloadMessage, sendInvokeAnswer } from "./invoke-answer.ts";
 import { invalidParameter, invalidRequestContent, LambdaError, tooLarge } from "./lambda-error.ts";
 import { resourceOf } from "./policy-document.ts";
 import { StreamedInvokeAnswer } from "./streamed-invoke-answer.ts";
-import { newTraceId, traceIdOf } from "./trace-id.ts";
+import { newTraceId, traceIdOf, traceStateOf } from "./trace-id.ts";
 import { Violations } from "./violation.ts";
 
 const INVOKE = "lambda:InvokeFunction";
@@ -125,6 +125,7 @@ class InvokeOperation {
       invokedArn: target.qualifier === undefined ? version.arn : `${version.arn}:${target.qualifier}`,
       clientContext: clientContextOf(headers["x-amz-client-context"]),
       traceId: traceIdOf(headers) ?? newTraceId(this.#clock.nowMs(), this.#isTraced),
+      traceState: this.#isTraced ? traceStateOf(headers) : undefined,
       logTail: logType === "Tail",
       deadlineMs: isShifted ? deadlineOf(deadline, version.deadlineAfterMs, this.#clock.nowMs()) : undefined,
     };

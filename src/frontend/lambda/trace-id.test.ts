@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { newTraceId, traceIdOf } from "./trace-id.ts";
+import { newTraceId, traceIdOf, traceStateOf } from "./trace-id.ts";
 
 const hex = (length: number) =>
   fc
@@ -13,6 +13,22 @@ test("a caller that traces by W3C's rules is told to the function in X-Ray's for
   expect(traceIdOf({ traceparent: `${traceparent.slice(0, -2)}02` })).toMatch(/;Sampled=0$/);
   expect(traceIdOf({ traceparent: `cc${traceparent.slice(2)}-what-will-be` })).toMatch(/^Root=1-4bf92f35-/);
   expect(traceIdOf({ traceparent, "x-amzn-trace-id": "Root=1-2-3" })).toBe("Root=1-2-3");
+});
+
+test("a trace state is kept beside the trace that it belongs to", () => {
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  expect(traceStateOf({ traceparent, tracestate: "congo=t61,rojo=1" })).toBe("congo=t61,rojo=1");
+  expect(traceStateOf({ traceparent, tracestate: ["congo=t61", "rojo=1"] as never })).toBe("congo=t61,rojo=1");
+  for (const headers of [
+    { traceparent },
+    { tracestate: "congo=t61" },
+    { traceparent: "00-0-0-00", tracestate: "congo=t61" },
+    { traceparent, tracestate: `congo=${"x".repeat(512)}` },
+    // X-Ray's header is the one that counts.
+    { traceparent, tracestate: "congo=t61", "x-amzn-trace-id": "Root=1-2-3" },
+  ]) {
+    expect(traceStateOf(headers)).toBeUndefined();
+  }
 });
 
 test("trace and parent are kept, whatever they are", () => {

@@ -6,6 +6,8 @@ const TRACE_ID_LENGTH_MAX = 512;
 /** https://www.w3.org/TR/trace-context: version, trace, parent, flags. Later versions may say more behind them. */
 const TRACE_PARENT =
   /^(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{8})([0-9a-f]{24})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/;
+/** What everybody has to hand on by W3C's rules; longer ones may be dropped. */
+const TRACE_STATE_LENGTH_MAX = 512;
 const SAMPLED_FLAG = 1;
 
 /**
@@ -17,6 +19,19 @@ export function traceIdOf(headers: IncomingHttpHeaders): string | undefined {
   if (typeof own === "string" && own.length <= TRACE_ID_LENGTH_MAX) return own;
   const parent = headers["traceparent"];
   return typeof parent === "string" ? fromTraceParent(parent) : undefined;
+}
+
+/**
+ * What else a caller that traces by W3C's rules says of its trace, for those above and beside it: as it says it. undefined: nothing, or what it says
+ * belongs to no trace that `traceIdOf` goes on with.
+ */
+export function traceStateOf(headers: IncomingHttpHeaders): string | undefined {
+  const { tracestate, traceparent } = headers;
+  if (tracestate === undefined || headers["x-amzn-trace-id"] !== undefined) return undefined;
+  // Several headers are one list.
+  const text = Array.isArray(tracestate) ? tracestate.join(",") : tracestate;
+  const isOfTrace = typeof traceparent === "string" && TRACE_PARENT.test(traceparent);
+  return isOfTrace && text.length <= TRACE_STATE_LENGTH_MAX ? text : undefined;
 }
 
 function fromTraceParent(text: string): string | undefined {

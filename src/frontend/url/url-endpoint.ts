@@ -10,7 +10,7 @@ import type { ResourcePolicies } from "../../ports/resource-policies.ts";
 import type { HttpServer, Principal, RouteRequest, Site } from "../http-server.ts";
 import { PAYLOAD_BYTES_MAX } from "../lambda/invoke-route.ts";
 import { LambdaError, lambdaErrorOf, tooLarge } from "../lambda/lambda-error.ts";
-import { newTraceId, traceIdOf } from "../lambda/trace-id.ts";
+import { newTraceId, traceIdOf, traceStateOf } from "../lambda/trace-id.ts";
 import { isPreflight, preflightHeaders } from "./cors-headers.ts";
 import { isUrlId, type UrlAddress, type UrlPlace } from "./url-address.ts";
 import { urlEvent } from "./url-event.ts";
@@ -125,6 +125,7 @@ export class UrlEndpoint implements Site {
       invokedArn: url.qualifier === undefined ? version.arn : `${version.arn}:${url.qualifier}`,
       clientContext: undefined,
       traceId,
+      traceState: isTraced ? traceStateOf(req.headers) : undefined,
       logTail: false,
       trigger: "http",
     };

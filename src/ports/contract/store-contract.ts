@@ -453,6 +453,8 @@ export function queuedEvent(): QueuedEvent {
     invokedArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
     clientContext: undefined,
     traceId: undefined,
+    traceState: undefined,
+    trigger: "other",
     acceptedMs,
     attempts: 0,
     functionFailures: 0,

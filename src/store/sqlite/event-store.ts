@@ -1,5 +1,6 @@
 import type { Delivery, EventOutcome } from "../../model/event-outcome.ts";
 import type { ConcludedEvent, EventStore, QueuedEvent } from "../../ports/event-store.ts";
+import type { Trigger } from "../../ports/invoker.ts";
 import type { SqliteWorker } from "./sqlite-worker.ts";
 import type { Row } from "./statement.ts";
 
@@ -21,6 +22,8 @@ export function eventStoreOf(worker: SqliteWorker): EventStore {
         event.functionFailures,
         event.nextAttemptMs,
         event.deadlineMs ?? null,
+        event.traceState ?? null,
+        event.trigger ?? null,
       ];
       const append = { name: "appendEvent", parameters } as const;
       if (tick === undefined) await worker.runAll([append]);
@@ -65,6 +68,8 @@ function eventOf(row: Row): QueuedEvent {
     clientContext: (row["clientContext"] as string | null) ?? undefined,
     traceId: (row["traceId"] as string | null) ?? undefined,
     deadlineMs: (row["deadlineMs"] as number | null) ?? undefined,
+    traceState: (row["traceState"] as string | null) ?? undefined,
+    trigger: (row["trigger"] as Trigger | null) ?? undefined,
   };
 }
 

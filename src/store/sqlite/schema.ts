@@ -121,6 +121,7 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (account_id, name)
   ) WITHOUT ROWID, STRICT;
   `,
+  "ALTER TABLE event ADD COLUMN trace_state TEXT; ALTER TABLE event ADD COLUMN triggered_by TEXT",
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

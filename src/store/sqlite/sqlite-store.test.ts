@@ -51,6 +51,7 @@ test("data of an earlier version is brought up to date, with its events", async 
   await store.close();
   const database = new DatabaseSync(join(dir, DATABASE_FILE));
   database.exec(`ALTER TABLE event DROP COLUMN deadline_ms;
+    ALTER TABLE event DROP COLUMN trace_state; ALTER TABLE event DROP COLUMN triggered_by;
     ALTER TABLE event DROP COLUMN outcome; ALTER TABLE event DROP COLUMN response;
     ALTER TABLE event DROP COLUMN deliveries; DROP TABLE event_invoke_config; DROP TABLE schedule; DROP TABLE cost; DROP TABLE capacity_change;
     DROP TABLE IF EXISTS host; DROP TABLE IF EXISTS join_token;
@@ -58,7 +59,7 @@ test("data of an earlier version is brought up to date, with its events", async 
     DROP TABLE IF EXISTS function_version; DROP TABLE IF EXISTS function_alias; PRAGMA user_version = 1`);
   database.close();
   const again = await openSqliteStore(dir);
-  expect(await again.events.load()).toEqual([event]);
+  expect(await again.events.load()).toEqual([{ ...event, trigger: undefined }]);
   expect(await again.loadCapacities()).toEqual([]);
   expect(await again.sizing.loadSizes()).toEqual([]);
   await again.close();

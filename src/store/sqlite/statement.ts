@@ -52,12 +52,13 @@ export const STATEMENTS = {
     SELECT value ->> 'key', value -> 'record', value -> 'decidedMs' FROM json_each(?)`,
   deleteSizes: "DELETE FROM size WHERE key IN (SELECT value FROM json_each(?))",
   appendEvent: `INSERT OR IGNORE INTO event (id, account_id, function_name, qualifier, payload, invoked_arn,
-    client_context, trace_id, accepted_ms, attempts, function_failures, next_attempt_ms, deadline_ms)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    client_context, trace_id, accepted_ms, attempts, function_failures, next_attempt_ms, deadline_ms,
+    trace_state, triggered_by)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   loadEvents: `SELECT id, account_id AS accountId, function_name AS functionName, qualifier, payload,
     invoked_arn AS invokedArn, client_context AS clientContext, trace_id AS traceId, accepted_ms AS acceptedMs,
     attempts, function_failures AS functionFailures, next_attempt_ms AS nextAttemptMs,
-    deadline_ms AS deadlineMs FROM event WHERE outcome IS NULL ORDER BY sequence`,
+    deadline_ms AS deadlineMs, trace_state AS traceState, triggered_by AS "trigger" FROM event WHERE outcome IS NULL ORDER BY sequence`,
   beginAttempt: "UPDATE event SET attempts = ? WHERE id = ?",
   rescheduleEvent: "UPDATE event SET attempts = ?, function_failures = ?, next_attempt_ms = ? WHERE id = ?",
   concludeEvent: "UPDATE event SET outcome = ?, response = ?, deliveries = ? WHERE id = ? AND outcome IS NULL",

@@ -17,6 +17,8 @@ async function append(): Promise<void> {
       invokedArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
       clientContext: undefined,
       traceId: undefined,
+      traceState: undefined,
+      trigger: "other",
       acceptedMs: Date.now(),
       attempts: 0,
       functionFailures: 0,

@@ -48,6 +48,7 @@ test("each tick is one event in the shape of EventBridge, with an id of its own"
   expect(times()).toEqual(["01T01:00", "01T02:00", "01T03:00"]);
   expect(new Set(ticks.map(({ request }) => request.id)).size).toBe(3);
   const [first] = ticks;
+  expect(first?.request.trigger).toBe("timer");
   expect(JSON.parse(first?.request.payload.toString() ?? "")).toEqual({
     version: "0",
     id: first?.request.id,

@@ -202,6 +202,7 @@ export class ScheduleClock implements Schedules {
       clientContext: undefined,
       traceId: undefined,
       logTail: false,
+      trigger: "timer",
     };
   }
 }

@@ -7,6 +7,8 @@ import root from "@opentelemetry/otlp-proto-exporter-base/build/src/generated/ro
 export type ReceivedSpan = {
   readonly traceId: string;
   readonly spanId: string;
+  /** W3C's list; empty: none. */
+  readonly traceState: string;
   /** Empty: it is the first of its trace. */
   readonly parentSpanId: string;
   readonly name: string;
@@ -33,6 +35,7 @@ type Decoded = {
       readonly spans: readonly {
         readonly traceId: string;
         readonly spanId: string;
+        readonly traceState: string;
         readonly parentSpanId: string;
         readonly name: string;
         readonly kind: string;
@@ -130,6 +133,7 @@ export class Collector {
           this.spans.push({
             traceId: hex(span.traceId),
             spanId: hex(span.spanId),
+            traceState: span.traceState,
             parentSpanId: hex(span.parentSpanId),
             name: span.name,
             kind: KINDS[Number(span.kind)] ?? String(span.kind),
