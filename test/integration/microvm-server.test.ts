@@ -29,11 +29,16 @@ const ABOUT = `
     const end = (says) => { socket.destroy(); resolve(says); };
     socket.on("connect", () => end("connected")).on("timeout", () => end("timeout")).on("error", (e) => end(e.code));
   });
-  exports.handler = async ({ fillMiB = 0, targets = [], writeMiB = 0, waitMs = 0 }) => {
+  exports.handler = async ({ fillMiB = 0, targets = [], writeMiB = 0, rereads = 0, waitMs = 0 }) => {
     calls += 1;
     const filled = [];
     for (let i = 0; i < fillMiB; i += 16) filled.push(Buffer.alloc(16 * 1024 * 1024, 1));
     for (let i = 0; i < writeMiB; i++) fs.appendFileSync("/tmp/file", Buffer.alloc(1024 * 1024, 1));
+    for (let i = 0; i < rereads; i++) {
+      const file = fs.openSync("/tmp/file");
+      for (const into = Buffer.alloc(1024 * 1024); fs.readSync(file, into) > 0; );
+      fs.closeSync(file);
+    }
     await new Promise((resolve) => setTimeout(resolve, waitMs));
     const reached = {};
     for (const [host, port] of targets) reached[host + ":" + port] = await reach(host, port);
@@ -70,6 +75,7 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
       ["about", 256],
       ["small", 128],
       ["growing", 128],
+      ["rereading", 128],
       ["large", 1024],
     ] as const) {
       await lambda.deploy(name, { files: { "index.js": ABOUT }, memoryMiB, timeoutS: 120 });
@@ -150,6 +156,15 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
     expect(effective.memoryMiB).toBeGreaterThan(150);
     // Peaks come from the machine's own control groups, which are of version 2.
     expect(evidence.peaks?.maxMiB).toBeGreaterThan(128);
+  });
+
+  test("a function that waits for memory without being killed is told by the kernel's own figures, and gets more", async () => {
+    // What it reads has to go from memory again before it reads it again.
+    const { json, functionError } = await lambda.invoke("rereading", { fillMiB: 48, writeMiB: 96, rereads: 4 });
+    expect({ functionError, filledMiB: json.filledMiB }).toEqual({ functionError: undefined, filledMiB: 48 });
+    const { decisions, effective } = await sizeOf("rereading");
+    expect(decisions.at(-1)).toMatchObject({ condition: "pressure", from: { memoryMiB: 128 } });
+    expect(effective.memoryMiB).toBeGreaterThan(128);
   });
 
   test("a machine holds as much of containers as its shape says, and has a disk for /tmp", async () => {

@@ -1,5 +1,4 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { detectCgroups } from "../../../src/host/cgroup-host.ts";
@@ -8,20 +7,16 @@ import type { InstanceId } from "../../../src/model/ids.ts";
 import type { CapacityProvider } from "../../../src/ports/capacity-provider.ts";
 import { systemClock } from "../../../src/ports/clock.ts";
 import type { ProviderWorld } from "../../../src/ports/contract/capacity-provider-contract.ts";
-import { AGENT_PROTOCOL_VERSION, type AgentMessage, agentMessageSchema } from "../../../src/protocol/agent-protocol.ts";
-import { encodeFrame, FrameDecoder } from "../../../src/protocol/frame.ts";
 import { createMicrovmProvider } from "../../../src/provider/microvm/microvm-provider.ts";
 import { openRemoteEndpoint, type RemoteEndpoint } from "../../../src/provider/remote/remote-endpoint.ts";
 import { dataIdOf } from "../../../src/provider/sandbox/data-id.ts";
 import { createMemoryStore } from "../../../src/store/memory/memory-store.ts";
 import { eventually } from "../server-fixture/eventually.ts";
+import { type Hello, WelcomedAgents } from "../welcomed-agents.ts";
 import { TEST_IMAGES_DIR, testVmImage } from "./image.ts";
-
-type Hello = Extract<AgentMessage, { kind: "hello" }>;
 
 /** An emulated boot on a machine that runs other tests. */
 const JOIN_MS_MAX = 180_000;
-const SETTINGS = { freezeAfterMs: 50, heartbeatMs: 500, orphanMs: 120_000, blankMemoryMiB: 128 };
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const loud = { ...quiet, warn: console.error, error: console.error };
 
@@ -30,14 +25,14 @@ export class MicrovmWorld implements ProviderWorld {
   readonly serverSocketPath = "unused";
   readonly dataDir = mkdtempSync(join(tmpdir(), "hearth-microvm-"));
   readonly #store = createMemoryStore();
-  readonly #agents = new Map<InstanceId, { readonly hello: Hello; readonly socket: Socket }>();
+  readonly #agents = new WelcomedAgents();
   readonly #log = process.env["HEARTH_TEST_LOG"] === undefined ? quiet : loud;
   #endpoint: RemoteEndpoint | undefined;
   #provider: CapacityProvider | undefined;
 
   async open(): Promise<CapacityProvider> {
     await testVmImage();
-    const joined = [...this.#agents].filter(([, { socket }]) => !socket.destroyed).map(([id]) => id);
+    const joined = this.#agents.instanceIds().filter((id) => this.isJoined(id));
     await this.#endpoint?.close();
     const endpoint = await openRemoteEndpoint({
       host: "127.0.0.1",
@@ -48,7 +43,7 @@ export class MicrovmWorld implements ProviderWorld {
       heartbeatMs: 500,
       silenceMs: 10_000,
       readCode: () => Promise.reject(new Error("there is no code here")),
-      onAgent: (socket) => this.#accept(socket),
+      onAgent: (socket) => this.#agents.accept(socket),
       clock: systemClock,
       log: this.#log,
     });
@@ -73,11 +68,11 @@ export class MicrovmWorld implements ProviderWorld {
 
   async joined(instanceId: InstanceId): Promise<Hello> {
     await this.#until(() => this.isJoined(instanceId), instanceId, "did not join");
-    return this.#agents.get(instanceId)?.hello as Hello;
+    return this.#agents.helloOf(instanceId) as Hello;
   }
 
   isJoined(instanceId: InstanceId): boolean {
-    return this.#agents.get(instanceId)?.socket.closed === false;
+    return this.#agents.isJoined(instanceId);
   }
 
   /** QEMU is killed, as by the kernel when memory runs out. */
@@ -88,7 +83,7 @@ export class MicrovmWorld implements ProviderWorld {
   async traces(): Promise<readonly string[]> {
     const folder = join(this.dataDir, "microvm/instances");
     const files = existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
-    const ids = new Set([...files.map((path) => path.slice(folder.length + 1)), ...this.#agents.keys()]);
+    const ids = new Set([...files.map((path) => path.slice(folder.length + 1)), ...this.#agents.instanceIds()]);
     const machines = [...ids].flatMap((id) => machinesOf(id).map((pid) => `machine ${pid} of ${id}`));
     const hosts = this.#endpoint?.hosts.hostsOf("microvm") ?? [];
     return [...files, ...machines, ...this.#groups(), ...hosts.map(({ instanceIds }) => `host of ${instanceIds}`)];
@@ -124,21 +119,6 @@ export class MicrovmWorld implements ProviderWorld {
   async #until(isSo: () => boolean, instanceId: InstanceId, orElse: string): Promise<void> {
     const is = await eventually(async () => isSo(), Boolean, JOIN_MS_MAX);
     if (!is) throw new Error(`the agent of ${instanceId} ${orElse}; its machine:\n${this.consoleOf(instanceId)}`);
-  }
-
-  #accept(socket: Socket): void {
-    const decoder = new FrameDecoder();
-    socket.on("error", () => {}); // It was killed.
-    socket.on("data", (bytes: Buffer) => {
-      decoder.push(bytes, (header) => this.#hear(agentMessageSchema.parse(header), socket));
-    });
-    socket.resume();
-  }
-
-  #hear(message: AgentMessage, socket: Socket): void {
-    if (message.kind !== "hello") return;
-    this.#agents.set(message.instanceId, { hello: message, socket });
-    socket.write(encodeFrame({ kind: "welcome", protocolVersion: AGENT_PROTOCOL_VERSION, ...SETTINGS }));
   }
 }
 
