@@ -2,8 +2,12 @@ import { availableParallelism } from "node:os";
 import { type CgroupTotals, type CgroupUsage, cpuQuotaUs, type MeterLimits } from "./cgroup.ts";
 import { KernelFile } from "./kernel-file.ts";
 
-/** memory.stat is dear to read (the kernel sums up all CPUs): only after a change of the peak by this much. */
+/** memory.stat, which tells file cache from the rest, is dear to read (the kernel sums up all CPUs): only after a change of the peak by this much. */
 const PEAK_CHANGE_BYTES = 256 * 1024;
+/** Sizes go by the largest peak: what would be larger by this share, were there no cache any more, is looked at at once. */
+const LARGER_SHARE = 0.02;
+/** Other changed peaks are told by the cache as it was last seen, all but every fourth. */
+const CHANGES_PER_READING = 4;
 
 /**
  * The quota is handed to the processors in slices of 5 ms (`sched_cfs_bandwidth_slice_us`), and what another processor holds
@@ -42,6 +46,9 @@ export class CgroupUsageReader {
   #cpuAtThrottledUs: number;
   #peakSeenBytes = Number.NEGATIVE_INFINITY;
   #cacheBytes = 0;
+  /** The largest peak without cache of which the cache was looked at. */
+  #largestBytes = 0;
+  #changesUnread = 0;
   #troubleSeen: number;
   #majorFaultsSeen = 0;
 
@@ -65,8 +72,7 @@ export class CgroupUsageReader {
     const peakBytes = this.#source.peak.readNumber();
     const trouble =
       (this.#source.trouble(peakBytes + PEAK_CHANGE_BYTES >= limitBytes) ?? this.#troubleSeen) - this.#troubleSeen;
-    const isPeakNew = Math.abs(peakBytes - this.#peakSeenBytes) >= PEAK_CHANGE_BYTES;
-    const majorFaults = isPeakNew || trouble > 0 ? this.#readStat(peakBytes) : 0;
+    const majorFaults = trouble > 0 || this.#isStatDue(peakBytes) ? this.#readStat(peakBytes) : 0;
     this.#troubleSeen += trouble;
     return {
       cpuUs: Math.max(0, cpuEndUs - this.#cpuBeginUs),
@@ -75,6 +81,13 @@ export class CgroupUsageReader {
       cacheBytes: this.#cacheBytes,
       memoryStallUs: this.#source.stallUs(Math.max(0, trouble), majorFaults),
     };
+  }
+
+  #isStatDue(peakBytes: number): boolean {
+    if (Math.abs(peakBytes - this.#peakSeenBytes) < PEAK_CHANGE_BYTES) return false;
+    this.#changesUnread++;
+    const isLargest = peakBytes >= this.#largestBytes * (1 + LARGER_SHARE);
+    return isLargest || this.#changesUnread >= CHANGES_PER_READING;
   }
 
   /** @returns throttled time since the last time: none unless a period's quota, less what slices hold, was used meanwhile. */
@@ -92,6 +105,8 @@ export class CgroupUsageReader {
     const since = majorFaults - this.#majorFaultsSeen;
     this.#peakSeenBytes = peakBytes;
     this.#cacheBytes = inactiveBytes + activeBytes;
+    this.#largestBytes = Math.max(this.#largestBytes, peakBytes - this.#cacheBytes);
+    this.#changesUnread = 0;
     this.#majorFaultsSeen = majorFaults;
     return since;
   }

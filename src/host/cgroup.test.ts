@@ -210,6 +210,22 @@ describe.each([
     meter.close();
   });
 
+  test("looks at the cache for each peak that may be the largest, and for every fourth other one", () => {
+    const meter = group.openMeter();
+    const peakWith = (peakMiB: number, cacheMiB: number) => {
+      write(flavour.peak, `${peakMiB * MEBIBYTE}\n`);
+      write(flavour.stat, fileCache(cacheMiB * MEBIBYTE, prefix));
+      return (meter.readUsage(limits(200)).memoryPeakBytes ?? 0) / MEBIBYTE;
+    };
+    expect(peakWith(80, 1)).toBe(79);
+    // Hardly larger than one before it at most: cache as it was.
+    expect([peakWith(75, 0), peakWith(80.5, 0), peakWith(73, 0)]).toEqual([74, 79.5, 72]);
+    expect(peakWith(74, 0)).toBe(74);
+    // The second has the largest that was seen, though its peak with cache is smaller.
+    expect([peakWith(100, 60), peakWith(90, 1)]).toEqual([40, 89]);
+    meter.close();
+  });
+
   test("meters throttled time beside CPU, since the last reading", () => {
     const [path, textOf] = flavour.throttled;
     write(path, textOf(1000, 500));

@@ -50,6 +50,8 @@ class AgentConnection {
   readonly #socket: Socket;
   readonly #writer: FrameWriter;
   heardMs: number;
+  /** It was told to end. */
+  isDismissed = false;
 
   constructor(instanceId: InstanceId, socket: Socket, heardMs: number) {
     this.instanceId = instanceId;
@@ -66,6 +68,7 @@ class AgentConnection {
 
   /** Tells it to end. Resolves when it has hung up, or is given up. */
   sayGoodbye(reason: string): Promise<void> {
+    this.isDismissed = true;
     this.send({ kind: "exit", reason });
     this.#writer.flush();
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -182,7 +185,12 @@ export class AgentEndpoint {
   }
 
   #hear(connection: AgentConnection, message: AgentMessage, payload: Buffer): void {
-    if (this.#connections.get(connection.instanceId) !== connection) return; // Dismissed: it is heard no more.
+    if (connection.isDismissed) {
+      // What its containers write in their shutdown phase is still somebody's log; all else is over.
+      if (message.kind === "log") this.#options.onMessage(connection.instanceId, message, payload);
+      return;
+    }
+    if (this.#connections.get(connection.instanceId) !== connection) return; // It was cut off.
     connection.heardMs = this.#options.clock.monotonicMs();
     if (message.kind !== "heartbeat") this.#options.onMessage(connection.instanceId, message, payload);
   }

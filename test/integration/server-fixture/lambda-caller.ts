@@ -8,13 +8,13 @@ const EXECUTABLE = 0o100755;
 
 export type Files = Readonly<Record<string, string | Buffer>>;
 
-/** An archive of files; those named `bootstrap` or in `bin/` are executable. */
+/** An archive of files; those named `bootstrap` or in `bin/` or `extensions/` are executable. */
 export function archiveOf(files: Files): Buffer {
   return zipOfEntries(
     Object.entries(files).map(([name, data]) => ({
       name,
       data,
-      ...(name === "bootstrap" || name.startsWith("bin/") ? { mode: EXECUTABLE } : {}),
+      ...(/^(bootstrap$|bin\/|extensions\/)/.test(name) ? { mode: EXECUTABLE } : {}),
     })),
   );
 }
