@@ -41,6 +41,8 @@ for (const provider of ["process", "sandbox"] as const) {
       await lambda.deploy("witness", {
         runtime: "provided.al2023",
         files: { bootstrap: WITNESS },
+        // Each event takes a dozen programs: with less there is too little of a processor for them.
+        memoryMiB: 512,
         timeoutS: 10,
         environment: provider === "process" ? { WITNESS_FILE: witnessFile } : {},
       });
