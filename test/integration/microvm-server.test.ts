@@ -159,9 +159,9 @@ describe("a server whose instances are machines", { ...needsMachines, timeout: B
   });
 
   test("a function that waits for memory without being killed is told by the kernel's own figures, and gets more", async () => {
-    // What it reads has to go from memory again before it reads it again.
-    const { json, functionError } = await lambda.invoke("rereading", { fillMiB: 48, writeMiB: 96, rereads: 4 });
-    expect({ functionError, filledMiB: json.filledMiB }).toEqual({ functionError: undefined, filledMiB: 48 });
+    // What it writes and reads has to leave memory again for what it holds. It has a fourteenth of an emulated processor for that.
+    const { json, functionError } = await lambda.invoke("rereading", { fillMiB: 32, writeMiB: 32, rereads: 1 });
+    expect({ functionError, filledMiB: json.filledMiB }).toEqual({ functionError: undefined, filledMiB: 32 });
     const { decisions, effective } = await sizeOf("rereading");
     expect(decisions.at(-1)).toMatchObject({ condition: "pressure", from: { memoryMiB: 128 } });
     expect(effective.memoryMiB).toBeGreaterThan(128);
