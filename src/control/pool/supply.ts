@@ -162,7 +162,7 @@ export class Supply {
     return true;
   }
 
-  /** A warming instance without a blank of this runtime: it becomes the account's, and gets one. */
+  /** A warming instance without a blank of this runtime, or without room beside its blanks: it becomes the account's, and gets them. */
   #onWarming(want: Want): boolean {
     const { turn, pools } = this.#parts;
     const { room } = want;

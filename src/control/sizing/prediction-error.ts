@@ -12,7 +12,7 @@ const SAME_LIMIT = 0.01;
 /** Medians of some ten executions differ by so much by chance. */
 const CHANCE = 0.03;
 
-/** What was measured beats what was predicted: as long as the newest levels are known, older ones at the same limit are not. */
+/** What was seen last at a limit takes the place of what was seen there before. */
 export function withError(errors: PredictionErrors, newest: PredictionError): PredictionErrors {
   const others = errors.filter(({ cpuMilli }) => Math.abs(cpuMilli / newest.cpuMilli - 1) > SAME_LIMIT);
   if (others.length === LEVELS_MAX) others.splice(farthest(others, newest.cpuMilli), 1);
