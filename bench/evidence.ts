@@ -11,8 +11,8 @@ import { printTable } from "./table.ts";
 
 /**
  * What it costs the agent to measure an execution: its CPU, throttled time, peak of memory, cache and stalls, from the files
- * of a real control group in which a real process lives. With memory that changes it takes and gives back memory each time, so that
- * the dear file that tells cache from the rest is read each time.
+ * of a real control group in which a real process lives. Where memory changes it takes and gives back memory every other time, so
+ * that the peak moves each time and the dear file that tells cache from the rest is read.
  */
 const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
 /** With and without measuring take turns, for what else the machine does comes and goes. */
@@ -20,9 +20,9 @@ const ROUNDS = options.quick ? 3 : 21;
 const EXECUTIONS = options.quick ? 100 : 500;
 const OVERHEAD_US_MAX = 50;
 const LIMITS = { memoryLimitMiB: 256, cpuMilli: 1000 } as const;
-/** A MiB is taken and given back whenever a byte comes. */
+/** 4 MiB are taken and given back whenever "x" comes, nothing for other bytes. */
 const WORK =
-  'process.stdin.on("data", () => { let held = Buffer.alloc(2 ** 20, 1); held = undefined; globalThis.gc(); process.stdout.write("."); })';
+  'process.stdin.on("data", (byte) => { let held = String(byte) === "x" ? Buffer.alloc(2 ** 22, 1) : undefined; held = undefined; globalThis.gc(); process.stdout.write("."); })';
 
 const host = detectCgroups();
 if ("missing" in host) throw new Error(host.missing);
@@ -63,7 +63,7 @@ async function measure(meter: CgroupMeter | undefined, worker: ChildProcess | un
   for (let time = 0; time < times; time += 1) {
     meter?.beginUsage();
     if (worker !== undefined) {
-      worker.stdin?.write("x");
+      worker.stdin?.write(time % 2 === 0 ? "x" : "y");
       await once(worker.stdout as Readable, "data");
     }
     meter?.readUsage(LIMITS);

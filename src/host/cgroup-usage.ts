@@ -2,12 +2,8 @@ import { availableParallelism } from "node:os";
 import { type CgroupTotals, type CgroupUsage, cpuQuotaUs, type MeterLimits } from "./cgroup.ts";
 import { KernelFile } from "./kernel-file.ts";
 
-/** memory.stat, which tells file cache from the rest, is dear to read (the kernel sums up all CPUs): only after a change of the peak by this much. */
+/** What tells file cache from the rest is dear to read (the kernel sums up all CPUs): only after a change of the peak by so much. */
 const PEAK_CHANGE_BYTES = 256 * 1024;
-/** Sizes go by the largest peak: what would be larger by this share, were there no cache any more, is looked at at once. */
-const LARGER_SHARE = 0.02;
-/** Other changed peaks are told by the cache as it was last seen, all but every fourth. */
-const CHANGES_PER_READING = 4;
 
 /**
  * The quota is handed to the processors in slices of 5 ms (`sched_cfs_bandwidth_slice_us`), and what another processor holds
@@ -16,45 +12,38 @@ const CHANGES_PER_READING = 4;
 const SLICES_US = 5000 * availableParallelism();
 const MEBIBYTE = 1024 * 1024;
 
-const FILE_CACHE_KEYS = {
+/** In memory.stat; version 1 tells the group's own pages first, then with those of the groups below. */
+export const FILE_CACHE_KEYS = {
   1: ["total_inactive_file ", "total_active_file "],
   2: ["inactive_file ", "active_file "],
 } as const;
-const MAJOR_FAULT_KEYS = { 1: "total_pgmajfault ", 2: "pgmajfault " } as const;
 
 /** Where a version of control groups keeps its figures, counted since the group was made; a reading is a system call, some 3 µs. */
 export type UsageSource = {
-  readonly version: 1 | 2;
   cpuUs(): number;
   /** As of the last `cpuUs`, or later. Asked for only where the quota may have been used up since the last time. */
   throttledUs(): number;
   readonly peak: KernelFile;
-  readonly stat: KernelFile;
+  fileCacheBytes(): number;
   /** A number that stands still while no limit is in the way. @param isLimitNear the group's own was nearly reached. */
   trouble(isLimitNear: boolean): number | undefined;
-  /** What tasks waited, given how far that number and the major faults moved; undefined: cannot tell. */
-  stallUs(trouble: number, majorFaults: number): number | undefined;
+  /** What tasks waited, given how far that number moved; undefined: cannot tell. */
+  stallUs(trouble: number): number | undefined;
 };
 
 /** Tells the memory peak of an execution apart from file cache, which both cgroup versions count as used. */
 export class CgroupUsageReader {
   readonly #source: UsageSource;
-  readonly #statKeys: readonly [string, string, string];
   #cpuBeginUs = 0;
   #throttledSeenUs: number;
   /** What it had used when throttled time was last looked at. */
   #cpuAtThrottledUs: number;
   #peakSeenBytes = Number.NEGATIVE_INFINITY;
   #cacheBytes = 0;
-  /** The largest peak without cache of which the cache was looked at. */
-  #largestBytes = 0;
-  #changesUnread = 0;
   #troubleSeen: number;
-  #majorFaultsSeen = 0;
 
   constructor(source: UsageSource) {
     this.#source = source;
-    this.#statKeys = [...FILE_CACHE_KEYS[source.version], MAJOR_FAULT_KEYS[source.version]];
     this.#cpuBeginUs = source.cpuUs();
     this.#cpuAtThrottledUs = this.#cpuBeginUs;
     this.#throttledSeenUs = source.throttledUs();
@@ -72,22 +61,18 @@ export class CgroupUsageReader {
     const peakBytes = this.#source.peak.readNumber();
     const trouble =
       (this.#source.trouble(peakBytes + PEAK_CHANGE_BYTES >= limitBytes) ?? this.#troubleSeen) - this.#troubleSeen;
-    const majorFaults = trouble > 0 || this.#isStatDue(peakBytes) ? this.#readStat(peakBytes) : 0;
+    if (trouble > 0 || Math.abs(peakBytes - this.#peakSeenBytes) >= PEAK_CHANGE_BYTES) {
+      this.#peakSeenBytes = peakBytes;
+      this.#cacheBytes = this.#source.fileCacheBytes();
+    }
     this.#troubleSeen += trouble;
     return {
       cpuUs: Math.max(0, cpuEndUs - this.#cpuBeginUs),
       throttledUs: Math.max(0, throttledUs),
       memoryPeakBytes: Math.max(0, peakBytes - this.#cacheBytes),
       cacheBytes: this.#cacheBytes,
-      memoryStallUs: this.#source.stallUs(Math.max(0, trouble), majorFaults),
+      memoryStallUs: this.#source.stallUs(Math.max(0, trouble)),
     };
-  }
-
-  #isStatDue(peakBytes: number): boolean {
-    if (Math.abs(peakBytes - this.#peakSeenBytes) < PEAK_CHANGE_BYTES) return false;
-    this.#changesUnread++;
-    const isLargest = peakBytes >= this.#largestBytes * (1 + LARGER_SHARE);
-    return isLargest || this.#changesUnread >= CHANGES_PER_READING;
   }
 
   /** @returns throttled time since the last time: none unless a period's quota, less what slices hold, was used meanwhile. */
@@ -97,18 +82,6 @@ export class CgroupUsageReader {
     this.#cpuAtThrottledUs = cpuUs;
     this.#throttledSeenUs += sinceUs;
     return sinceUs;
-  }
-
-  /** @returns major faults since the last time. */
-  #readStat(peakBytes: number): number {
-    const [inactiveBytes, activeBytes, majorFaults] = this.#source.stat.readNumbersAfter(this.#statKeys);
-    const since = majorFaults - this.#majorFaultsSeen;
-    this.#peakSeenBytes = peakBytes;
-    this.#cacheBytes = inactiveBytes + activeBytes;
-    this.#largestBytes = Math.max(this.#largestBytes, peakBytes - this.#cacheBytes);
-    this.#changesUnread = 0;
-    this.#majorFaultsSeen = majorFaults;
-    return since;
   }
 }
 

@@ -11,10 +11,10 @@ import {
   type MeterLimits,
 } from "./cgroup.ts";
 import { childGroups, killProcesses, makeGroup, processIdsBelow, removeGroup } from "./cgroup-tree.ts";
-import { CgroupUsageReader, readTotals } from "./cgroup-usage.ts";
+import { CgroupUsageReader, FILE_CACHE_KEYS, readTotals } from "./cgroup-usage.ts";
 import type { DescriptorWatch } from "./descriptor-watch.ts";
 import { KernelFile } from "./kernel-file.ts";
-import { makeEventFd } from "./libc.ts";
+import { makeEventFd, pageBytes } from "./libc.ts";
 
 /** Controllers that we use; a host may mount several in one hierarchy (`cpu,cpuacct`). */
 export const CONTROLLERS_V1 = ["memory", "cpu", "cpuacct", "pids", "freezer"] as const;
@@ -248,6 +248,7 @@ class MeterV1 implements CgroupMeter {
   readonly #freezer: KernelFile;
   readonly #peak: KernelFile;
   readonly #oom: KernelFile;
+  readonly #memory: MemoryStatV1;
   readonly #others: readonly KernelFile[];
   readonly #usage: CgroupUsageReader;
 
@@ -257,17 +258,17 @@ class MeterV1 implements CgroupMeter {
     this.#peak = new KernelFile(join(directory("memory"), "memory.max_usage_in_bytes"), "r+");
     this.#oom = open("memory", "memory.oom_control");
     const [usage, quota] = [open("cpuacct", "cpuacct.usage"), open("cpu", "cpu.stat")];
-    const [stat, hits] = [open("memory", "memory.stat"), open("memory", "memory.failcnt")];
-    this.#others = [usage, quota, stat, hits];
+    const hits = open("memory", "memory.failcnt");
+    this.#memory = new MemoryStatV1(directory("memory"));
+    this.#others = [usage, quota, hits];
     this.#usage = new CgroupUsageReader({
-      version: 1,
       cpuUs: () => Math.round(usage.readNumber() / NS_PER_US),
       throttledUs: () => Math.round(quota.readNumberAfter("throttled_time ") / NS_PER_US),
       peak: this.#peak,
-      stat,
+      fileCacheBytes: () => this.#memory.fileCacheBytes(),
       trouble: (isLimitNear) => (isLimitNear ? hits.readNumber() : undefined),
-      stallUs: (limitHits, majorFaults) =>
-        limitHits === 0 ? 0 : limitHits * LIMIT_HIT_US + majorFaults * MAJOR_FAULT_US,
+      stallUs: (limitHits) =>
+        limitHits === 0 ? 0 : limitHits * LIMIT_HIT_US + this.#memory.newMajorFaults() * MAJOR_FAULT_US,
     });
   }
 
@@ -297,6 +298,47 @@ class MeterV1 implements CgroupMeter {
   }
 
   close(): void {
-    for (const file of [this.#freezer, this.#peak, this.#oom, ...this.#others]) file.close();
+    for (const file of [this.#freezer, this.#peak, this.#oom, this.#memory, ...this.#others]) file.close();
+  }
+}
+
+/**
+ * File cache and major faults. memory.stat tells both; the cache alone is also in memory.numa_stat, of a quarter as many lines,
+ * which a kernel for one node may lack.
+ */
+class MemoryStatV1 {
+  readonly #stat: KernelFile;
+  readonly #nodes: KernelFile | undefined;
+  /** Those until its first execution was over are of its start. */
+  #majorFaultsSeen: number | undefined;
+
+  constructor(directory: string) {
+    this.#stat = new KernelFile(join(directory, "memory.stat"), "r");
+    const nodes = join(directory, "memory.numa_stat");
+    if (existsSync(nodes)) this.#nodes = new KernelFile(nodes, "r");
+  }
+
+  fileCacheBytes(): number {
+    if (this.#nodes !== undefined && this.#majorFaultsSeen !== undefined)
+      return this.#nodes.readNumberAfter("hierarchical_file=") * pageBytes();
+    const [inactiveBytes, activeBytes, majorFaults] = this.#stat.readNumbersAfter([
+      ...FILE_CACHE_KEYS[1],
+      "total_pgmajfault ",
+    ]);
+    this.#majorFaultsSeen ??= majorFaults;
+    return inactiveBytes + activeBytes;
+  }
+
+  /** Since the last time. */
+  newMajorFaults(): number {
+    const majorFaults = this.#stat.readNumberAfter("total_pgmajfault ");
+    const since = majorFaults - (this.#majorFaultsSeen ?? 0);
+    this.#majorFaultsSeen = majorFaults;
+    return since;
+  }
+
+  close(): void {
+    this.#stat.close();
+    this.#nodes?.close();
   }
 }

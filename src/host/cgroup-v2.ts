@@ -11,7 +11,7 @@ import {
   type MeterLimits,
 } from "./cgroup.ts";
 import { childGroups, killProcesses, makeGroup, processIdsBelow, removeGroup } from "./cgroup-tree.ts";
-import { CgroupUsageReader, readTotals } from "./cgroup-usage.ts";
+import { CgroupUsageReader, FILE_CACHE_KEYS, readTotals } from "./cgroup-usage.ts";
 import type { DescriptorWatch } from "./descriptor-watch.ts";
 import { KernelFile } from "./kernel-file.ts";
 import { averagePressure } from "./pressure.ts";
@@ -193,7 +193,6 @@ class MeterV2 implements CgroupMeter {
     this.#pressure = openIfKept(join(directory, "memory.pressure"));
     let throttledUs = 0;
     this.#usage = new CgroupUsageReader({
-      version: 2,
       cpuUs: () => {
         const [cpuUs, throttled] = this.#cpu.readNumbersAfter(["usage_usec ", "throttled_usec "]);
         throttledUs = throttled;
@@ -201,7 +200,7 @@ class MeterV2 implements CgroupMeter {
       },
       throttledUs: () => throttledUs,
       peak: this.#peak.file,
-      stat: this.#stat,
+      fileCacheBytes: () => this.#stat.readSum(FILE_CACHE_KEYS[2]),
       // The first line is of `some`: at least one task waited.
       trouble: () => this.#pressure?.readNumberBehind("total=") ?? 0,
       stallUs: (waitedUs) => (this.#pressure === undefined ? undefined : waitedUs),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Cgroup } from "./cgroup.ts";
 import { type CgroupHost, detectCgroups } from "./cgroup-host.ts";
+import { pageBytes } from "./libc.ts";
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -210,19 +211,19 @@ describe.each([
     meter.close();
   });
 
-  test("looks at the cache for each peak that may be the largest, and for every fourth other one", () => {
+  test("each peak that moved tells its own cache", () => {
+    if (version === 1) write("memory/memory.numa_stat", "");
     const meter = group.openMeter();
     const peakWith = (peakMiB: number, cacheMiB: number) => {
       write(flavour.peak, `${peakMiB * MEBIBYTE}\n`);
       write(flavour.stat, fileCache(cacheMiB * MEBIBYTE, prefix));
+      const pages = (cacheMiB * MEBIBYTE) / pageBytes();
+      if (version === 1) write("memory/memory.numa_stat", `file=1 N0=1\nhierarchical_file=${pages} N0=${pages}\n`);
       return (meter.readUsage(limits(200)).memoryPeakBytes ?? 0) / MEBIBYTE;
     };
-    expect(peakWith(80, 1)).toBe(79);
-    // Hardly larger than one before it at most: cache as it was.
-    expect([peakWith(75, 0), peakWith(80.5, 0), peakWith(73, 0)]).toEqual([74, 79.5, 72]);
-    expect(peakWith(74, 0)).toBe(74);
-    // The second has the largest that was seen, though its peak with cache is smaller.
-    expect([peakWith(100, 60), peakWith(90, 1)]).toEqual([40, 89]);
+    expect([peakWith(100, 1), peakWith(100.125, 0)]).toEqual([99, 99.125]);
+    // Smaller or larger, before or after the largest.
+    expect([peakWith(90, 60), peakWith(99, 80), peakWith(150, 120), peakWith(149, 2)]).toEqual([30, 19, 30, 147]);
     meter.close();
   });
 

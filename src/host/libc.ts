@@ -17,6 +17,7 @@ type Libc = {
   epoll_create1(flags: number): number;
   epoll_ctl(epollFd: number, operation: number, fd: number, event: Uint8Array): number;
   sched_setscheduler(pid: number, policy: number, parameter: Uint8Array): number;
+  sysconf(name: number): bigint;
   __errno_location(): bigint;
 };
 
@@ -33,6 +34,7 @@ const SIGNATURES = {
   epoll_create1: { arguments: ["i32"], return: "i32" },
   epoll_ctl: { arguments: ["i32", "i32", "i32", "buffer"], return: "i32" },
   sched_setscheduler: { arguments: ["i32", "i32", "buffer"], return: "i32" },
+  sysconf: { arguments: ["i32"], return: "i64" },
   __errno_location: { arguments: [], return: "pointer" },
 } as const;
 
@@ -61,6 +63,15 @@ export function libc(): Libc {
 export function checked<T extends number | bigint>(result: T, what: () => string): T {
   if (result < 0) throw new LibcError(what(), load().errno());
   return result;
+}
+
+let pageSize: number | undefined;
+
+/** What the kernel counts memory in: 4,096 on x86, up to 65,536 elsewhere. */
+export function pageBytes(): number {
+  const SC_PAGESIZE = 30;
+  pageSize ??= Number(libc().sysconf(SC_PAGESIZE));
+  return pageSize;
 }
 
 /** A connected pair of unix stream sockets that children do not inherit unless told to. */

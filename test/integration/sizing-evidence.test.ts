@@ -28,6 +28,9 @@ describe("what an execution tells of itself", needsSandbox, () => {
   beforeAll(async () => {
     harness = await AgentHarness.start("sandbox");
     await harness.launch(1024);
+    // The kernel charges a file to whoever reads it first: a container of its own reads the image's.
+    const first = await deploy({ memoryMiB: 256 });
+    await first.run({ holdMiB: 1, writeMiB: 1 });
   });
   afterAll(() => harness.stop());
 
