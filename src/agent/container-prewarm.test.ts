@@ -90,6 +90,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     onReady: () => story.push("ready"),
     onResized() {},
     onPrewarmed: (_, initUs) => story.push(initUs >= 0 ? "prewarmed" : `prewarmed in ${initUs} µs`),
+    onBegun() {},
     onChunk() {},
     onFinished: ({ invocationId }, { outcome, initUs }) =>
       story.push(`${invocationId}: ${outcome}, ${initUs === undefined ? "warm" : "with init"}`),

@@ -15,6 +15,8 @@ export type ContainerWorld = {
   /** @param memoryBytes that it holds; undefined: cannot tell. */
   onReady(containerId: ContainerId, startMs: number, memoryBytes: number | undefined): void;
   onPrewarmed(containerId: ContainerId, initUs: number): void;
+  /** The init that came before the execution is over. */
+  onBegun(order: RunOrder): void;
   onChunk(order: RunOrder, bytes: Buffer, contentType: string | undefined): void;
   onResized(containerId: ContainerId, memoryMiB: number): void;
   onFinished(order: RunOrder, result: RunResult, payload: Buffer): void;

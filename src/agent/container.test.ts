@@ -49,6 +49,7 @@ function open(destroy: () => Promise<void>) {
     onReady: () => isReady.resolve(),
     onResized() {},
     onPrewarmed() {},
+    onBegun() {},
     onChunk() {},
     onFinished() {},
     onGone: (_, reason) => gone.push(reason),

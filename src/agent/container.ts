@@ -130,9 +130,12 @@ export class Container {
   }
 
   #enter(state: ContainerState): void {
+    const wasInitialising = this.#state.name === "initialising";
     this.#state = state;
     const run = runOf(state);
     this.#log.attribute(this.#assignment?.functionKey, run?.order.invocationId);
+    if (wasInitialising && (state.name === "running" || state.name === "repeating"))
+      this.#world.onBegun(state.run.order);
     if (state.name === "idle") this.#timers.refreshFreeze();
   }
 
@@ -297,11 +300,10 @@ export class Container {
     const isFrozen = this.#state.name === "frozen";
     this.#enter({ name: "running", run });
     if (!this.#timers.hasBoosted) this.#timers.beginBoost(() => this.#limitCpu());
-    const body = this.#body as ContainerBody;
-    const { handle, driver, extensions } = body;
+    const { handle, driver, extensions } = this.#body as ContainerBody;
     const { timeoutMs } = this.#assignment as Assignment;
     try {
-      if (isFrozen) thawBody(body);
+      if (isFrozen) thawBody(this.#body as ContainerBody);
       const nowMs = performance.now();
       // A repeated init has started the execution's clock.
       if (run.beganMs === undefined) this.#timers.refreshDeadline();

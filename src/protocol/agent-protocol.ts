@@ -186,6 +186,11 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     /** Part of the time since the last report, or the last seconds, in which something waited for memory. Absent: cannot tell. */
     memoryStallShare: figure.optional(),
   }),
+  /**
+   * The init that a cold run began with is over, or failed and is repeated as part of the execution, which begins here. Not
+   * said of runs that need no init, nor of one whose container ends before.
+   */
+  z.object({ kind: z.literal("begun"), containerId, leaseId, invocationId }),
   /** The payload of the frame is the function's response or its error object. */
   z.object({
     kind: z.literal("finished"),

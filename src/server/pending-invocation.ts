@@ -20,6 +20,8 @@ export type PendingInvocation = {
   lease: Lease | undefined;
   /** From its arrival to its lease. */
   waitedMs: number | undefined;
+  /** The START line of its lease is in the function's log. */
+  isStartLogged: boolean;
   /** Once it runs, if the caller takes the response piece by piece. */
   stream: StreamedAnswer | undefined;
 };

@@ -26,6 +26,7 @@ export class PendingInvocations {
       tail: request.logTail ? new LogTail() : undefined,
       lease: undefined,
       waitedMs: undefined,
+      isStartLogged: false,
       stream: undefined,
     });
   }

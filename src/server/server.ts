@@ -258,7 +258,14 @@ export class Server {
       },
       payload,
     );
-    this.#appendLog(pending, lease, startLine(id, version, retries));
+    // What a function writes in its init stands before START, as on Lambda.
+    if (lease.start === "warm") this.#logStart(pending, lease);
+  }
+
+  #logStart(pending: PendingInvocation, lease: Lease): void {
+    const { request, retries } = pending;
+    if (!pending.isStartLogged) this.#appendLog(pending, lease, startLine(request.id, request.version, retries));
+    pending.isStartLogged = true;
   }
 
   #streamTo(sink: ResponseSink, { id: leaseId, instanceId, containerId }: Lease): StreamedAnswer {
@@ -392,6 +399,8 @@ export class Server {
         return this.#finished(instanceId, message, payload);
       case "chunk":
         return this.#streamed(instanceId, message, payload);
+      case "begun":
+        return this.#begun(instanceId, message);
       case "log":
         return this.#logged(instanceId, message, payload);
       case "containerReady":
@@ -438,6 +447,12 @@ export class Server {
     this.feed({ kind: "ContainerReady", instanceId, containerId, memoryMiB });
   }
 
+  #begun(instanceId: InstanceId, { invocationId, leaseId }: Extract<AgentMessage, { kind: "begun" }>): void {
+    const pending = this.#pending.get(invocationId);
+    if (pending?.lease?.id === leaseId && pending.lease.instanceId === instanceId)
+      this.#logStart(pending, pending.lease);
+  }
+
   #finished(instanceId: InstanceId, message: Extract<AgentMessage, { kind: "finished" }>, payload: Buffer): void {
     const { leaseId, invocationId, outcome, containerUsable, exit, initUs } = message;
     const pending = this.#pending.get(invocationId);
@@ -452,6 +467,7 @@ export class Server {
       this.#pending.delete(invocationId);
       const { lease } = own;
       const ended = () => {
+        this.#logStart(own, lease);
         this.#appendLog(own, lease, endLines(invocationId, own.request.version, outcome, exit, usage));
         return own.tail?.read();
       };

@@ -12,6 +12,8 @@ afterAll(async () => {
 });
 
 const reportOf = (log: string) => /^REPORT .*$/m.exec(log)?.[0] ?? "";
+/** Of the platform's lines. */
+const firstWordsOf = (log: string) => log.match(/^(INIT_REPORT|START|END|REPORT)\b/gm);
 const figureOf = (log: string, label: string) =>
   Number(new RegExp(`\\t${label}: ([\\d.]+)`).exec(reportOf(log))?.[1] ?? Number.NaN);
 
@@ -92,6 +94,7 @@ describe("limits of a function in a sandbox", needsSandbox, () => {
     ]);
     expect(woke.json).toBe("awake");
     expect(woke.log).toMatch(/^INIT_REPORT Init Duration: 1\d{4}\.\d\d ms\tPhase: init\tStatus: timeout$/m);
+    expect(firstWordsOf(woke.log)).toEqual(["INIT_REPORT", "START", "END", "REPORT"]);
     expect(figureOf(woke.log, "Duration")).toBeGreaterThan(10_900);
     expect(timedOut.json.errorType).toBe("Sandbox.Timedout");
   });

@@ -129,6 +129,26 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
       expect((await call("aborts")).json.errorMessage).toMatch(/Runtime exited with error: signal: killed$/);
     });
 
+    test("what is printed in init stands before START, if the init fails too", async () => {
+      await lambda.deploy(nameOf("prints-in-init"), {
+        runtime,
+        files: { "index.js": 'console.log("init"); exports.handler = async () => console.log("handler");' },
+      });
+      await lambda.deploy(nameOf("fails-in-init"), {
+        runtime,
+        timeoutS: 30,
+        files: { "index.js": 'console.log("init"); throw new Error("no");' },
+      });
+      const [prints, fails, again] = [
+        await lambda.invoke(nameOf("prints-in-init"), {}, { tail: true }),
+        await lambda.invoke(nameOf("fails-in-init"), {}, { tail: true }),
+        await lambda.invoke(nameOf("prints-in-init"), {}, { tail: true }),
+      ].map(({ log }) => log.match(/\b(init|handler)$|^(INIT_REPORT|START|END|REPORT)\b/gm));
+      expect(prints).toEqual(["init", "START", "handler", "END", "REPORT"]);
+      expect(fails).toEqual(["init", "INIT_REPORT", "START", "init", "END", "REPORT"]);
+      expect(again).toEqual(["START", "handler", "END", "REPORT"]);
+    });
+
     test("writes START, END and REPORT around what the function prints", async () => {
       const { log, requestId } = await call("prints");
       const lines = log.split("\n");
