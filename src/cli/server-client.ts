@@ -118,7 +118,9 @@ function refusal(answer: IncomingMessage, text: string): CliError {
   const header = answer.headers["x-amzn-errortype"];
   const code = (Array.isArray(header) ? header[0] : header)?.split(":")[0] ?? `HTTP ${answer.statusCode}`;
   const remedy = REMEDIES[code];
-  return new CliError(messageIn(text) ?? answer.statusMessage ?? "refused", {
+  const message = messageIn(text) ?? answer.statusMessage ?? "refused";
+  const detail = answer.headers["x-hearth-error-detail"];
+  return new CliError(detail === undefined ? message : `${message} (${detail})`, {
     code,
     ...(remedy === undefined ? {} : { remedy }),
   });

@@ -205,10 +205,13 @@ export type RejectCode = Extract<
 /** A failure of the world, with a stable code. Broken assumptions are asserts instead. */
 export class HearthError extends Error {
   readonly code: ErrorCode;
+  /** What the code's own sentence cannot name. */
+  readonly detail: string | undefined;
 
   constructor(code: ErrorCode, detail?: string, options?: ErrorOptions) {
     super(detail === undefined ? ERROR_CODES[code].says : `${ERROR_CODES[code].says} (${detail})`, options);
     this.name = "HearthError";
     this.code = code;
+    this.detail = detail;
   }
 }

@@ -69,8 +69,10 @@ export function unknownOperation(method: string, path: string): LambdaError {
 /** How long a throttled client should wait at least; AWS's clients back off by themselves. */
 const RETRY_AFTER_S = "1";
 
-/** Name of the header with Hearth's own code, more precise than Lambda's exceptions. */
+/** Headers of Hearth's own, for the bodies are Lambda's to the letter: a code more precise than the exceptions, and what is wrong where. */
 const CODE_HEADER = "x-hearth-error-code";
+const DETAIL_HEADER = "x-hearth-error-detail";
+const DETAIL_LENGTH_MAX = 1000;
 
 /** A code of Hearth as Lambda's clients know it. @param detail instead of the code's own sentence. */
 export function lambdaErrorOf(code: ErrorCode, detail?: string): LambdaError {
@@ -89,7 +91,20 @@ export function lambdaErrorOf(code: ErrorCode, detail?: string): LambdaError {
 /** undefined: it is nothing that a caller should be told of. */
 export function asLambdaError(error: unknown): LambdaError | undefined {
   if (error instanceof LambdaError) return error;
-  return error instanceof HearthError ? lambdaErrorOf(error.code) : undefined;
+  if (!(error instanceof HearthError)) return undefined;
+  const { type, status, message, members, headers } = lambdaErrorOf(error.code);
+  return new LambdaError(type, status, message, members, { ...headers, ...detailHeader(error) });
+}
+
+/** What a caller sent is told apart to him; a failure of the server's is not his to read. */
+function detailHeader({ code, detail }: HearthError): Readonly<Record<string, string>> {
+  if (detail === undefined || ERROR_CODES[code].fault !== "caller") return {};
+  // A header is plain ASCII in one line; a name in an archive is anything.
+  const plain = detail
+    .slice(0, DETAIL_LENGTH_MAX)
+    .toWellFormed()
+    .replace(/[^ -~]/gu, encodeURIComponent);
+  return { [DETAIL_HEADER]: plain };
 }
 
 /** Answers with an error. */
