@@ -54,6 +54,10 @@ export async function up(options: UpOptions, terminal: Terminal): Promise<void> 
   });
   if (signals > 0) return hearth.stop(0);
   terminal.print(`ready ${hearth.url}`);
-  if (options.examples) await runExamples(hearth, options.dataDir, terminal);
+  if (options.examples) {
+    await runExamples(hearth, options.dataDir, terminal).catch((error: unknown) => {
+      if (signals === 0) throw error; // Else the shutdown cut them off.
+    });
+  }
   await stopped.promise;
 }

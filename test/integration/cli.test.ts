@@ -136,6 +136,19 @@ describe("the command line, end to end", () => {
     expect(sameData.err).toContain("Another Hearth server uses this data directory");
   });
 
+  test("SIGTERM while it tries out its examples ends it with code 0, and is no error", async () => {
+    const args = [launcher, "up", "--port", "0", "--provider", "process", "--log-level", "error"];
+    const child = spawn(process.execPath, [...args, "--data", join(dir, "tried")], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const errors = text(child.stderr);
+    const exit = new Promise((resolve) => child.on("exit", (code, signal) => resolve({ code, signal })));
+    await readyUrl(child);
+    child.kill("SIGTERM");
+    expect(await exit).toEqual({ code: 0, signal: null });
+    expect(await errors).toBe("SIGTERM: finishing what runs, for up to 10 s (again to stop at once)\n");
+  });
+
   test("SIGTERM ends it with code 0, also when it comes again until the end", async () => {
     const exit = new Promise((resolve) => server.on("exit", (code, signal) => resolve({ code, signal })));
     const signals = setInterval(() => server.kill("SIGTERM"), 1);
