@@ -104,12 +104,24 @@ describe("reserved concurrency", () => {
     expect(refusalIn(bench.arrive("2"))).toBe("RESERVED_CONCURRENCY_LIMIT");
   });
 
+  const SPOT = { ...hostOfGiB(64, 1), id: "spot" as OfferId, subPool: "variable", noticeMs: 0 } as const;
+
+  test("bounds what is brought about for several functions together that share what others leave", () => {
+    const bench = new Bench({ accountConcurrencyMax: 10, warming: { ...NONE_WARM } });
+    bench.feed({ kind: "AccountCapacityChanged", accountId: A, capacity: { ...DEFAULT_CAPACITY, class: "variable" } });
+    reserve(bench, "other", 5);
+    reserve(bench, "own", 2);
+    for (let n = 0; n < 20; n += 1) bench.arrive(`${n}`, "a", `f${n % 5}`, 1024);
+    for (let n = 0; n < 4; n += 1) bench.arrive(`own${n}`, "a", `own/${n % 2}/x`, 1024);
+    const launched = bench.only("LaunchInstance", bench.feed({ kind: "OffersChanged", offers: [SPOT] }));
+    expect(launched).toHaveLength(3 + 2);
+  });
+
   test("bounds what is brought about for those who wait: what may not run needs no room", () => {
-    const spot = { ...hostOfGiB(64, 1), id: "spot" as OfferId, subPool: "variable", noticeMs: 0 } as const;
     const bench = new Bench({ accountConcurrencyMax: 3, warming: { ...NONE_WARM } });
     bench.feed({ kind: "AccountCapacityChanged", accountId: A, capacity: { ...DEFAULT_CAPACITY, class: "variable" } });
     for (let n = 0; n < 20; n += 1) bench.arrive(`${n}`, "a", n % 2 === 0 ? "f" : "g", 1024);
-    const launched = bench.only("LaunchInstance", bench.feed({ kind: "OffersChanged", offers: [spot] }));
+    const launched = bench.only("LaunchInstance", bench.feed({ kind: "OffersChanged", offers: [SPOT] }));
     expect(launched).toHaveLength(3);
   });
 

@@ -347,17 +347,32 @@ export class ControlPlane {
 
   /** Places whom it can and brings about room for the rest. */
   #drain(): void {
-    if (this.#wakes.all || this.#wakes.accountIds.size > 0) this.#provisioned.touch();
-    this.#waits.drain();
-    const mayHold = this.#provisioned.isToFill && this.#isStarted && !this.#isShuttingDown;
-    if (mayHold) this.#provisioned.fill();
-    const mustSupply = this.#wakes.supply && (mayHold || this.#waits.queue.length > 0) && !this.#isShuttingDown;
+    const isHolding = this.#place();
+    const mustSupply = this.#wakes.supply && (isHolding || this.#waits.queue.length > 0) && !this.#isShuttingDown;
     this.#wakes.clear();
-    if (mustSupply) this.#supply.run(this.#isStarted, mayHold ? this.#provisioned.demands() : []);
+    if (mustSupply) this.#supply.run(this.#isStarted, isHolding ? this.#provisioned.demands() : []);
     // Supply takes instances into accounts; what that frees is used at once.
-    if (this.#wakes.isAny) this.#waits.drain();
-    if (mayHold && this.#wakes.isAny) this.#provisioned.fill();
+    if (this.#wakes.isAny) this.#place();
     this.#wakes.clear();
+  }
+
+  /**
+   * Those who wait first, then what is to be held ready. Either may take less than the blank container that it begins in: what
+   * that leaves is room for more of both.
+   * @returns whether something to be held ready was looked for.
+   */
+  #place(): boolean {
+    let isHolding = false;
+    do {
+      const isForAll = this.#wakes.all || this.#wakes.accountIds.size > 0;
+      this.#waits.drain();
+      if (isForAll || this.#wakes.hasRoom) this.#provisioned.touch();
+      this.#wakes.clearNames();
+      if (!this.#provisioned.isToFill || !this.#isStarted || this.#isShuttingDown) break;
+      isHolding = true;
+      this.#provisioned.fill();
+    } while (this.#wakes.namesAny);
+    return isHolding;
   }
 
   #refillNow(): void {

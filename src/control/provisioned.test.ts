@@ -54,6 +54,41 @@ function call(bench: Bench, id: string) {
   return run.lease;
 }
 
+/** An account's instance of 1 GiB with two blank containers of 256 MiB, a call that took less than one, and no more room elsewhere. */
+function crowded(): Bench {
+  const bench = warmed(
+    {
+      blankMemoryMiB: 256,
+      blankTarget: { "nodejs24.x": 2 },
+      warming: { fixed: { min: 1, max: 1 }, variable: { min: 0, max: 0 } },
+    },
+    hostOfGiB(2, 1),
+  );
+  bench.boot(bench.pass(100));
+  expect(bench.only("RunInvocation", bench.arrive("1", "a", "g"))).toHaveLength(1);
+  bench.boot(bench.pass(100).filter(({ kind }) => kind === "CreateContainer"));
+  return bench;
+}
+
+describe("what a placement leaves of a blank container", () => {
+  test("wakes who waits, if the placement was what is held ready", () => {
+    const bench = crowded();
+    expect(bench.only("RunInvocation", bench.arrive("waits", "a", "w", 700))).toEqual([]);
+    provision(bench, 1);
+    expect(bench.only("PrewarmContainer")).toHaveLength(1);
+    expect(bench.only("RunInvocation")).toMatchObject([{ lease: { invocation: { id: "waits" } } }]);
+  });
+
+  test("is used for what is to be held ready, if the placement was a call that had waited", () => {
+    const bench = crowded();
+    provision(bench, 1, { memoryMiB: 700 });
+    expect(bench.only("PrewarmContainer")).toEqual([]);
+    bench.arrive("later", "a", "d", 128, { deadlineMs: bench.nowMs + 20_000, mode: "asynchronous" });
+    expect(bench.only("RunInvocation")).toHaveLength(1);
+    expect(bench.only("PrewarmContainer")).toHaveLength(1);
+  });
+});
+
 describe("provisioned concurrency", () => {
   test("is loaded before any call, which then is warm; what is above it spills over", () => {
     const bench = warmed({}, hostOfGiB(4, 4));

@@ -18,6 +18,11 @@ export class Share {
     this.limit = limit;
   }
 
+  /** How many more may begin beyond what is provisioned. */
+  get places(): number {
+    return Math.max(0, this.limit - this.running);
+  }
+
   /** @returns whether one more call may come in this second; it is counted then. */
   takeRequest(perSecondMax: number, nowMs: number): boolean {
     this.#requests ??= new TokenBucket(perSecondMax, SECOND_MS, nowMs);

@@ -69,11 +69,9 @@ export class VersionTally {
     return this.running < this.provisioned || share.running < share.limit;
   }
 
-  /** How many more may begin. */
-  get places(): number {
-    const { account, share } = this;
-    const ownPlaces = Math.max(0, this.provisioned - this.running) + Math.max(0, share.limit - share.running);
-    return Math.min(account.places, ownPlaces);
+  /** How many more may begin without a place of the share. */
+  get ownPlaces(): number {
+    return Math.max(0, this.provisioned - this.running);
   }
 
   count(): void {

@@ -136,7 +136,7 @@ export class Waits {
   drain(): void {
     const { wakes } = this.#parts;
     if (this.queue.length === 0) return;
-    while (wakes.all || wakes.accountIds.size > 0 || wakes.functionKeys.size > 0) {
+    while (wakes.namesAny) {
       const isForAll = wakes.all;
       const accountIds = [...wakes.accountIds];
       const functionKeys = [...wakes.functionKeys];

@@ -1,5 +1,6 @@
 import type { Room } from "../../model/grant.ts";
 import { RUNTIMES, type RuntimeName } from "../../model/runtime.ts";
+import type { Share } from "../admission/share.ts";
 import type { AccountTally } from "../admission/version-tally.ts";
 import { byHead, type Line, type WaitQueue } from "../admission/wait-queue.ts";
 import { admittedOffers, chooseOffer, type OfferWish } from "../market/choose-offer.ts";
@@ -25,11 +26,45 @@ export type SupplyParts = {
   readonly worthOf: WorthOf | undefined;
 };
 
-/** What is wanted, and how often. `line`: of those that wait, the one whose turn is first. */
-type Wanted = { readonly want: Want; readonly length: number; readonly line?: Line };
+/** What is wanted, and how often. */
+type Wanted = { readonly want: Want; readonly length: number };
 
-/** Invocations that want the same. */
-type Demand = { readonly want: Want; readonly line: Line; length: number };
+/** Waiting invocations that want the same and share a limit. */
+class Demand implements Wanted {
+  readonly want: Want;
+  /** The one whose turn is first. */
+  readonly line: Line;
+  length = 0;
+  /** Of the length, what may begin beside what its share has left. */
+  #own = 0;
+
+  constructor(want: Want, line: Line) {
+    this.want = want;
+    this.line = line;
+  }
+
+  add({ length, tally }: Line): void {
+    this.length += length;
+    this.#own += Math.min(length, tally.ownPlaces);
+  }
+
+  /** How many of them may begin beside those of their share and of their account that are about to. */
+  places(begun: Begun): number {
+    const { share, account } = this.line.tally;
+    const ofShare = this.#own + Math.max(0, share.places - (begun.get(share) ?? 0));
+    return Math.min(this.length, ofShare, Math.max(0, account.places - (begun.get(account) ?? 0)));
+  }
+
+  /** So many of them are about to begin. */
+  begin(count: number, begun: Begun): void {
+    const { share, account } = this.line.tally;
+    begun.set(share, (begun.get(share) ?? 0) + Math.max(0, count - this.#own));
+    begun.set(account, (begun.get(account) ?? 0) + count);
+  }
+}
+
+/** How many are about to begin. */
+type Begun = Map<AccountTally | Share, number>;
 
 /** Waiting invocations that one pass plans for; more of them would ask for the same capacity. */
 const PLANNED_MAX = 256;
@@ -59,18 +94,15 @@ export class Supply {
     this.#pass++;
     let planned = 0;
     const unsupplied: Want[] = [];
-    const begun = new Map<AccountTally, number>();
-    const wanted: Wanted[] = [...this.#demands(), ...later];
-    for (const { want, length, line } of wanted) {
-      const account = line?.tally.account;
-      const ofAccount = account === undefined ? 0 : (begun.get(account) ?? 0);
-      const places = account === undefined ? length : account.places - ofAccount;
+    const begun: Begun = new Map();
+    for (const wanted of [...this.#demands(), ...later]) {
+      const places = wanted instanceof Demand ? wanted.places(begun) : wanted.length;
       // All entries of a demand are alike, so the first one that gets nothing ends its turn.
-      const waiting = Math.min(length, PLANNED_MAX - planned, places);
-      const supplied = this.#supply(want, waiting, launchAllowed);
-      if (supplied < waiting) unsupplied.push(want);
+      const waiting = Math.min(places, PLANNED_MAX - planned);
+      const supplied = this.#supply(wanted.want, waiting, launchAllowed);
+      if (supplied < waiting) unsupplied.push(wanted.want);
+      if (wanted instanceof Demand) wanted.begin(supplied, begun);
       planned += supplied;
-      if (account !== undefined) begun.set(account, ofAccount + supplied);
       if (planned >= PLANNED_MAX) break;
     }
     if (!launchAllowed || unsupplied.length === 0) return;
@@ -81,32 +113,40 @@ export class Supply {
 
   /**
    * What is wanted, and how often, of what may run; the best first: each group of lines, those that may take fixed
-   * capacity by now apart. In a group those come first, so when either sort alone is more than one pass plans for, the
-   * rest of its lines is not looked at.
+   * capacity by now and those that share another limit apart. In a group the former come first, so when either sort alone is more
+   * than one pass plans for, the rest of its lines is not looked at.
    */
   #demands(): Demand[] {
-    const { queue, withFixedOf, wantOf } = this.#parts;
+    const { queue, withFixedOf } = this.#parts;
     const demands: Demand[] = [];
+    const none: Begun = new Map();
     for (const group of queue.groups()) {
       let [widened, narrow]: [Demand | undefined, Demand | undefined] = [undefined, undefined];
       for (const line of group.lines) {
         const withFixed = withFixedOf(line);
         if (withFixed === undefined) continue;
-        const known = withFixed ? widened : narrow;
-        const length = Math.min(line.length, line.tally.places);
-        if (known !== undefined) known.length += length;
-        else {
-          const want = wantOf(line);
-          if (want === undefined) continue;
-          const demand = { want, line, length };
-          demands.push(demand);
-          if (withFixed) widened = demand;
-          else narrow = demand;
+        if (line.tally.share.reserved !== undefined) {
+          // Only versions of its own function share with it: they are few.
+          this.#demand(line, demands)?.add(line);
+          continue;
         }
-        if (Math.max(widened?.length ?? 0, narrow?.length ?? 0) >= PLANNED_MAX) break;
+        const demand: Demand | undefined = (withFixed ? widened : narrow) ?? this.#demand(line, demands);
+        demand?.add(line);
+        if (withFixed) widened = demand;
+        else narrow = demand;
+        if (Math.max(widened?.places(none) ?? 0, narrow?.places(none) ?? 0) >= PLANNED_MAX) break;
       }
     }
     return demands.sort((a, b) => byHead(a.line, b.line));
+  }
+
+  /** undefined: the line's head may have nothing. */
+  #demand(line: Line, demands: Demand[]): Demand | undefined {
+    const want = this.#parts.wantOf(line);
+    if (want === undefined) return undefined;
+    const demand = new Demand(want, line);
+    demands.push(demand);
+    return demand;
   }
 
   /** @returns for how many of the waiting invocations, all like this one, something is under way. */
