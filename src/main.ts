@@ -11,10 +11,6 @@ const { VERSION } = await import("./up/version.ts");
 /** The composition root of the command line: the only reader of the process's environment and streams. */
 const terminal = new Terminal(process.stdout, process.stderr);
 
-// While Node.js takes itself apart it has no handlers any more: a signal that came then, a second Ctrl-C, would make a clean end
-// look like a violent one.
-process.on("beforeExit", () => process.exit());
-
 process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   terminal,
@@ -28,3 +24,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     simulate: async (args) => (await import("./simulator/main.ts")).runSimulator(args),
   },
 });
+
+// While Node.js takes itself apart it has no handlers any more: a signal that came then, a second Ctrl-C, would make a clean end
+// look like a violent one.
+process.on("beforeExit", () => process.exit());

@@ -21,10 +21,13 @@ export const FILE_CACHE_KEYS = {
 /** Where a version of control groups keeps its figures, counted since the group was made; a reading is a system call, some 3 µs. */
 export type UsageSource = {
   cpuUs(): number;
-  /** As of the last `cpuUs`, or later. Asked for only where the quota may have been used up since the last time. */
+  /** As of the last `cpuUs`, or later. */
   throttledUs(): number;
+  /** It takes a reading of its own: it is asked for only when a quota was used since the last time. */
+  readonly isThrottledDear: boolean;
   readonly peak: KernelFile;
-  fileCacheBytes(): number;
+  /** @param isAtLimit some limit was in the way since the last reading. */
+  fileCacheBytes(isAtLimit: boolean): number;
   /** A number that stands still while no limit is in the way. @param isLimitNear the group's own was nearly reached. */
   trouble(isLimitNear: boolean): number | undefined;
   /** What tasks waited, given how far that number moved; undefined: cannot tell. */
@@ -63,7 +66,7 @@ export class CgroupUsageReader {
       (this.#source.trouble(peakBytes + PEAK_CHANGE_BYTES >= limitBytes) ?? this.#troubleSeen) - this.#troubleSeen;
     if (trouble > 0 || Math.abs(peakBytes - this.#peakSeenBytes) >= PEAK_CHANGE_BYTES) {
       this.#peakSeenBytes = peakBytes;
-      this.#cacheBytes = this.#source.fileCacheBytes();
+      this.#cacheBytes = this.#source.fileCacheBytes(trouble > 0);
     }
     this.#troubleSeen += trouble;
     return {
@@ -75,9 +78,12 @@ export class CgroupUsageReader {
     };
   }
 
-  /** @returns throttled time since the last time: none unless a period's quota, less what slices hold, was used meanwhile. */
+  /**
+   * @returns throttled time since the last time. Where it is dear it is looked at once a period's quota, less what slices hold, was
+   * used: of executions that follow each other closely a later one may be told what an earlier one waited.
+   */
   #readThrottled(cpuUs: number, quotaUs: number): number {
-    if (cpuUs - this.#cpuAtThrottledUs < quotaUs - SLICES_US) return 0;
+    if (this.#source.isThrottledDear && cpuUs - this.#cpuAtThrottledUs < quotaUs - SLICES_US) return 0;
     const sinceUs = this.#source.throttledUs() - this.#throttledSeenUs;
     this.#cpuAtThrottledUs = cpuUs;
     this.#throttledSeenUs += sinceUs;

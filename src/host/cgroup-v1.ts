@@ -263,12 +263,13 @@ class MeterV1 implements CgroupMeter {
     this.#others = [usage, quota, hits];
     this.#usage = new CgroupUsageReader({
       cpuUs: () => Math.round(usage.readNumber() / NS_PER_US),
+      isThrottledDear: true,
       throttledUs: () => Math.round(quota.readNumberAfter("throttled_time ") / NS_PER_US),
       peak: this.#peak,
-      fileCacheBytes: () => this.#memory.fileCacheBytes(),
+      fileCacheBytes: (isAtLimit) => this.#memory.readCacheBytes(isAtLimit),
       trouble: (isLimitNear) => (isLimitNear ? hits.readNumber() : undefined),
       stallUs: (limitHits) =>
-        limitHits === 0 ? 0 : limitHits * LIMIT_HIT_US + this.#memory.newMajorFaults() * MAJOR_FAULT_US,
+        limitHits === 0 ? 0 : limitHits * LIMIT_HIT_US + this.#memory.newMajorFaults * MAJOR_FAULT_US,
     });
   }
 
@@ -309,8 +310,9 @@ class MeterV1 implements CgroupMeter {
 class MemoryStatV1 {
   readonly #stat: KernelFile;
   readonly #nodes: KernelFile | undefined;
-  /** Those until its first execution was over are of its start. */
-  #majorFaultsSeen: number | undefined;
+  /** As of the last reading; undefined: that did not look, so what came in between may be of earlier executions. */
+  #majorFaults: number | undefined;
+  #newMajorFaults = 0;
 
   constructor(directory: string) {
     this.#stat = new KernelFile(join(directory, "memory.stat"), "r");
@@ -318,23 +320,24 @@ class MemoryStatV1 {
     if (existsSync(nodes)) this.#nodes = new KernelFile(nodes, "r");
   }
 
-  fileCacheBytes(): number {
-    if (this.#nodes !== undefined && this.#majorFaultsSeen !== undefined)
+  /** Between the last two readings, if both looked. */
+  get newMajorFaults(): number {
+    return this.#newMajorFaults;
+  }
+
+  readCacheBytes(isAtLimit: boolean): number {
+    this.#newMajorFaults = 0;
+    if (!isAtLimit && this.#nodes !== undefined) {
+      this.#majorFaults = undefined;
       return this.#nodes.readNumberAfter("hierarchical_file=") * pageBytes();
+    }
     const [inactiveBytes, activeBytes, majorFaults] = this.#stat.readNumbersAfter([
       ...FILE_CACHE_KEYS[1],
       "total_pgmajfault ",
     ]);
-    this.#majorFaultsSeen ??= majorFaults;
+    if (this.#majorFaults !== undefined) this.#newMajorFaults = majorFaults - this.#majorFaults;
+    this.#majorFaults = majorFaults;
     return inactiveBytes + activeBytes;
-  }
-
-  /** Since the last time. */
-  newMajorFaults(): number {
-    const majorFaults = this.#stat.readNumberAfter("total_pgmajfault ");
-    const since = majorFaults - (this.#majorFaultsSeen ?? 0);
-    this.#majorFaultsSeen = majorFaults;
-    return since;
   }
 
   close(): void {

@@ -198,6 +198,7 @@ class MeterV2 implements CgroupMeter {
         throttledUs = throttled;
         return cpuUs;
       },
+      isThrottledDear: false,
       throttledUs: () => throttledUs,
       peak: this.#peak.file,
       fileCacheBytes: () => this.#stat.readSum(FILE_CACHE_KEYS[2]),

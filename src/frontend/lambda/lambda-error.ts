@@ -100,11 +100,8 @@ export function asLambdaError(error: unknown): LambdaError | undefined {
 function detailHeader({ code, detail }: HearthError): Readonly<Record<string, string>> {
   if (detail === undefined || ERROR_CODES[code].fault !== "caller") return {};
   // A header is plain ASCII in one line; a name in an archive is anything.
-  const plain = detail
-    .slice(0, DETAIL_LENGTH_MAX)
-    .toWellFormed()
-    .replace(/[^ -~]/gu, encodeURIComponent);
-  return { [DETAIL_HEADER]: plain };
+  const plain = detail.toWellFormed().replace(/[^ -~]/gu, encodeURIComponent);
+  return { [DETAIL_HEADER]: plain.slice(0, DETAIL_LENGTH_MAX) };
 }
 
 /** Answers with an error. */

@@ -46,7 +46,10 @@ async function readArchive(zip: Buffer, sink: Sink): Promise<void> {
       archive.on("error", reject);
       archive.on("end", resolve);
       archive.on("entry", (entry: Entry) => {
-        reader.read(entry).then(() => archive.readEntry(), reject);
+        reader.read(entry).then(
+          () => archive.readEntry(),
+          (error: unknown) => reject(asHearthError(error, entry.fileName)),
+        );
       });
       archive.readEntry();
     });
@@ -63,11 +66,15 @@ function tooManyEntries(): HearthError {
 /** System errors that a hostile or odd archive causes, and no disk: two entries of one name, a file as a folder … */
 const ARCHIVE_ERRNOS = new Set(["EEXIST", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "EINVAL", "EILSEQ", "ELOOP"]);
 
-function asHearthError(error: unknown): HearthError {
+/** @param name of the entry that it came with. Who sent the archive reads that, and nothing of the server's folders. */
+function asHearthError(error: unknown, name = "a link"): HearthError {
   if (error instanceof HearthError) return error;
   const { code, message, syscall } = error as NodeJS.ErrnoException;
-  const isOfDisk = syscall !== undefined && !ARCHIVE_ERRNOS.has(code ?? "");
-  return new HearthError(isOfDisk ? "STORE_FAILED" : "CODE_CORRUPT", message, { cause: error });
+  if (syscall === undefined) return new HearthError("CODE_CORRUPT", message, { cause: error });
+  if (!ARCHIVE_ERRNOS.has(code ?? "")) return new HearthError("STORE_FAILED", message, { cause: error });
+  return new HearthError("CODE_CORRUPT", `${name} does not fit beside the others, or is no path: ${code}`, {
+    cause: error,
+  });
 }
 
 function openArchive(zip: Buffer): Promise<ZipFile> {
