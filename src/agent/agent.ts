@@ -56,8 +56,9 @@ export class Agent {
       onReady: (id, startMs, memoryBytes) =>
         this.#link.send({ kind: "containerReady", containerId: id, startMs, memoryBytes }),
       onPrewarmed: (id, initUs) => this.#link.send({ kind: "prewarmed", containerId: id, initUs }),
-      onBegun: ({ containerId, leaseId, invocationId }) =>
-        this.#link.send({ kind: "begun", containerId, leaseId, invocationId }),
+      onBegun: ({ containerId, leaseId, invocationId, tellBegun }) => {
+        if (tellBegun === true) this.#link.send({ kind: "begun", containerId, leaseId, invocationId });
+      },
       onChunk: (order, bytes, contentType) => this.#chunk(order, bytes, contentType),
       onResized: (id, memoryMiB) => this.#link.send({ kind: "containerResized", containerId: id, memoryMiB }),
       onFinished: (order, result, payload) => this.#finished(order, result, payload),
@@ -111,6 +112,7 @@ export class Agent {
       containers: reports.filter((report) => report !== undefined),
       keptInvocationIds: this.#results.invocationIds(),
       isolation,
+      tellsBegun: true,
     };
   }
 

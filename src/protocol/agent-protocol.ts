@@ -100,6 +100,8 @@ export const serverMessageSchema = z.discriminatedUnion("kind", [
     keepResult: z.boolean(),
     /** A response that the function streams comes in `chunk`s before `finished`. Absent: it is collected, up to the limit of others. */
     stream: z.boolean().optional(),
+    /** `begun` is wanted. */
+    tellBegun: z.boolean().optional(),
   }),
   /** So many bytes of the response that the run of this lease streams were taken: the function may write as many more. */
   z.object({ kind: z.literal("credit"), containerId, leaseId, bytes: figure }),
@@ -166,6 +168,8 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     keptInvocationIds: z.array(invocationId),
     /** Process id of the agent as the host sees it is the provider's business; this is for people. */
     isolation: z.string(),
+    /** It tells `begun` if a run asks for that. */
+    tellsBegun: z.boolean().optional(),
   }),
   /** `memoryBytes`: what it holds, blank. Absent: cannot tell. */
   z.object({
@@ -187,8 +191,8 @@ export const agentMessageSchema = z.discriminatedUnion("kind", [
     memoryStallShare: figure.optional(),
   }),
   /**
-   * The init that a cold run began with is over, or failed and is repeated as part of the execution, which begins here. Not
-   * said of runs that need no init, nor of one whose container ends before.
+   * The init that a cold run began with is over, or failed and is repeated as part of the execution, which begins here. Said of
+   * runs with `tellBegun`, unless their container ends before.
    */
   z.object({ kind: z.literal("begun"), containerId, leaseId, invocationId }),
   /** The payload of the frame is the function's response or its error object. */

@@ -44,6 +44,8 @@ const GOODBYE_MS_MAX = 2_500;
 /** An agent that reads so slowly that this much waits to be sent to it counts as lost. */
 const UNSENT_BYTES_MAX = 256 * 1024 * 1024;
 
+type Hello = Extract<AgentMessage, { kind: "hello" }>;
+
 /** One joined agent. */
 class AgentConnection {
   readonly instanceId: InstanceId;
@@ -52,9 +54,12 @@ class AgentConnection {
   heardMs: number;
   /** It was told to end. */
   isDismissed = false;
+  /** It tells when a cold run's init is over. */
+  readonly tellsBegun: boolean;
 
-  constructor(instanceId: InstanceId, socket: Socket, heardMs: number) {
+  constructor({ instanceId, tellsBegun = false }: Hello, socket: Socket, heardMs: number) {
     this.instanceId = instanceId;
+    this.tellsBegun = tellsBegun;
     this.#socket = socket;
     this.#writer = new FrameWriter(socket);
     this.heardMs = heardMs;
@@ -132,6 +137,11 @@ export class AgentEndpoint {
     return this.#connections.has(instanceId);
   }
 
+  /** Whether its agent can; one of an older version cannot. */
+  tellsBegun(instanceId: InstanceId): boolean {
+    return this.#connections.get(instanceId)?.tellsBegun === true;
+  }
+
   joined(): readonly InstanceId[] {
     return [...this.#connections.keys()];
   }
@@ -206,7 +216,7 @@ export class AgentEndpoint {
     if (!isSame(token, this.#options.tokenOf(instanceId))) throw new Error("wrong token");
     if (!this.#options.mayJoin(instanceId)) throw new Error("the instance is told to end");
     if (this.#connections.has(instanceId)) throw new Error("an agent of this instance is already joined");
-    const connection = new AgentConnection(instanceId, socket, this.#options.clock.monotonicMs());
+    const connection = new AgentConnection(message, socket, this.#options.clock.monotonicMs());
     this.#connections.set(instanceId, connection);
     const { subPool, offerId, shape, containers } = message;
     const { welcome, pressureShares } = this.#options;

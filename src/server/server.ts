@@ -241,6 +241,7 @@ export class Server {
     if (waitedMs > WAIT_MS_MIN) this.#options.metrics.observeWait(waitedMs);
     const { id, version, invokedArn, clientContext, traceId, payload, sink } = request;
     if (sink !== undefined) pending.stream = this.#streamTo(sink, lease);
+    const isTold = lease.start === "cold" && this.#endpoint.tellsBegun(lease.instanceId);
     this.#send(
       lease.instanceId,
       {
@@ -255,11 +256,12 @@ export class Server {
         assignment: lease.start === "cold" ? this.#assign(lease, version, lease.grant) : undefined,
         keepResult: mode === "asynchronous",
         stream: sink === undefined ? undefined : true,
+        tellBegun: isTold ? true : undefined,
       },
       payload,
     );
     // What a function writes in its init stands before START, as on Lambda.
-    if (lease.start === "warm") this.#logStart(pending, lease);
+    if (!isTold) this.#logStart(pending, lease);
   }
 
   #logStart(pending: PendingInvocation, lease: Lease): void {

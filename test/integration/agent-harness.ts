@@ -236,7 +236,7 @@ export class DeployedFunction {
   }
 
   /** Begins an execution. @returns its lease. */
-  begin(payload: unknown = {}, options: { keepResult?: boolean } = {}): LeaseId {
+  begin(payload: unknown = {}, options: { keepResult?: boolean; tellBegun?: boolean } = {}): LeaseId {
     const leaseId = `l-${randomUUID()}` as LeaseId;
     this.#harness.send(
       {
@@ -248,6 +248,7 @@ export class DeployedFunction {
         retries: 0,
         traceId: "Root=1-0-0",
         keepResult: options.keepResult ?? false,
+        tellBegun: options.tellBegun,
         ...(this.#isAssigned ? {} : { assignment: this.assignment }),
       },
       payload instanceof Buffer ? payload : Buffer.from(JSON.stringify(payload)),

@@ -232,6 +232,22 @@ test("init over 10 s is killed, reported, and repeated within the function's tim
   expect(await slowOnce.run()).toMatchObject({ outcome: "ok" });
 });
 
+test("a cold run that asks for it is told to have begun between its init and its handler; others are not", async () => {
+  const code = `console.log("init"); export const handler = async () => console.log("handler");`;
+  const kindsOf = (containerId: ContainerId) =>
+    harness.received
+      .filter(({ message }) => "containerId" in message && message.containerId === containerId)
+      .map(({ message, payload }) =>
+        message.kind === "log" ? payload.toString().trim().split(/\s/).at(-1) : message.kind,
+      );
+  const [asks, asksNot] = [await harness.deploy(javascript(code)), await harness.deploy(javascript(code))];
+  await asks.end(asks.begin({}, { tellBegun: true }));
+  await asks.end(asks.begin({}, { tellBegun: true }));
+  expect(kindsOf(asks.containerId)).toEqual(["init", "begun", "handler", "handler"]);
+  await asksNot.run();
+  expect(kindsOf(asksNot.containerId)).toEqual(["init", "handler"]);
+});
+
 /** One letter, as /proc says it: T is stopped. */
 function stateOf(pid: number): string | undefined {
   return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.[0];

@@ -22,7 +22,7 @@ export function nextStepOf(state: SizingState): string {
   if (mode === "off") return "Nothing: sizing is off.";
   if (trial !== undefined) {
     const soFar = trial.executions === 0 ? "none has run yet" : `${trial.executions} executions so far`;
-    return `One new container in ten gets ${sizeText(trial.size)}, until some seven executions went well there; ${soFar}.`;
+    return `One new container in ten gets ${sizeText(trial.size)}, one in two once it goes well, until some seven executions did; ${soFar}.`;
   }
   if (mode === "suggest" && learned !== undefined)
     return `Would give ${sizeText(learned)}; mode suggest applies nothing.`;

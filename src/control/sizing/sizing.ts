@@ -89,7 +89,7 @@ export class Sizing {
     return keys;
   }
 
-  /** A container was made with this size. One new container in ten gets the size on trial. */
+  /** A container was made with this size. */
   containerStarted(key: SizingKey, size: ContainerSize): void {
     this.#known.get(key)?.version.containerStarted(size);
   }
@@ -237,7 +237,7 @@ function scopeKey(scope: SizingScope): string {
 
 function whyOf(version: VersionSizing, grant: Omit<Grant, "why">): string {
   if (version.trial !== undefined && isSameSize(grant, version.trial))
-    return "On trial: one new container in ten gets it.";
+    return "On trial: a part of the new containers gets it.";
   if (isSameSize(grant, version.requested) && grant.reservedMiB === grant.memoryMiB) return "As requested.";
   return version.decisions.at(-1)?.why ?? "As learned.";
 }

@@ -14,7 +14,7 @@ export type TrialRecord = {
   readonly test: SequentialTestRecord;
 };
 
-/** A size that one new container in ten gets until it has proven itself or failed. */
+/** A size that a part of the new containers gets until it has proven itself or failed. */
 export class Trial {
   readonly size: ContainerSize;
   /** How much slower than usual its executions may be. */

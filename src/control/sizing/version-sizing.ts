@@ -30,8 +30,8 @@ const GROWTH_AFTER_KILL = 1.5;
 const WARM_HINT_MARGIN = 1.02;
 
 /**
- * The size of one function version, learned from its executions. What new containers get is the **proven** size, and one in ten
- * the size on **trial** while there is one.
+ * The size of one function version, learned from its executions. What new containers get is the **proven** size, and a part
+ * of them the size on **trial** while there is one.
  *
  *     requested ──enough executions need less──▶ trial ──seven without fault─▶ proven ──2.5 times as many──▶ trial …
  *         ▲                                        │                            │  ▲

@@ -69,7 +69,7 @@ function stepsOf(decisions: readonly StampedDecision[], nowMiB: number, end: num
   const points: [number, number][] = [[0, before]];
   let memoryMiB = before;
   for (const { atExecution, from, to, why } of decisions) {
-    // A trial concerns one container in ten; its failure leaves the others as they are.
+    // A trial concerns a part of the containers; its failure leaves the others as they are.
     if (why.endsWith("On trial.") || from.memoryMiB !== memoryMiB) continue;
     memoryMiB = to.memoryMiB;
     points.push([atExecution, memoryMiB]);
