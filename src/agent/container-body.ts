@@ -1,5 +1,5 @@
 import type { RuntimeName } from "../model/runtime.ts";
-import type { ContainerExit, ContainerHandle } from "./container-backend.ts";
+import type { ContainerExit, ContainerHandle, ContainerUsage } from "./container-backend.ts";
 import type { ContainerEndpoint, RequestHandler } from "./container-endpoint.ts";
 import { CustomDriver } from "./drivers/custom-driver.ts";
 import { ManagedDriver } from "./drivers/managed-driver.ts";
@@ -114,4 +114,17 @@ export function closeBody({ driver, extensions, endpoint }: ContainerBody): void
   driver.close();
   extensions?.close();
   void endpoint?.close();
+}
+
+/** What the execution used. A measurement that fails must not cost the function its answer. */
+export function usageOf(
+  body: ContainerBody | undefined,
+  onFailure: (cause: unknown) => void,
+): ContainerUsage | undefined {
+  try {
+    return body?.handle.readUsage();
+  } catch (cause) {
+    onFailure(cause);
+    return undefined;
+  }
 }

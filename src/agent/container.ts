@@ -6,7 +6,7 @@ import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
 import { reasonOf } from "./agent-log.ts";
 import type { ContainerExit, ContainerHandle, ContainerUsage } from "./container-backend.ts";
-import { type ContainerBody, freezeBody, openBody, thawBody } from "./container-body.ts";
+import { type ContainerBody, freezeBody, openBody, thawBody, usageOf } from "./container-body.ts";
 import { bury, resetBody, shutDown, turnsOfReading } from "./container-end.ts";
 import { beginInit } from "./container-init.ts";
 import { containerReport } from "./container-report.ts";
@@ -370,14 +370,8 @@ export class Container {
     return runResult(run, outcome, timeoutMs, containerUsable, exit, usage, own);
   }
 
-  /** A measurement that fails must not cost the function its answer. */
   #readUsage(): ContainerUsage | undefined {
-    try {
-      return this.#body?.handle.readUsage();
-    } catch (cause) {
-      this.#logFailure("usage not read", cause);
-      return undefined;
-    }
+    return usageOf(this.#body, (cause) => this.#logFailure("usage not read", cause));
   }
 
   /** After one whole turn of reading: what was in the pipes when the answer came has been read then. */

@@ -26,6 +26,7 @@ import type { Metrics } from "./metrics.ts";
 import type { Answer, PendingInvocation } from "./pending-invocation.ts";
 import { PendingInvocations } from "./pending-invocations.ts";
 import { reportedUsage } from "./reported-usage.ts";
+import { runMessageOf } from "./run-message.ts";
 import { sizedVersionOf } from "./sized-version.ts";
 import { StreamedAnswer } from "./streamed-answer.ts";
 import { terminateInstance } from "./terminate-instance.ts";
@@ -235,31 +236,15 @@ export class Server {
     const pending = this.#pending.get(lease.invocation.id);
     assert(pending !== undefined, "what runs is pending");
     pending.lease = lease;
-    const { request, retries, mode, arrivedMs, trace } = pending;
-    const waitedMs = this.#options.clock.monotonicMs() - arrivedMs;
+    const { version, payload, sink } = pending.request;
+    const waitedMs = this.#options.clock.monotonicMs() - pending.arrivedMs;
     pending.waitedMs = waitedMs;
     if (waitedMs > WAIT_MS_MIN) this.#options.metrics.observeWait(waitedMs);
-    const { id, version, invokedArn, clientContext, traceId, payload, sink } = request;
     if (sink !== undefined) pending.stream = this.#streamTo(sink, lease);
-    const isTold = lease.start === "cold" && this.#endpoint.tellsBegun(lease.instanceId);
-    this.#send(
-      lease.instanceId,
-      {
-        kind: "run",
-        containerId: lease.containerId,
-        leaseId: lease.id,
-        invocationId: id,
-        invokedArn,
-        retries,
-        clientContext,
-        traceId: trace === undefined ? traceId : trace.traceId,
-        assignment: lease.start === "cold" ? this.#assign(lease, version, lease.grant) : undefined,
-        keepResult: mode === "asynchronous",
-        stream: sink === undefined ? undefined : true,
-        tellBegun: isTold ? true : undefined,
-      },
-      payload,
-    );
+    const isCold = lease.start === "cold";
+    const isTold = isCold && this.#endpoint.tellsBegun(lease.instanceId);
+    const assignment = isCold ? this.#assign(lease, version, lease.grant) : undefined;
+    this.#send(lease.instanceId, runMessageOf(lease, pending, assignment, isTold), payload);
     // What a function writes in its init stands before START, as on Lambda.
     if (!isTold) this.#logStart(pending, lease);
   }
