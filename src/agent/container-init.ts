@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import type { RuntimeName } from "../model/runtime.ts";
 import { logStreamName } from "../protocol/log-stream.ts";
 import type { ContainerBody } from "./container-body.ts";
 import { type ExtensionFailure, ExtensionHost } from "./extensions/extension-host.ts";
@@ -28,7 +27,6 @@ export type InitEvents = {
  */
 export function beginInit(
   body: ContainerBody,
-  runtime: RuntimeName,
   facts: LifecycleFacts,
   log: FunctionLog,
   spareEndpoint: Pick<SpareEndpoint, "take">,
@@ -54,7 +52,7 @@ export function beginInit(
   body.extensions = extensions;
   withRuntimeApi(body, spareEndpoint, events, (runtimeApi) => {
     if (!events.isCurrent()) return;
-    environment = environmentOf(body, runtime, facts, runtimeApi);
+    environment = environmentOf(body, facts, runtimeApi);
     extensions.begin(environment);
   });
 }
@@ -79,8 +77,7 @@ function withRuntimeApi(
 /** @param runtimeApi where the container reaches the platform. undefined: nowhere. */
 function environmentOf(
   { handle }: ContainerBody,
-  runtime: RuntimeName,
-  { assignment, initializationType }: LifecycleFacts,
+  { runtime, assignment, initializationType }: LifecycleFacts,
   runtimeApi: string | undefined,
 ): Record<string, string> {
   return functionEnvironment(assignment, {

@@ -4,6 +4,7 @@ import type { Outcome } from "../model/invocation.ts";
 import { RESPONSE_BYTES_MAX } from "../model/response-limit.ts";
 import type { RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
+import type { InitializationType } from "../protocol/runtime-version.ts";
 import { reasonOf } from "./agent-log.ts";
 import type { ContainerExit, ContainerHandle, ContainerUsage } from "./container-backend.ts";
 import { type ContainerBody, freezeBody, openBody, thawBody, usageOf } from "./container-body.ts";
@@ -19,7 +20,6 @@ import { exitText } from "./exit-text.ts";
 import type { ShutdownReason } from "./extensions/extension.ts";
 import { extensionError } from "./extensions/extension-error.ts";
 import type { ExtensionFailure } from "./extensions/extension-host.ts";
-import type { InitializationType } from "./function-environment.ts";
 import type { FunctionLog } from "./function-log.ts";
 import { tellInitFailed } from "./init-failure.ts";
 import { invokeOrder } from "./invoke-order.ts";
@@ -130,12 +130,12 @@ export class Container {
   }
 
   #enter(state: ContainerState): void {
-    const wasInitialising = this.#state.name === "initialising";
+    const isBegun =
+      state.name === "running" && (this.#state.name === "initialising" || this.#state.name === "repeating");
     this.#state = state;
     const run = runOf(state);
     this.#log.attribute(this.#assignment?.functionKey, run?.order.invocationId);
-    if (wasInitialising && (state.name === "running" || state.name === "repeating"))
-      this.#world.onBegun(state.run.order);
+    if (isBegun) this.#world.onBegun(state.run.order);
     if (state.name === "idle") this.#timers.refreshFreeze();
   }
 
@@ -202,8 +202,8 @@ export class Container {
     const body = this.#body as ContainerBody;
     const phase = this.#state.name === "repeating" ? "invoke" : "init";
     const assignment = this.#assignment as Assignment;
-    const facts = { containerId: this.id, assignment, initializationType, phase } as const;
-    beginInit(body, this.runtime, facts, this.#log, this.#world.spareEndpoint, {
+    const facts = { containerId: this.id, runtime: this.runtime, assignment, initializationType, phase } as const;
+    beginInit(body, facts, this.#log, this.#world.spareEndpoint, {
       isCurrent: () => this.#body === body && !this.#isOver(),
       onResized: (memoryMiB) => this.#onResized(memoryMiB),
       onReady: () => this.#onExtensionsReady(),
@@ -280,7 +280,7 @@ export class Container {
   #repeatInit(state: Extract<ContainerState, { name: "initialising" }>, outcome: Outcome, payload: Buffer): void {
     const { run } = state;
     const body = this.#body as ContainerBody;
-    tellInitFailed(state, body.extensions, this.#log, this.#world.initMsMax, outcome, payload);
+    tellInitFailed(state, body.extensions, this.#world.initMsMax, outcome, payload);
     this.#timers.endStart();
     this.#body = undefined;
     this.#afterExtensions = undefined;
@@ -309,7 +309,7 @@ export class Container {
       if (run.beganMs === undefined) this.#timers.refreshDeadline();
       run.beganMs ??= nowMs;
       const order = invokeOrder(run.order, timeoutMs - Math.round(nowMs - run.beganMs));
-      if (extensions?.isActive === true) extensions.invoke(order);
+      if (extensions?.isTold === true) extensions.invoke(order);
       driver.invoke(order, run.payload);
       // Counted from here: the container needs longer to wake up than this takes, so the call need not wait for it.
       handle.beginUsage();
@@ -340,7 +340,7 @@ export class Container {
     }
     const { run } = state;
     const extensions = this.#body?.extensions;
-    if (extensions?.isActive === true) extensions.runtimeDone(phaseEnd(outcome, payload), payload.length);
+    if (extensions?.isTold === true) extensions.runtimeDone(phaseEnd(outcome, payload), payload.length);
     // The execution is over when the extensions are done too; of one that fails, nothing more is waited for.
     if (isFatal || extensions?.isReady !== false) this.#conclude(run, outcome, payload, isFatal, own);
     else this.#afterExtensions = () => this.#conclude(run, outcome, payload, isFatal, own);
@@ -351,7 +351,7 @@ export class Container {
     const result = this.#result(isTooLarge ? "responseTooLarge" : outcome, run, !isFatal, undefined, own);
     const body = isTooLarge ? EMPTY : payload;
     const extensions = this.#body?.extensions;
-    if (extensions?.isActive === true) extensions.report(result, phaseEnd(result.outcome, payload));
+    if (extensions?.isTold === true) extensions.report(result, phaseEnd(result.outcome, payload));
     if (isFatal) this.#endWith("the function's process failed", () => this.#world.onFinished(run.order, result, body));
     else if (this.#body?.driver.hasOutputBehindAnswers) this.#finishAfterPendingReads(run, result, body);
     else this.#finish(run, result, body);
@@ -451,14 +451,14 @@ export class Container {
     const run = runOf(state);
     // Init, or a repeated one, did not come to its end.
     if ((state.name === "prewarming" || state.name === "repeating") && outcome !== "agentFault")
-      tellInitFailed(state, this.#body?.extensions, this.#log, this.#world.initMsMax, outcome, payload);
+      tellInitFailed(state, this.#body?.extensions, this.#world.initMsMax, outcome, payload);
     if (run === undefined) {
       this.#endWith(reason, () => {}, shutdownReason);
     } else {
       const answer = run.answer ?? { result: this.#result(outcome, run, false, exit), payload };
       const result = { ...answer.result, containerUsable: false };
       const extensions = this.#body?.extensions;
-      if (run.answer === undefined && extensions?.isActive === true)
+      if (run.answer === undefined && extensions?.isTold === true)
         extensions.report(result, phaseEnd(outcome, payload));
       this.#endWith(reason, () => this.#world.onFinished(run.order, result, answer.payload), shutdownReason);
     }

@@ -36,7 +36,7 @@ async function open() {
   const assignment = { functionName: "f", version: "1", handler: "h", accountId: "0", memoryMiB: 128 } as Assignment;
   const host = new ExtensionHost(
     handle,
-    { containerId: "c-1", assignment, initializationType: "on-demand", phase: "init" },
+    { containerId: "c-1", runtime: "provided.al2023", assignment, initializationType: "on-demand", phase: "init" },
     log,
     { onRegistered() {}, onReady() {}, onFailed() {} },
   );

@@ -1,8 +1,6 @@
 import { isPythonRuntime, type RuntimeName } from "../model/runtime.ts";
 import type { Assignment } from "../protocol/agent-protocol.ts";
-
-/** Whether the function is loaded for a call that waits for it, or ahead of its calls. */
-export type InitializationType = "on-demand" | "provisioned-concurrency";
+import type { InitializationType } from "../protocol/runtime-version.ts";
 
 export type FunctionPlace = {
   readonly runtime: RuntimeName;

@@ -1,5 +1,5 @@
+import { errorTypeOf } from "../model/error-type.ts";
 import type { Outcome } from "../model/invocation.ts";
-import { errorTypeOf } from "./init-report.ts";
 import type { PhaseEnd } from "./telemetry/lifecycle-records.ts";
 
 /** Of a function's own types only these are told on (AWS's runtime interface emulator); the others are texts of strangers. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { LOG_LEVELS } from "../model/function-version.ts";
+import { LOG_LEVELS, SYSTEM_LOG_LEVELS } from "../model/function-version.ts";
 import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import { OUTCOMES } from "../model/invocation.ts";
 import { RUNTIMES } from "../model/runtime.ts";
@@ -58,6 +58,7 @@ export const assignmentSchema = z.object({
   /** As `FunctionVersion` has them. */
   logFormat: z.enum(["Text", "JSON"]).optional(),
   applicationLogLevel: z.enum(LOG_LEVELS).optional(),
+  systemLogLevel: z.enum(SYSTEM_LOG_LEVELS).optional(),
   /** What the function is told its log stream is, and what the container's report tells a later server. Absent: any name. */
   logStream: z.string().optional(),
 });

@@ -42,6 +42,7 @@ export function assignmentOf(
     region,
     logFormat: version.logFormat,
     applicationLogLevel: version.applicationLogLevel,
+    systemLogLevel: version.systemLogLevel,
     logStream,
   };
 }

@@ -5,7 +5,9 @@ import { logMessage } from "../protocol/log-message.ts";
 import { endLines, LOG_TAIL_BYTES, LogTail, startLine } from "./execution-log.ts";
 
 const id = "11111111-2222-3333-4444-555555555555" as InvocationId;
-const version = { version: "7", memoryMiB: 256, timeoutMs: 3000 } as FunctionVersion;
+const arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+const version = { version: "7", arn, memoryMiB: 256, timeoutMs: 3000 } as FunctionVersion;
+const none = Buffer.alloc(0);
 const json = { ...version, logFormat: "JSON" } as const;
 const usage = { wallUs: 1234, cpuUs: 1, memoryPeakBytes: 40 * 1048576, initUs: 150_000 };
 const records = (text: string) => text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
@@ -13,14 +15,14 @@ const records = (text: string) => text.split("\n").flatMap((line) => (line === "
 test("as text: START, and what an attempt before it says", () => {
   expect(startLine(id, version, 0)).toBe(`START RequestId: ${id} Version: 7\n`);
   expect(startLine(id, version, 2)).toBe(`START RequestId: ${id} Version: 7\nRETRY RequestId: ${id} Attempt: 3\n`);
-  expect(endLines(id, version, "ok", undefined, usage as never)).toContain("Billed Duration: 152 ms\t");
+  expect(endLines(id, version, "ok", none, undefined, usage as never)).toContain("Billed Duration: 152 ms\t");
 });
 
 test("as JSON: the records of telemetry, one per line", () => {
   expect(records(startLine(id, json, 0))).toEqual([
-    { time: expect.any(String), type: "platform.start", record: { requestId: id, version: "7" } },
+    { time: expect.any(String), type: "platform.start", record: { requestId: id, functionArn: arn, version: "7" } },
   ]);
-  expect(records(endLines(id, json, "timeout", undefined, usage as never))).toEqual([
+  expect(records(endLines(id, json, "timeout", none, undefined, usage as never))).toEqual([
     {
       time: expect.any(String),
       type: "platform.report",
@@ -41,9 +43,22 @@ test("as JSON: the records of telemetry, one per line", () => {
 
 test("with system level WARN only what went wrong is said", () => {
   const quiet = { ...json, systemLogLevel: "WARN" } as const;
-  expect(startLine(id, quiet, 0) + endLines(id, quiet, "ok", undefined, usage as never)).toBe("");
-  expect(records(endLines(id, quiet, "exit", "exit status 1", usage as never))).toMatchObject([
+  expect(startLine(id, quiet, 0) + endLines(id, quiet, "ok", none, undefined, usage as never)).toBe("");
+  expect(records(endLines(id, quiet, "exit", none, "exit status 1", usage as never))).toMatchObject([
     { record: { status: "error", errorType: "Runtime.ExitError" } },
+  ]);
+});
+
+test.each([
+  ["initError", "Runtime.ImportModuleError", '{"errorType":"Runtime.ImportModuleError"}'],
+  ["initError", "Runtime.Unknown", "no object"],
+  ["exit", "Runtime.ExitError", ""],
+  ["responseTooLarge", "Function.ResponseSizeTooLarge", ""],
+] as const)("the report of %s names %s", (outcome, errorType, payload) => {
+  const lines = endLines(id, version, outcome, Buffer.from(payload), undefined, usage as never);
+  expect(lines).toMatch(new RegExp(`\tInit Duration: 150.00 ms\tStatus: error\tError Type: ${errorType}\t\n$`));
+  expect(records(endLines(id, json, outcome, Buffer.from(payload), undefined, usage as never))).toMatchObject([
+    { record: { status: "error", errorType } },
   ]);
 });
 

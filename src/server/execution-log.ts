@@ -1,8 +1,10 @@
+import { errorTypeOf } from "../model/error-type.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { InvocationId } from "../model/ids.ts";
 import type { Outcome, Usage } from "../model/invocation.ts";
 import { plainLog } from "../protocol/log-message.ts";
-import { jsonReportLine, jsonStartLine } from "./json-execution-log.ts";
+import { runtimeVersionOf } from "../protocol/runtime-version.ts";
+import { type InitFacts, jsonInitStartLine, jsonReportLine, jsonStartLine } from "./json-execution-log.ts";
 
 /** Lambda returns the last 4 KB of an execution's log (API reference, Invoke, LogType). */
 export const LOG_TAIL_BYTES = 4096;
@@ -17,16 +19,28 @@ export function startLine(id: InvocationId, version: FunctionVersion, retries: n
   return retries === 0 ? start : `${start}RETRY RequestId: ${id} Attempt: ${retries + 1}\n`;
 }
 
-/** The lines after an execution: what went wrong, if anything, then END and REPORT with the true figures. */
+/** The line before a function's init. */
+export function initStartLine(version: FunctionVersion, facts: InitFacts): string {
+  if (version.logFormat === "JSON") return jsonInitStartLine(version, facts);
+  const { name, arn } = runtimeVersionOf(version.runtime, facts.region);
+  return `INIT_START Runtime Version: ${name}\tRuntime Version ARN: ${arn}\n`;
+}
+
+/**
+ * The lines after an execution: what went wrong, if anything, then END and REPORT with the true figures.
+ * @param payload the function's answer.
+ */
 export function endLines(
   id: InvocationId,
   version: FunctionVersion,
   outcome: Outcome,
+  payload: Buffer,
   exit: string | undefined,
   usage: Usage,
 ): string {
-  if (version.logFormat === "JSON") return jsonReportLine(id, version, outcome, usage);
-  return `${troubleLine(id, version, outcome, exit)}END RequestId: ${id}\n${reportLine(id, version, outcome, usage)}`;
+  if (version.logFormat === "JSON") return jsonReportLine(id, version, outcome, payload, usage);
+  const status = statusOf(outcome, payload);
+  return `${troubleLine(id, version, outcome, exit)}END RequestId: ${id}\n${reportLine(id, version, status, usage)}`;
 }
 
 function troubleLine(id: InvocationId, version: FunctionVersion, outcome: Outcome, exit: string | undefined): string {
@@ -43,7 +57,7 @@ function troubleLine(id: InvocationId, version: FunctionVersion, outcome: Outcom
   }
 }
 
-function reportLine(id: InvocationId, version: FunctionVersion, outcome: Outcome, usage: Usage): string {
+function reportLine(id: InvocationId, version: FunctionVersion, status: string | undefined, usage: Usage): string {
   const durationMs = usage.wallUs / 1000;
   const initMs = usage.initUs === undefined ? undefined : usage.initUs / 1000;
   const parts = [
@@ -54,17 +68,15 @@ function reportLine(id: InvocationId, version: FunctionVersion, outcome: Outcome
     `Max Memory Used: ${usage.memoryPeakBytes === undefined ? 0 : Math.ceil(usage.memoryPeakBytes / 1048576)} MB`,
   ];
   if (initMs !== undefined) parts.push(`Init Duration: ${initMs.toFixed(2)} ms`);
-  const status = STATUS[outcome];
   if (status !== undefined) parts.push(status);
   return `${parts.join("\t")}\t\n`;
 }
 
-const STATUS: { readonly [outcome in Outcome]?: string } = {
-  timeout: "Status: timeout",
-  exit: "Status: error\tError Type: Runtime.ExitError",
-  outOfMemory: "Status: error\tError Type: Runtime.OutOfMemory",
-  initError: "Status: error\tError Type: Runtime.Unknown",
-};
+function statusOf(outcome: Outcome, payload: Buffer): string | undefined {
+  if (outcome === "timeout") return "Status: timeout";
+  const errorType = errorTypeOf(outcome, payload);
+  return errorType === undefined ? undefined : `Status: error\tError Type: ${errorType}`;
+}
 
 /** Keeps the last bytes of what is written to it, as text for people. */
 export class LogTail {

@@ -4,7 +4,6 @@ import type { ControlPlane } from "../control/control-plane.ts";
 import { type ErrorCode, HearthError } from "../model/error-code.ts";
 import type { Command, Event } from "../model/event.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
-import type { Grant } from "../model/grant.ts";
 import type { FunctionKey, InstanceId, InvocationId } from "../model/ids.ts";
 import type { InstanceReport } from "../model/instance.ts";
 import type { InvocationMode, Lease } from "../model/invocation.ts";
@@ -14,10 +13,11 @@ import type { InvocationTracer } from "../ports/invocation-tracer.ts";
 import type { InvokeAnswer, InvokeRequest, ResponseSink } from "../ports/invoker.ts";
 import type { Log } from "../ports/log.ts";
 import type { AgentMessage, Assignment, ServerMessage } from "../protocol/agent-protocol.ts";
+import type { InitializationType } from "../protocol/runtime-version.ts";
 import { AgentEndpoint, type AgentEndpointOptions } from "./agent-endpoint.ts";
 import { archivesOf, assignmentOf } from "./assignment.ts";
 import { CoreLoop } from "./core-loop.ts";
-import { endLines, startLine } from "./execution-log.ts";
+import { endLines, type LogTail, startLine } from "./execution-log.ts";
 import { IdleWait } from "./idle-wait.ts";
 import { inTime } from "./in-time.ts";
 import { InstanceClaims } from "./instance-claims.ts";
@@ -243,7 +243,7 @@ export class Server {
     if (sink !== undefined) pending.stream = this.#streamTo(sink, lease);
     const isCold = lease.start === "cold";
     const isTold = isCold && this.#endpoint.tellsBegun(lease.instanceId);
-    const assignment = isCold ? this.#assign(lease, version, lease.grant) : undefined;
+    const assignment = isCold ? this.#assign(lease, version, "on-demand", pending.tail) : undefined;
     this.#send(lease.instanceId, runMessageOf(lease, pending, assignment, isTold), payload);
     // What a function writes in its init stands before START, as on Lambda.
     if (!isTold) this.#logStart(pending, lease);
@@ -260,22 +260,27 @@ export class Server {
   }
 
   #prewarm(command: Extract<Command, { kind: "PrewarmContainer" }>): void {
-    const { instanceId, containerId, functionKey, grant, reason } = command;
+    const { instanceId, containerId, functionKey, reason } = command;
     const version = this.#versions.get(functionKey);
     this.#options.log.debug({ instanceId, containerId, functionKey, reason }, "loading a function ahead of its call");
     if (version !== undefined) {
-      const assignment = this.#assign(command, version, grant);
+      const assignment = this.#assign(command, version, "provisioned-concurrency");
       return this.#send(instanceId, { kind: "prewarm", containerId, assignment });
     }
     // It was deleted meanwhile: the container goes, as one that failed would.
     this.#send(instanceId, { kind: "destroyContainer", containerId });
   }
 
-  /** The container becomes the function's. */
-  #assign(to: Pick<Lease, "instanceId" | "containerId">, version: FunctionVersion, grant?: Grant): Assignment {
+  /** The container becomes the function's. @param tail of the call that it is for; undefined: of none, or nobody wants it. */
+  #assign(
+    to: Pick<Lease, "instanceId" | "containerId" | "grant">,
+    version: FunctionVersion,
+    type: InitializationType,
+    tail?: LogTail,
+  ): Assignment {
     this.claims.given(to.instanceId, archivesOf(version));
-    const logStream = this.#options.logs.begin(to.instanceId, to.containerId, version);
-    return assignmentOf(version, grant, logStream, this.#options);
+    const logStream = this.#options.logs.begin(to.instanceId, to.containerId, version, type, tail);
+    return assignmentOf(version, to.grant, logStream, this.#options);
   }
 
   #appendLog({ request, tail }: PendingInvocation, { instanceId, containerId }: Lease, text: string): void {
@@ -455,7 +460,7 @@ export class Server {
       const { lease } = own;
       const ended = () => {
         this.#logStart(own, lease);
-        this.#appendLog(own, lease, endLines(invocationId, own.request.version, outcome, exit, usage));
+        this.#appendLog(own, lease, endLines(invocationId, own.request.version, outcome, payload, exit, usage));
         return own.tail?.read();
       };
       // The log follows the answer, unless the answer carries it.

@@ -271,7 +271,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     leftOver,
     codeDir: (sha256Hex) => codeStore.dir(sha256Hex),
     layersDir: (sha256Hexes) => codeStore.dir(codeStore.overlayName(sha256Hexes)),
-    logs: new FunctionLogs({ logs, groups: logGroups, clock: systemClock }),
+    logs: new FunctionLogs({ logs, groups: logGroups, clock: systemClock, region }),
     metrics,
     tracer,
     region,

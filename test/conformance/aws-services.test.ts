@@ -83,6 +83,9 @@ describe("AWS's services beside Lambda", () => {
       expect(
         events.map(({ message }: { message: string }) => message.replace(/[0-9a-f-]{36}|[\dTZ:.-]{24}/g, "#")),
       ).toEqual([
+        expect.stringMatching(
+          /^INIT_START Runtime Version: nodejs:24\.\S+\tRuntime Version ARN: arn:aws:lambda:\S+\n$/,
+        ),
         "START RequestId: # Version: $LATEST\n",
         "#\t#\tINFO\thello\n",
         "#\t#\tERROR\tERROR of hello\n",
@@ -90,9 +93,9 @@ describe("AWS's services beside Lambda", () => {
         expect.stringMatching(/^REPORT RequestId: #\tDuration: .* ms\t.*\t\n$/),
       ]);
       const filtered = await aws("filter-log-events", ...group, "--filter-pattern", '"ERROR of hello"');
-      expect(filtered.events).toMatchObject([{ logStreamName: stream, timestamp: events[2].timestamp }]);
+      expect(filtered.events).toMatchObject([{ logStreamName: stream, timestamp: events[3].timestamp }]);
       const { logStreams } = await aws("describe-log-streams", ...group, "--order-by", "LastEventTime", "--descending");
-      expect(logStreams).toMatchObject([{ logStreamName: stream, lastEventTimestamp: events[4].timestamp }]);
+      expect(logStreams).toMatchObject([{ logStreamName: stream, lastEventTimestamp: events[5].timestamp }]);
     });
 
     test("tails and follows", async () => {

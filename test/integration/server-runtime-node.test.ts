@@ -139,14 +139,19 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
         timeoutS: 30,
         files: { "index.js": 'console.log("init"); throw new Error("no");' },
       });
-      const [prints, fails, again] = [
+      const tails = [
         await lambda.invoke(nameOf("prints-in-init"), {}, { tail: true }),
         await lambda.invoke(nameOf("fails-in-init"), {}, { tail: true }),
         await lambda.invoke(nameOf("prints-in-init"), {}, { tail: true }),
-      ].map(({ log }) => log.match(/\b(init|handler)$|^(INIT_REPORT|START|END|REPORT)\b/gm));
+      ].map(({ log }) => log);
+      const [prints, fails, again] = tails.map(wordsOf);
       expect(prints).toEqual(["init", "START", "handler", "END", "REPORT"]);
-      expect(fails).toEqual(["init", "INIT_REPORT", "START", "init", "END", "REPORT"]);
+      expect(fails).toEqual(["init", "INIT_REPORT init", "init", "INIT_REPORT invoke", "START", "END", "REPORT"]);
       expect(again).toEqual(["START", "handler", "END", "REPORT"]);
+      expect(tails[1]).toMatch(/^REPORT .*\tStatus: error\tError Type: Error\t$/m);
+      // The whole log says which runtime it was; what a caller is told does not.
+      const whole = (await hearth?.functionLog(nameOf("fails-in-init"))) ?? "";
+      expect(wordsOf(whole)).toEqual(["INIT_START", ...(fails ?? [])]);
     });
 
     test("writes START, END and REPORT around what the function prints", async () => {
@@ -240,6 +245,10 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
       const { json, log, requestId } = await lambda.invoke(nameOf("wrapped"), {}, { tail: true });
       expect(json).toEqual(["yes", true]);
       expect(linesOf(log)).toMatchObject([
+        {
+          type: "platform.initStart",
+          record: { phase: "init", runtimeVersion: expect.stringMatching(/^nodejs:2\d\./) },
+        },
         { type: "platform.start", record: { requestId, version: "$LATEST" } },
         { level: "WARN", message: "said", requestId },
         { type: "platform.report", record: { requestId, status: "success", metrics: { memorySizeMB: 128 } } },
@@ -261,6 +270,12 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
     });
   });
 }
+
+/** Its lines' first words. */
+const wordsOf = (log: string) =>
+  [...log.matchAll(/\b(?:init|handler)$|^(?:INIT_START|START|END|REPORT)\b|^(INIT_REPORT) .*Phase: (\w+)/gm)].map(
+    ([word, report, phase]) => (report === undefined ? word : `${report} ${phase}`),
+  );
 
 const linesOf = (log: string) =>
   log

@@ -158,6 +158,7 @@ def handler(event, context):
       const { json, log, requestId } = await lambda.invoke(nameOf("wrapped"), {}, { tail: true });
       expect(json, log).toEqual(["yes", 1]);
       expect(log.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]))).toMatchObject([
+        { type: "platform.initStart", record: { phase: "init" } },
         { type: "platform.start", record: { requestId, version: "$LATEST" } },
         { level: "WARNING", message: "said", requestId },
         { type: "platform.report", record: { requestId, status: "success" } },

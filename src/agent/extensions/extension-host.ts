@@ -12,6 +12,7 @@ import {
   LifecycleRecords,
   type PhaseEnd,
 } from "../telemetry/lifecycle-records.ts";
+import { PlatformLog } from "../telemetry/platform-log.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { handleSubscription, telemetryApiAt } from "../telemetry/telemetry-api.ts";
 import type { Extension, ShutdownReason } from "./extension.ts";
@@ -40,7 +41,8 @@ export type ExtensionHostEvents = {
 
 /**
  * Runs the extensions of one container from its init to its end, and speaks with them: external ones as processes of its
- * own, internal ones in the runtime's processes. Most containers have neither; then it does nothing.
+ * own, internal ones in the runtime's processes. Most containers have neither; then only the function's log is told how
+ * its phases ended, if it is to have that.
  */
 export class ExtensionHost {
   readonly #handle: ContainerHandle;
@@ -49,8 +51,10 @@ export class ExtensionHost {
   readonly #events: ExtensionHostEvents;
   readonly #names: readonly string[];
   readonly #book: ExtensionBook;
+  readonly #records: LifecycleRecords;
+  readonly #platformLog: PlatformLog;
   /** From the moment on in which there may be somebody to hear it, until it is known that there is not. */
-  #observed: { readonly telemetry: Telemetry; readonly records: LifecycleRecords } | undefined;
+  #telemetry: Telemetry | undefined;
   #isJson = false;
   /** Names of those whose end the shutdown waits for, and what to do when there are none any more. */
   #shutdown: { readonly awaited: Set<string>; readonly done: () => void } | undefined;
@@ -61,6 +65,11 @@ export class ExtensionHost {
     this.#facts = facts;
     this.#log = log;
     this.#events = events;
+    this.#platformLog = new PlatformLog(log, facts.assignment);
+    this.#records = new LifecycleRecords((event, record) => {
+      this.#platformLog.tell(event, record);
+      this.#telemetry?.platform(event, record);
+    }, facts);
     this.#names = extensionPrograms(handle.optDir);
     this.#book = new ExtensionBook(this.#names.slice(0, EXTENSIONS_MAX), {
       onRegistered: () => events.onRegistered(),
@@ -71,6 +80,11 @@ export class ExtensionHost {
   /** Whether there are extensions: somebody has registered, or was started. */
   get isActive(): boolean {
     return this.#book.size > 0;
+  }
+
+  /** Whether somebody is to be told of executions. */
+  get isTold(): boolean {
+    return this.isActive || this.#platformLog.tellsExecutions;
   }
 
   /** Whether nobody is waited for. */
@@ -97,7 +111,7 @@ export class ExtensionHost {
     const api = telemetryApiAt(url);
     if (api !== undefined) {
       withExtension(this.#book, request, response, ({ name }) => {
-        handleSubscription(this.#observe().telemetry, api, name, request, response);
+        handleSubscription(this.#observe(), api, name, request, response);
       });
     } else if (url.startsWith(EXTENSIONS_PREFIX)) {
       if (this.#book.isOpen) this.#observe();
@@ -113,62 +127,58 @@ export class ExtensionHost {
   /** Nobody can register any more. */
   runtimeInitialised(): void {
     this.#book.closeRegistration();
-    this.#observed?.records.initRuntimeDone({ status: "success" });
+    this.#records.initRuntimeDone({ status: "success" });
   }
 
   /** Init is over: nobody can subscribe any more. */
   initialised(durationUs: number): void {
     this.#endInit(durationUs, { status: "success" });
-    const telemetry = this.#observed?.telemetry;
-    telemetry?.closeSubscription();
-    if (telemetry?.isHeard === false) this.#observed = undefined;
+    this.#telemetry?.closeSubscription();
+    if (this.#telemetry?.isHeard === false) this.#telemetry = undefined;
   }
 
   initFailed(durationUs: number, end: PhaseEnd): void {
-    if (this.#book.isOpen) this.#observed?.records.initRuntimeDone(end);
+    if (this.#book.isOpen) this.#records.initRuntimeDone(end);
     this.#endInit(durationUs, end);
   }
 
-  /** What became of the extensions goes to the function's log too, as on Lambda. */
   #endInit(durationUs: number, end: PhaseEnd): void {
-    const all = this.#book.all();
-    for (const extension of all) this.#log.write(Buffer.from(initLine(extension)));
-    this.#observed?.records.extensions(all);
-    this.#observed?.records.initReport(durationUs, end);
+    this.#records.extensions(this.#book.all());
+    this.#records.initReport(durationUs, end);
   }
 
   /** Lines that the function wrote through the runtime. */
   functionLines(text: Buffer): void {
-    this.#observed?.telemetry.functionLines(text);
+    this.#telemetry?.functionLines(text);
   }
 
   /** A message of the function for the log. */
   functionMessage(text: Buffer): void {
-    this.#observed?.telemetry.functionMessage(text);
+    this.#telemetry?.functionMessage(text);
   }
 
   /** What the runtime's processes wrote to their output. */
   functionOutput(text: Buffer): void {
-    this.#observed?.telemetry.functionOutput(text);
+    this.#telemetry?.functionOutput(text);
   }
 
   /** The runtime has answered; extensions may still be at work. */
   runtimeDone(end: PhaseEnd, producedBytes: number): void {
-    this.#observed?.records.runtimeDone(end, producedBytes);
+    this.#records.runtimeDone(end, producedBytes);
   }
 
   /** The execution is over. */
   report(figures: ExecutionFigures, end: PhaseEnd): void {
-    this.#observed?.records.report(figures, end);
+    this.#records.report(figures, end);
   }
 
   setFrozen(isFrozen: boolean): void {
-    this.#observed?.telemetry.setFrozen(isFrozen);
+    this.#telemetry?.setFrozen(isFrozen);
   }
 
   invoke(order: InvokeOrder): void {
     const { requestId, deadlineMs, invokedArn, traceId } = order;
-    this.#observed?.records.start(order);
+    this.#records.start(order);
     this.#book.tell({
       eventType: "INVOKE",
       deadlineMs,
@@ -192,7 +202,7 @@ export class ExtensionHost {
     this.#handle.signalRuntime("SIGTERM");
     await within(isExternal ? budgetMs * RUNTIME_SHARE : budgetMs, this.#handle.exited);
     this.#handle.signalRuntime("SIGKILL");
-    await within(endMs - performance.now(), this.#observed?.telemetry.flush() ?? Promise.resolve());
+    await within(endMs - performance.now(), this.#telemetry?.flush() ?? Promise.resolve());
     const leftMs = Math.max(0, endMs - performance.now());
     const deadlineMs = Date.now() + Math.round(leftMs);
     const told = this.#book.tell({ eventType: "SHUTDOWN", shutdownReason: reason, deadlineMs });
@@ -202,17 +212,17 @@ export class ExtensionHost {
 
   /** Nobody is told anything any more. */
   close(): void {
-    this.#observed?.telemetry.close();
-    this.#observed = undefined;
+    this.#telemetry?.close();
+    this.#telemetry = undefined;
   }
 
-  #observe(): { readonly telemetry: Telemetry; readonly records: LifecycleRecords } {
-    if (this.#observed === undefined) {
-      const telemetry = new Telemetry({ address: this.#handle.loopback, isJson: this.#isJson });
-      this.#observed = { telemetry, records: new LifecycleRecords(telemetry, this.#facts) };
-      if (!this.#book.isOpen) telemetry.closeSubscription();
+  #observe(): Telemetry {
+    if (this.#telemetry === undefined) {
+      this.#telemetry = new Telemetry({ address: this.#handle.loopback, isJson: this.#isJson });
+      this.#records.initStart();
+      if (!this.#book.isOpen) this.#telemetry.closeSubscription();
     }
-    return this.#observed;
+    return this.#telemetry;
   }
 
   async #start(environment: Readonly<Record<string, string>>): Promise<void> {
@@ -227,7 +237,7 @@ export class ExtensionHost {
   #listen({ output, ends }: ExtensionProcesses): void {
     output.on("data", (text: Buffer) => {
       this.#log.write(text, output);
-      this.#observed?.telemetry.extensionOutput(text);
+      this.#telemetry?.extensionOutput(text);
     });
     output.on("error", () => {}); // The processes end, which `ends` tells.
     watchEnds(ends, (name, exit) => this.#ended(name, exit));
@@ -272,11 +282,6 @@ const LAUNCH_ERRORS: Readonly<Record<number, { errorType: string; reason: string
   126: { errorType: "PermissionDenied", reason: "permission denied" },
   127: { errorType: "UnknownError", reason: "no such file or directory" },
 };
-
-function initLine({ name, state, events, errorType }: Extension): string {
-  const error = errorType === undefined ? "" : `\tError Type: ${errorType}`;
-  return `EXTENSION\tName: ${name}\tState: ${state}\tEvents: [${events.join(",")}]${error}\n`;
-}
 
 /** Waits for something, and no longer than this. Never rejects. */
 async function within(ms: number, happened: Promise<unknown>): Promise<void> {

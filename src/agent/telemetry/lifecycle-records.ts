@@ -1,8 +1,8 @@
+import type { RuntimeName } from "../../model/runtime.ts";
 import type { Assignment } from "../../protocol/agent-protocol.ts";
+import { type InitializationType, runtimeVersionOf } from "../../protocol/runtime-version.ts";
 import type { InvokeOrder } from "../drivers/runtime-driver.ts";
 import type { Extension } from "../extensions/extension.ts";
-import type { InitializationType } from "../function-environment.ts";
-import type { Telemetry } from "./telemetry.ts";
 
 /** How a phase ended: `failure` is the platform's, `error` the function's or an extension's. */
 export type PhaseStatus = "success" | "failure" | "error" | "timeout";
@@ -12,6 +12,7 @@ export type PhaseEnd = { readonly status: PhaseStatus; readonly errorType?: stri
 
 export type LifecycleFacts = {
   readonly containerId: string;
+  readonly runtime: RuntimeName;
   readonly assignment: Assignment;
   readonly initializationType: InitializationType;
   /** `invoke`: an init that is repeated as part of the first invocation. */
@@ -25,46 +26,56 @@ export type ExecutionFigures = {
   readonly memoryPeakBytes: number | undefined;
 };
 
+/** Who is told of a record. @param event without `platform.` before it. */
+export type Tell = (event: string, record: object) => void;
+
 type Tracing = { readonly type: "X-Amzn-Trace-Id"; readonly value: string };
 
 /** Tells the phases of one container as Lambda's `platform.*` records (Telemetry API, event schema reference). */
 export class LifecycleRecords {
-  readonly #telemetry: Telemetry;
+  readonly #tell: Tell;
   readonly #facts: LifecycleFacts;
   /** Of the execution that runs. */
   #invocation: { requestId: string; tracing: Tracing; beganMs: number; doneMs: number | undefined } | undefined;
 
-  constructor(telemetry: Telemetry, facts: LifecycleFacts) {
-    this.#telemetry = telemetry;
+  constructor(tell: Tell, facts: LifecycleFacts) {
+    this.#tell = tell;
     this.#facts = facts;
-    const { containerId, assignment } = facts;
-    telemetry.platform("initStart", {
+  }
+
+  initStart(): void {
+    const { containerId, runtime, assignment } = this.#facts;
+    const { functionName, version, region, logStream, memoryMiB, requestedMemoryMiB = memoryMiB } = assignment;
+    const { name: runtimeVersion, arn: runtimeVersionArn } = runtimeVersionOf(runtime, region);
+    this.#tell("initStart", {
       ...this.#init(),
-      functionName: assignment.functionName,
-      functionVersion: assignment.version,
-      instanceId: containerId,
-      instanceMaxMemory: assignment.memoryMiB,
+      runtimeVersion,
+      runtimeVersionArn,
+      functionName,
+      functionVersion: version,
+      instanceId: logStream ?? containerId,
+      instanceMaxMemory: requestedMemoryMiB * 1_048_576,
     });
   }
 
   initRuntimeDone(end: PhaseEnd): void {
-    this.#telemetry.platform("initRuntimeDone", { ...this.#init(), ...end });
+    this.#tell("initRuntimeDone", { ...this.#init(), ...end });
   }
 
   extensions(all: readonly Extension[]): void {
     for (const { name, state, events, errorType } of all) {
-      this.#telemetry.platform("extension", { name, state, events, errorType });
+      this.#tell("extension", { name, state, events, errorType });
     }
   }
 
   initReport(durationUs: number, end: PhaseEnd): void {
-    this.#telemetry.platform("initReport", { ...this.#init(), ...end, metrics: { durationMs: durationUs / 1000 } });
+    this.#tell("initReport", { ...this.#init(), ...end, metrics: { durationMs: durationUs / 1000 } });
   }
 
   start({ requestId, traceId }: InvokeOrder): void {
     const tracing = { type: "X-Amzn-Trace-Id", value: traceId } as const;
     this.#invocation = { requestId, tracing, beganMs: Date.now(), doneMs: undefined };
-    this.#telemetry.platform("start", { requestId, version: this.#facts.assignment.version, tracing });
+    this.#tell("start", { requestId, version: this.#facts.assignment.version, tracing });
   }
 
   /** The runtime has answered, or will not. Once for each execution. @param producedBytes of the response. */
@@ -76,7 +87,7 @@ export class LifecycleRecords {
     const durationMs = invocation.doneMs - beganMs;
     const spans = [{ name: "responseLatency", start: new Date(beganMs).toISOString(), durationMs }];
     const metrics = { durationMs, producedBytes };
-    this.#telemetry.platform("runtimeDone", { requestId, ...end, tracing, spans, metrics });
+    this.#tell("runtimeDone", { requestId, ...end, tracing, spans, metrics });
   }
 
   report({ wallUs, initUs, memoryPeakBytes }: ExecutionFigures, end: PhaseEnd): void {
@@ -88,8 +99,8 @@ export class LifecycleRecords {
     const durationMs = wallUs / 1000;
     const initDurationMs = initUs === undefined ? undefined : initUs / 1000;
     const start = new Date(doneMs).toISOString();
-    this.#telemetry.platform("end", { requestId });
-    this.#telemetry.platform("report", {
+    this.#tell("end", { requestId });
+    this.#tell("report", {
       requestId,
       ...end,
       tracing,

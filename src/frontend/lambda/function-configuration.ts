@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import type { FunctionDescription, FunctionSettings } from "../../ports/function-catalog.ts";
+import { runtimeVersionOf } from "../../protocol/runtime-version.ts";
 
 type Configuration = Record<string, unknown>;
 
@@ -11,7 +11,7 @@ export function configurationOf(description: FunctionDescription, region: string
   return {
     ...listedConfigurationOf(description, qualifier),
     ...statesOf(description),
-    RuntimeVersionConfig: runtimeVersionOf(description, region),
+    RuntimeVersionConfig: { RuntimeVersionArn: runtimeVersionOf(description.settings.runtime, region).arn },
   };
 }
 
@@ -86,10 +86,4 @@ function statesOf({ state, lastUpdateStatus }: FunctionDescription): Configurati
     LastUpdateStatusReason: creating.reason,
     LastUpdateStatusReasonCode: creating.code,
   };
-}
-
-/** AWS names the exact build of a runtime by a hash; ours is of the runtime's name. */
-function runtimeVersionOf({ settings }: FunctionDescription, region: string): Configuration {
-  const build = createHash("sha256").update(settings.runtime).digest("hex");
-  return { RuntimeVersionArn: `arn:aws:lambda:${region}::runtime:${build}` };
 }

@@ -7,7 +7,10 @@ import { FunctionLogs } from "./function-logs.ts";
 const instance = "i-1" as InstanceId;
 const [one, two] = ["c-1", "c-2"] as [ContainerId, ContainerId];
 const key = "000000000001/f/7/1" as FunctionKey;
-const version = { key, accountId: "000000000001", name: "f", version: "7" } as FunctionVersion;
+const version = { key, accountId: "000000000001", name: "f", version: "7", runtime: "nodejs24.x" } as FunctionVersion;
+const INIT_START = expect.stringMatching(
+  /^INIT_START Runtime Version: nodejs:24.hearth\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:[0-9a-f]{64}\n$/,
+);
 const clock = { nowMs: () => Date.UTC(2026, 10, 30), monotonicMs: () => 0 };
 
 function opened() {
@@ -17,6 +20,7 @@ function opened() {
     logs: { append: (...line) => void written.push(line.map(String)) },
     groups: { begin: (...group) => void groups.push(group.join("/")) },
     clock,
+    region: "us-east-1",
   });
   return { logs, written, groups };
 }
@@ -34,25 +38,55 @@ const report = (logStream?: string): InstanceReport => {
 
 test("each container writes to a stream of its own, named as Lambda does, in a group that is there", () => {
   const { logs, written, groups } = opened();
-  const streams = [logs.begin(instance, one, version), logs.begin(instance, two, version)];
+  const streams = [one, two].map((container) => logs.begin(instance, container, version, "on-demand"));
   for (const stream of streams) expect(stream).toMatch(/^2026\/11\/30\/\[7\][0-9a-f]{32}$/);
   expect(new Set(streams).size).toBe(2);
   logs.platform(instance, one, version, "START\n");
   logs.write(instance, two, key, Buffer.from("two\n"));
   expect(written).toEqual([
+    ["000000000001", "f", streams[0], INIT_START],
+    ["000000000001", "f", streams[1], INIT_START],
     ["000000000001", "f", streams[0], "START\n"],
     ["000000000001", "f", streams[1], "two\n"],
   ]);
   expect(groups).toEqual(["000000000001/f", "000000000001/f"]);
 });
 
+test("an init begins with a line of the log, and as a record also with one of the call's tail", () => {
+  const { logs, written } = opened();
+  const tail: string[] = [];
+  const teller = { append: (text: Buffer) => void tail.push(String(text)) };
+  logs.begin(instance, one, version, "on-demand", teller);
+  expect(tail).toEqual([]);
+  const json = { ...version, logFormat: "JSON", memoryMiB: 256 } as const;
+  const instanceId = logs.begin(instance, two, json, "provisioned-concurrency", teller);
+  expect(written.at(-1)?.[3]).toBe(tail[0]);
+  expect(JSON.parse(tail[0] ?? "")).toEqual({
+    time: expect.any(String),
+    type: "platform.initStart",
+    record: {
+      initializationType: "provisioned-concurrency",
+      phase: "init",
+      runtimeVersion: "nodejs:24.hearth",
+      runtimeVersionArn: expect.stringContaining(":runtime:"),
+      functionName: "f",
+      functionVersion: "7",
+      instanceId,
+      instanceMaxMemory: 268_435_456,
+    },
+  });
+  logs.begin(instance, two, { ...json, systemLogLevel: "WARN" }, "on-demand", teller);
+  expect(tail).toHaveLength(1);
+});
+
 test("the platform's lines begin a line", () => {
   const { logs, written } = opened();
-  const stream = logs.begin(instance, one, version);
+  const stream = logs.begin(instance, one, version, "on-demand");
   logs.write(instance, one, key, Buffer.from("no end"));
   logs.platform(instance, one, version, "END\n");
   logs.platform(instance, one, version, "START\n");
   expect(written.map(([, , of, text]) => [of, text])).toEqual([
+    [stream, INIT_START],
     [stream, "no end"],
     [stream, "\nEND\n"],
     [stream, "START\n"],
@@ -78,7 +112,7 @@ test("an adopted container keeps its stream; of one that tells none, it stays th
 
 test("an agent that joins again changes no stream", () => {
   const { logs, written } = opened();
-  const stream = logs.begin(instance, one, version);
+  const stream = logs.begin(instance, one, version, "on-demand");
   logs.adopt(report("2026/11/29/[7]forged"));
   logs.platform(instance, one, version, "a\n");
   expect(written.at(-1)?.[2]).toBe(stream);

@@ -6,11 +6,15 @@ import type { Clock } from "../../ports/clock.ts";
 import type { LogGroups } from "../../ports/log-groups.ts";
 import type { LogStore } from "../../ports/log-store.ts";
 import { logStreamName } from "../../protocol/log-stream.ts";
+import type { InitializationType } from "../../protocol/runtime-version.ts";
+import { initStartLine, type LogTail } from "../execution-log.ts";
 
 export type FunctionLogsOptions = {
   readonly logs: Pick<LogStore, "append">;
   readonly groups: Pick<LogGroups, "begin">;
   readonly clock: Clock;
+  /** That ARNs name. */
+  readonly region: string;
 };
 
 /** What a container writes to, from its function's init to its end. */
@@ -33,13 +37,28 @@ export class FunctionLogs {
     this.#options = options;
   }
 
-  /** @returns the name of the container's new stream, which the function is told. */
-  begin(instanceId: InstanceId, containerId: ContainerId, version: FunctionVersion): string {
-    const { groups, clock } = this.#options;
+  /**
+   * The function's init begins.
+   *
+   * @param tail of the call that it is for, if it wants one.
+   * @returns the name of the container's new stream, which the function is told.
+   */
+  begin(
+    instanceId: InstanceId,
+    containerId: ContainerId,
+    version: FunctionVersion,
+    initializationType: InitializationType,
+    tail?: Pick<LogTail, "append">,
+  ): string {
+    const { groups, clock, region } = this.#options;
     groups.begin(version.accountId, version.name);
-    const name = logStreamName(version.version, randomBytes(16).toString("hex"), clock.nowMs());
-    this.#add(instanceId, containerId, streamOf(version.key, name));
-    return name;
+    const logStream = logStreamName(version.version, randomBytes(16).toString("hex"), clock.nowMs());
+    this.#add(instanceId, containerId, streamOf(version.key, logStream));
+    const line = initStartLine(version, { region, logStream, initializationType });
+    this.platform(instanceId, containerId, version, line);
+    // As in Lambda's answers: their log tails have it as a record, and not as text.
+    if (version.logFormat === "JSON" && line !== "") tail?.append(Buffer.from(line));
+    return logStream;
   }
 
   /** An agent of an earlier server joined, or one of this server again. */

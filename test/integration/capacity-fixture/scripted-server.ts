@@ -183,7 +183,12 @@ export class ScriptedServer {
       leftOver: new Set(),
       codeDir: () => join(dataDir, "code"),
       layersDir: () => join(dataDir, "layers"),
-      logs: new FunctionLogs({ logs: { append: () => {} }, groups: { begin: () => {} }, clock: systemClock }),
+      logs: new FunctionLogs({
+        logs: { append: () => {} },
+        region: "us-east-1",
+        groups: { begin: () => {} },
+        clock: systemClock,
+      }),
       metrics: new Metrics({
         pools: () => control.snapshot(systemClock.monotonicMs()),
         eventQueue: () => ({ length: 0, oldestAcceptedMs: undefined, undelivered: 0 }),

@@ -1,23 +1,15 @@
-import type { Outcome } from "../model/invocation.ts";
-import { RESPONSE_TOO_LARGE } from "../model/response-limit.ts";
+import type { Outcome } from "./invocation.ts";
+import { RESPONSE_TOO_LARGE } from "./response-limit.ts";
 
 /** What of an error's type is repeated; another one is a stranger's text (Lambda keeps `Runtime.*` and `Function.*`). */
 const ERROR_TYPE = /^[A-Za-z][\w.]{0,127}$/;
 
 /**
- * The line for the function's log about an init that failed and that no execution's report tells of, as Lambda writes it.
+ * The type of an error as the platform's own records and lines show it.
  *
  * @param payload the function's error object, if it gave one.
- * @returns undefined when it was not the function that failed.
+ * @returns undefined: it was not the function that failed.
  */
-export function initReport(initUs: number, outcome: Outcome, payload: Buffer): string | undefined {
-  const figures = `INIT_REPORT Init Duration: ${(initUs / 1000).toFixed(2)} ms\tPhase: init`;
-  if (outcome === "timeout") return `${figures}\tStatus: timeout\n`;
-  const errorType = errorTypeOf(outcome, payload);
-  return errorType === undefined ? undefined : `${figures}\tStatus: error\tError Type: ${errorType}\n`;
-}
-
-/** The type of an error as the platform's own records show it. undefined: it was not the function that failed. */
 export function errorTypeOf(outcome: Outcome, payload: Buffer): string | undefined {
   switch (outcome) {
     case "initError":
