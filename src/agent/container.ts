@@ -388,7 +388,7 @@ export class Container {
 
   #onExtensionFailed(failure: ExtensionFailure): void {
     const { message, payload } = extensionError(failure, runOf(this.#state)?.order.invocationId);
-    this.#log.write(Buffer.from(`${message}\n${failure.errorType}\n`));
+    this.#log.writeMessage(Buffer.from(`${message}\n${failure.errorType}\n`));
     const outcome = this.#state.name === "running" ? "functionError" : "initError";
     this.#fail(outcome, `an extension failed: ${message}`, payload);
   }

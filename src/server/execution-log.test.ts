@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { InvocationId } from "../model/ids.ts";
-import { logMessage } from "../protocol/log-message.ts";
+import { GOES_ON, logMessage } from "../protocol/log-message.ts";
 import { endLines, LOG_TAIL_BYTES, LogTail, startLine } from "./execution-log.ts";
 
 const id = "11111111-2222-3333-4444-555555555555" as InvocationId;
@@ -47,6 +47,15 @@ test("with system level WARN only what went wrong is said", () => {
   expect(records(endLines(id, quiet, "exit", none, "exit status 1", usage as never))).toMatchObject([
     { record: { status: "error", errorType: "Runtime.ExitError" } },
   ]);
+});
+
+test("what went wrong is one event", () => {
+  const goesOn = String.fromCharCode(GOES_ON);
+  const lines = (outcome: "timeout" | "exit") => endLines(id, version, outcome, none, "exit status 1", usage as never);
+  expect(lines("exit")).toContain(
+    `RequestId: ${id} Error: Runtime exited with error: exit status 1\n${goesOn}Runtime.ExitError\nEND `,
+  );
+  expect(lines("timeout")).toContain(` ${id} Task timed out after 3.00 seconds\n${goesOn}\nEND `);
 });
 
 test.each([

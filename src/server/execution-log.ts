@@ -2,7 +2,7 @@ import { errorTypeOf } from "../model/error-type.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { InvocationId } from "../model/ids.ts";
 import type { Outcome, Usage } from "../model/invocation.ts";
-import { plainLog } from "../protocol/log-message.ts";
+import { logMessage, plainLog } from "../protocol/log-message.ts";
 import { runtimeVersionOf } from "../protocol/runtime-version.ts";
 import { type InitFacts, jsonInitStartLine, jsonReportLine, jsonStartLine } from "./json-execution-log.ts";
 
@@ -40,10 +40,12 @@ export function endLines(
 ): string {
   if (version.logFormat === "JSON") return jsonReportLine(id, version, outcome, payload, usage);
   const status = statusOf(outcome, payload);
-  return `${troubleLine(id, version, outcome, exit)}END RequestId: ${id}\n${reportLine(id, version, status, usage)}`;
+  // One event, whatever lines it has.
+  const trouble = String(logMessage(Buffer.from(troubleText(id, version, outcome, exit))));
+  return `${trouble}END RequestId: ${id}\n${reportLine(id, version, status, usage)}`;
 }
 
-function troubleLine(id: InvocationId, version: FunctionVersion, outcome: Outcome, exit: string | undefined): string {
+function troubleText(id: InvocationId, version: FunctionVersion, outcome: Outcome, exit: string | undefined): string {
   switch (outcome) {
     case "timeout":
       return `${new Date().toISOString()} ${id} Task timed out after ${(version.timeoutMs / 1000).toFixed(2)} seconds\n\n`;

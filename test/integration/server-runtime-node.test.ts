@@ -125,6 +125,9 @@ for (const runtime of ["nodejs22.x", "nodejs24.x"] as const) {
         errorMessage: `RequestId: ${exited.requestId} Error: Runtime exited with error: exit status 7`,
       });
       expect(exited.log).toContain("Status: error\tError Type: Runtime.ExitError");
+      const [start, trouble] = await eventsOf(hearth?.url ?? "", nameOf("exits"), exited.requestId);
+      expect(start).toMatch(/^START /);
+      expect(trouble).toBe(`${exited.json.errorMessage}\nRuntime.ExitError\n`);
       expect((await call("exits")).log).toContain("Init Duration");
       expect((await call("aborts")).json.errorMessage).toMatch(/Runtime exited with error: signal: killed$/);
     });
