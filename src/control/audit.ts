@@ -152,6 +152,10 @@ function brokenInstance(instance: Instance, inventory: Inventory): string | unde
   if (where === "active" && accountId !== undefined && !inventory.activeOf(accountId).has(instance)) {
     return "active, but not listed for its account";
   }
+  const openings = accountId === undefined ? inventory.warming : inventory.openingsOf(accountId);
+  const isListed = (where === "active" || where === "warming") && openings.isTrueOf(instance);
+  if (!isListed && (where === "active" || where === "warming" || instance.listing !== undefined))
+    return "is not listed by what it has to give";
   if ((where === "warming" || where === "launching") && accountId !== undefined) return `${where}, yet assigned`;
   if (where !== "draining" && instance.endsAtMs !== undefined) return `${where}, though its end was noticed`;
   if (where === "draining" && !instance.isEnding && instance.runningCount === 0) return "drained, and not ended";

@@ -319,7 +319,10 @@ export class Waits {
 
   /** Places heads of the lines of these groups, best first, until none can be placed. */
   #serve(groups: readonly Group[]): void {
-    for (const { lines } of groups) for (const line of [...lines]) this.#serveByIdle(line);
+    const { inventory } = this.#parts.pools;
+    for (const { accountId, lines } of groups) {
+      if (inventory.openingsOf(accountId).holdsIdle) for (const line of [...lines]) this.#serveByIdle(line);
+    }
     let best = groups.map((group) => group.best()).filter((line) => line !== undefined);
     while (best.length > 0) {
       const line = best.reduce((a, b) => (byHead(a, b) <= 0 ? a : b));

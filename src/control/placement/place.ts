@@ -42,9 +42,10 @@ export function place(inventory: Inventory, want: Want, turn: Turn): Container |
 
 /** The same without idle ones. */
 export function placeBlank(inventory: Inventory, want: Want, turn: Turn): Container | undefined {
+  const { accountId, runtime } = want.invocation;
   return (
-    blankContainer(inventory.activeOf(want.invocation.accountId), want, turn) ??
-    blankContainer(inventory.at("warming"), want, turn)
+    blankContainer(inventory.openingsOf(accountId).withBlank(runtime), want, turn) ??
+    blankContainer(inventory.warming.withBlank(runtime), want, turn)
   );
 }
 

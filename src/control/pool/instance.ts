@@ -39,6 +39,16 @@ export type Holder = {
   ended(container: Container, nowMs: number): void;
 };
 
+/** What lists instances by what they have to give, and is told when that changes. */
+export type Listing = {
+  /** All that it lists. */
+  readonly all: ReadonlySet<Instance>;
+  /** @param runtime of containers that are blank or being created; undefined: only others changed. */
+  counted(instance: Instance, runtime: RuntimeName | undefined): void;
+  measured(instance: Instance): void;
+  leave(instance: Instance): void;
+};
+
 export class Container {
   readonly id: ContainerId;
   readonly instance: Instance;
@@ -97,7 +107,8 @@ export class Container {
 
 type PerRuntime<T> = { [runtime in RuntimeName]: T };
 
-const perRuntime = <T>(make: () => T): PerRuntime<T> =>
+/** Something of each runtime. */
+export const perRuntime = <T>(make: () => T): PerRuntime<T> =>
   Object.fromEntries(RUNTIMES.map((runtime) => [runtime, make()])) as PerRuntime<T>;
 
 /** An instance with the ledger of its memory. All changes of containers go through here. */
@@ -147,6 +158,10 @@ export class Instance {
   readonly blanks = perRuntime<Container[]>(() => []);
   /** Runtimes its account has started here, or wants; an active instance keeps blanks of these only. */
   readonly usedRuntimes = new Set<RuntimeName>();
+  /** Where it is listed by what it has to give; undefined: it is of use to nobody now. */
+  listing: Listing | undefined;
+  /** See `Openings`, whose own it is. */
+  level = -1;
   /** Of container starts. */
   readonly creations: Backoff;
   /** Scratch of `Supply`: memory promised to waiting invocations in the pass of this number. */
@@ -186,6 +201,7 @@ export class Instance {
     this.freeMemoryMiB -= container.memoryMiB;
     this.swingMiB = Math.max(this.swingMiB, container.swingMiB);
     this.#count(container, 1);
+    this.#told(container, container.state);
   }
 
   /** Forgets a container and frees its memory. */
@@ -194,6 +210,7 @@ export class Instance {
     this.containers.delete(container.id);
     this.freeMemoryMiB += container.memoryMiB;
     this.#count(container, -1);
+    this.#told(container, container.state);
     if (container.swingMiB > 0 && container.swingMiB === this.swingMiB) this.swingMiB = this.#largestSwing();
   }
 
@@ -210,10 +227,12 @@ export class Instance {
   /** The only place where a container changes its state. */
   enter(container: Container, state: ContainerState, nowMs: number): void {
     if (container.holder !== undefined && state === "leaving") container.holder.release(container);
+    const before = container.state;
     this.#count(container, -1);
     container.state = state;
     container.sinceMs = nowMs;
     this.#count(container, 1);
+    this.#told(container, before);
   }
 
   /** A blank container is about to become a function's. */
@@ -231,12 +250,21 @@ export class Instance {
     this.freeMemoryMiB += container.memoryMiB - memoryMiB;
     container.memoryMiB = memoryMiB;
     this.#count(container, 1);
+    this.listing?.measured(this);
   }
 
   creatingTotal(): number {
     let total = 0;
     for (const runtime of RUNTIMES) total += this.creatingCount[runtime];
     return total;
+  }
+
+  /** Passes on that a container came, went or left this state for another. */
+  #told({ state, runtime }: Container, before: ContainerState): void {
+    if (this.listing === undefined) return;
+    const isOfRuntime = isUnused(state) || isUnused(before);
+    this.listing.counted(this, isOfRuntime ? runtime : undefined);
+    this.listing.measured(this);
   }
 
   #largestSwing(): number {
@@ -271,6 +299,10 @@ export class Instance {
         this.leavingMemoryMiB += step * container.memoryMiB;
     }
   }
+}
+
+function isUnused(state: ContainerState): boolean {
+  return state === "blank" || state === "creating";
 }
 
 /** What a container may need at its most, beyond what it is counted with. */

@@ -4,6 +4,7 @@ import type { InstanceState } from "../../model/snapshot.ts";
 import assert from "../assert.ts";
 import type { OfferState } from "../market/market.ts";
 import type { Container, FunctionUse, Instance } from "./instance.ts";
+import { Openings } from "./openings.ts";
 
 /**
  * Everything that exists: instances by place and by account, idle containers by function, leases.
@@ -20,14 +21,31 @@ export class Inventory {
     active: new Set(),
     draining: new Set(),
   };
-  readonly #active = new Map<AccountId, Set<Instance>>();
+  readonly #active = new Map<AccountId, Openings>();
+  readonly #resting = new Set<Instance>();
+  readonly #warming = new Openings(this.#resting);
 
   at(place: InstanceState): ReadonlySet<Instance> {
     return this.#byPlace[place];
   }
 
   activeOf(accountId: AccountId): ReadonlySet<Instance> {
+    return this.openingsOf(accountId).all;
+  }
+
+  /** The account's instances by what they have to give. */
+  openingsOf(accountId: AccountId): Openings {
     return this.#active.get(accountId) ?? NONE;
+  }
+
+  /** The same of instances that are nobody's yet. */
+  get warming(): Openings {
+    return this.#warming;
+  }
+
+  /** Those of accounts and of the warming pool on which nothing runs. */
+  get resting(): ReadonlySet<Instance> {
+    return this.#resting;
   }
 
   /**
@@ -112,15 +130,17 @@ export class Inventory {
   add(instance: Instance): void {
     this.instances.set(instance.id, instance);
     this.#byPlace[instance.place].add(instance);
+    if (instance.place === "warming") this.#warming.join(instance);
     instance.source.takenMiB += instance.shape.memoryMiB;
     instance.source.heldCount++;
   }
 
   move(instance: Instance, place: InstanceState, nowMs: number): void {
     this.#byPlace[instance.place].delete(instance);
-    if (instance.place === "active") this.#leaveAccount(instance);
+    this.#leaveOpenings(instance);
     instance.moveTo(place, nowMs);
     this.#byPlace[place].add(instance);
+    if (place === "warming") this.#warming.join(instance);
   }
 
   /** The one step from warming (or, when adopted, from nowhere) to an account's active pool. */
@@ -133,10 +153,10 @@ export class Inventory {
     this.move(instance, "active", nowMs);
     let active = this.#active.get(accountId);
     if (active === undefined) {
-      active = new Set();
+      active = new Openings(this.#resting);
       this.#active.set(accountId, active);
     }
-    active.add(instance);
+    active.join(instance);
   }
 
   /** Forgets an instance with all it held. Its leases are void: their containers are returned. */
@@ -151,7 +171,7 @@ export class Inventory {
       leased.push(container);
     }
     this.#byPlace[instance.place].delete(instance);
-    if (instance.place === "active") this.#leaveAccount(instance);
+    this.#leaveOpenings(instance);
     this.instances.delete(instance.id);
     instance.source.takenMiB -= instance.shape.memoryMiB;
     instance.source.heldCount--;
@@ -176,13 +196,13 @@ export class Inventory {
     else idle.splice(index, 1);
   }
 
-  #leaveAccount(instance: Instance): void {
-    const { accountId } = instance;
-    if (accountId === undefined) return;
-    const active = this.#active.get(accountId);
-    active?.delete(instance);
-    if (active?.size === 0) this.#active.delete(accountId);
+  #leaveOpenings(instance: Instance): void {
+    const { listing, accountId } = instance;
+    if (listing === undefined) return;
+    listing.leave(instance);
+    // What is being assigned has its account already.
+    if (listing !== this.#warming && accountId !== undefined && listing.all.size === 0) this.#active.delete(accountId);
   }
 }
 
-const NONE: ReadonlySet<Instance> = new Set();
+const NONE = new Openings(new Set());

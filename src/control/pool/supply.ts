@@ -171,29 +171,33 @@ export class Supply {
     const { room } = want;
     const { runtime, accountId } = want.invocation;
     const blankMiB = pools.blankSizes.reservedMiB(runtime);
-    let best: Instance | undefined;
-    for (const instance of pools.inventory.activeOf(accountId)) {
+    const openings = pools.inventory.openingsOf(accountId);
+    for (const instance of openings.withBlank(runtime)) {
       if (!this.#couldTake(instance, want)) continue;
-      const plannableMiB = this.#plannableMiB(instance, room);
-      const blank = this.#blankWith(instance, runtime, room.reservedMiB - plannableMiB);
-      // Most are full: nothing more is asked of those.
-      if (blank === undefined && plannableMiB < room.reservedMiB - blankMiB) continue;
-      if (!mayServe(instance, want, turn)) continue;
+      const blank = this.#blankWith(instance, runtime, room.reservedMiB - this.#plannableMiB(instance, room));
+      if (blank === undefined || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
-      if (blank !== undefined) {
-        blank.promisedPass = this.#pass;
-        promise(instance, room, blank.memoryMiB);
-        return true;
-      }
-      if (instance.plannedCreating[runtime] > 0) {
-        instance.plannedCreating[runtime]--;
-        promise(instance, room, blankMiB);
-        return true;
-      }
-      if (this.#missingMiB(instance, want) > 0) continue;
-      if (best === undefined || isBetter(instance, best)) best = instance;
+      blank.promisedPass = this.#pass;
+      promise(instance, room, blank.memoryMiB);
+      return true;
+    }
+    for (const instance of openings.withCreating(runtime)) {
+      if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
+      this.#beginPlan(instance);
+      if (instance.plannedCreating[runtime] === 0) continue;
+      if (this.#plannableMiB(instance, room) < room.reservedMiB - blankMiB) continue;
+      instance.plannedCreating[runtime]--;
+      promise(instance, room, blankMiB);
+      return true;
+    }
+    let best: Instance | undefined;
+    for (const instance of openings.withRoom(Math.max(room.reservedMiB, blankMiB))) {
+      if (!this.#couldTake(instance, want) || this.#missingMiB(instance, want) > 0) continue;
+      if (best !== undefined && !isBetter(instance, best)) continue;
+      if (mayServe(instance, want, turn)) best = instance;
     }
     if (best === undefined) return false;
+    this.#beginPlan(best);
     promise(best, room);
     if (canCreate(best, blankMiB, settings, turn.nowMs)) {
       pools.create(best, runtime, reasonOf(want));
@@ -263,8 +267,7 @@ export class Supply {
   #byEviction(want: Want): boolean {
     const { turn, pools } = this.#parts;
     const { accountId } = want.invocation;
-    for (const instance of pools.inventory.activeOf(accountId)) {
-      if (instance.idleCount === 0 && instance.blankCount === 0) continue;
+    for (const instance of pools.inventory.openingsOf(accountId).evictable) {
       if (!this.#couldTake(instance, want) || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       const unneeded = this.#unneededFor(instance, want);
@@ -324,12 +327,7 @@ export class Supply {
   }
 
   #dispensable(): readonly Instance[] {
-    const { inventory } = this.#parts.pools;
-    const all = [];
-    for (const place of ["active", "warming"] as const) {
-      for (const instance of inventory.at(place)) if (this.#isDispensable(instance)) all.push(instance);
-    }
-    return all;
+    return [...this.#parts.pools.inventory.resting].filter((instance) => this.#isDispensable(instance));
   }
 
   /** Nothing runs on it, it is no account's own, it is not promised in this pass, nor making a container for somebody. */
