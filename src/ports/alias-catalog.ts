@@ -44,11 +44,12 @@ export type AliasCatalog = {
     settings: AliasSettings,
   ): Promise<CatalogAnswer<AliasDescription>>;
   get(accountId: AccountId, name: string, alias: string): AliasDescription | undefined;
+  /** @param change of the alias as it is when its turn comes; what it throws, this rejects with. */
   update(
     accountId: AccountId,
     name: string,
     alias: string,
-    change: Partial<AliasSettings>,
+    change: (before: AliasSettings) => Partial<AliasSettings>,
     condition: UpdateCondition,
   ): Promise<CatalogAnswer<AliasDescription>>;
   /** Succeeds when there is none. */

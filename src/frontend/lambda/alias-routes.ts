@@ -60,20 +60,8 @@ class AliasOperations {
     const { alias, target } = this.#target(request, "UpdateAlias", input);
     const { name, arn } = target;
     const { accountId } = request.principal;
-    const before = this.#catalog.aliases.get(accountId, name, alias);
-    const {
-      FunctionVersion: version = before?.version ?? "",
-      Description: description,
-      RoutingConfig: routing,
-    } = input;
-    const kept = before?.route === undefined ? undefined : { [before.route.version]: before.route.weight };
-    const weights = routing === undefined ? kept : routing.AdditionalVersionWeights;
-    const change: Partial<AliasSettings> = {
-      ...(input.FunctionVersion === undefined ? {} : { version }),
-      ...(description === undefined ? {} : { description }),
-      route: routeOf(weights, version),
-    };
     const { RevisionId: revisionId } = input;
+    const change = (before: AliasSettings) => changeOf(input, before);
     const answer = await this.#catalog.aliases.update(accountId, name, alias, change, { revisionId });
     sendJson(request, 200, aliasOf(grantedOf(answer, { arn, name, alias })));
   }
@@ -118,6 +106,14 @@ class AliasOperations {
 /** @param arn of the function, unqualified. */
 export function aliasMissing(arn: string, alias: string): LambdaError {
   return notFound(`Cannot find alias arn: ${arn}:${alias}`);
+}
+
+/** What is not stated stays as it is. @throws LambdaError. */
+function changeOf(input: z.output<typeof updateInput>, before: AliasSettings): Partial<AliasSettings> {
+  const { FunctionVersion: version = before.version, Description: description = before.description } = input;
+  const kept = before.route === undefined ? undefined : { [before.route.version]: before.route.weight };
+  const weights = input.RoutingConfig === undefined ? kept : input.RoutingConfig.AdditionalVersionWeights;
+  return { version, description, route: routeOf(weights, version) };
 }
 
 /** The second version of an alias; undefined: it has none. @param version its first one. @throws LambdaError. */

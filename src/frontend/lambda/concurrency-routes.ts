@@ -33,7 +33,8 @@ export function addConcurrencyRoutes(server: HttpServer, options: ConcurrencyRou
   server.addRoute("PUT", reserved, async (request) => {
     const input = parseInput(reserveInput, request.body);
     checkInput("PutFunctionConcurrency", input, ["FunctionName"]);
-    const { name, arn } = functions.unqualified(request);
+    // Lambda names the version here, and here only.
+    const { name, arn } = functions.unqualified(request, "$LATEST");
     const { ReservedConcurrentExecutions: count = 0 } = input;
     const answer = await catalog.concurrency.reserve(request.principal.accountId, name, count);
     grantedOf(answer, { arn, name, count });

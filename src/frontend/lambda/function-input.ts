@@ -41,6 +41,9 @@ const settingsMembers = {
   Layers: optional(z.array(z.string())),
   FileSystemConfigs: optional(z.array(z.unknown())),
   ImageConfig: optional(z.looseObject({})),
+  TenancyConfig: optional(z.looseObject({})),
+  DurableConfig: optional(z.looseObject({})),
+  CapacityProviderConfig: optional(z.looseObject({})),
 };
 
 const codeMembers = {
@@ -227,6 +230,9 @@ function refuseUnsupported(input: SettingsInput): void {
   const unsupported = {
     FileSystemConfigs: input.FileSystemConfigs?.length,
     ImageConfig: Object.keys(input.ImageConfig ?? {}).length,
+    TenancyConfig: Object.keys(input.TenancyConfig ?? {}).length,
+    DurableConfig: Object.keys(input.DurableConfig ?? {}).length,
+    CapacityProviderConfig: Object.keys(input.CapacityProviderConfig ?? {}).length,
   };
   for (const [name, value] of Object.entries(unsupported)) {
     if (value) throw invalidParameter(`${name} is not supported by this server.`);

@@ -32,12 +32,17 @@ export class FunctionRequests {
     return this.#read(request, name, NAME_LENGTH_MAX);
   }
 
-  /** The function itself, for operations that are not on its versions. @throws LambdaError. */
-  unqualified(request: RouteRequest): RequestedFunction {
+  /**
+   * The function itself, for operations that are not on its versions. @throws LambdaError.
+   * @param missedAs qualifier that the error shows when there is no such function.
+   */
+  unqualified(request: RouteRequest, missedAs?: string): RequestedFunction {
     const target = this.target(request);
     requireUnqualified(target);
-    const { arn } = this.require(request, target);
-    return { name: target.name, arn };
+    const { name } = target;
+    const found = this.#catalog.get(request.principal.accountId, name);
+    if (found === undefined) throw functionMissing(this.arn(request, name), missedAs);
+    return { name, arn: found.arn };
   }
 
   /** A function, version or alias to be read. @throws LambdaError. */

@@ -247,8 +247,14 @@ describe("the life of a function, with the AWS SDK", () => {
 
   test("tags are added, replaced, removed and bounded", async () => {
     await createSettled();
+    const { FunctionName } = createInput;
     await client.send(new TagResourceCommand({ Resource: arn, Tags: { a: "1", b: "2" } }));
+    const { RevisionId } = await client.send(new GetFunctionConfigurationCommand({ FunctionName }));
     await client.send(new TagResourceCommand({ Resource: arn, Tags: { b: "3" } }));
+    // As on Lambda, tags make a revision.
+    await expect(
+      client.send(new UpdateFunctionConfigurationCommand({ FunctionName, Timeout: 4, RevisionId })),
+    ).rejects.toMatchObject({ name: "PreconditionFailedException" });
     await client.send(new UntagResourceCommand({ Resource: arn, TagKeys: ["a", "never"] }));
     expect((await client.send(new ListTagsCommand({ Resource: arn }))).Tags).toEqual({ b: "3" });
     const many = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`t${index}`, ""]));
@@ -286,6 +292,13 @@ describe("what is refused when a function is made", () => {
       "ValidationException",
       "1 validation error detected: Value '[X86_64]' at 'architectures' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]",
     ],
+    ...[
+      { TenancyConfig: { TenantIsolationMode: "PER_TENANT" } as const },
+      { DurableConfig: { ExecutionTimeout: 60, RetentionPeriodInDays: 1 } },
+    ].map((input): [string, Partial<CreateFunctionCommandInput>, string, string] => {
+      const [member] = Object.keys(input);
+      return [`${member}`, input, "InvalidParameterValueException", `${member} is not supported by this server.`];
+    }),
     [
       "two architectures",
       { Architectures: ["x86_64", "arm64"] },

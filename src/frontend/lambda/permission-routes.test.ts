@@ -152,6 +152,14 @@ test.each([
   [
     "POST",
     path,
+    { ...statement, Action: "lambda:InvokeFunction", FunctionUrlAuthType: "NONE" },
+    400,
+    "InvalidParameterValueException",
+    "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action",
+  ],
+  [
+    "POST",
+    path,
     { ...statement, StatementId: "example.com" },
     400,
     "ValidationException",

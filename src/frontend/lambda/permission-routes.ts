@@ -111,6 +111,9 @@ export function addPermissionRoutes(server: HttpServer, { catalog, policies, reg
     if (principal === undefined) {
       throw invalidParameter("The provided principal was invalid. Please check the principal and try again.");
     }
+    if (input.FunctionUrlAuthType !== undefined && !mayNameAuthType(input.Action ?? "")) {
+      throw invalidParameter("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action");
+    }
     const statement: PolicyStatement = {
       sid: input.StatementId ?? "",
       action: input.Action ?? "",
@@ -146,4 +149,9 @@ export function addPermissionRoutes(server: HttpServer, { catalog, policies, reg
     requireDone(await policies.remove(target, sid, revisionId), target, sid);
     sendEmpty(request, 204);
   });
+}
+
+/** Patterns of actions may mean that one. */
+function mayNameAuthType(action: string): boolean {
+  return action === "lambda:InvokeFunctionUrl" || action.endsWith("*");
 }

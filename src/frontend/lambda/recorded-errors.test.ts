@@ -273,6 +273,15 @@ describe("with the type User", () => {
     ],
     [MISSING, 404, `Function not found: ${absent}`, "GET", "/2020-06-30/functions/doesnotexist/code-signing-config"],
     [MISSING, 404, `Function not found: ${absent}:$LATEST`, "GET", `${functions}/doesnotexist?Qualifier=$LATEST`],
+    [
+      MISSING,
+      404,
+      `Function not found: ${absent}:$LATEST`,
+      "PUT",
+      "/2017-10-31/functions/doesnotexist/concurrency",
+      { ReservedConcurrentExecutions: 1 },
+    ],
+    [INVALID, 400, "An error occurred and the request cannot be processed.", "POST", tags(arn), { Tags: {} }],
     [MISSING, 404, `Function not found: ${arn}:42`, "GET", `${f}?Qualifier=42`],
     [MISSING, 404, `Function not found: ${arn}:1221`, "POST", `${f}/invocations?Qualifier=1221`, {}],
     [

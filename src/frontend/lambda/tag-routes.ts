@@ -71,6 +71,9 @@ function taggedFunction({ catalog, region }: TagRoutesOptions, { principal }: Ro
       return description.tags;
     },
     add: async (tags) => {
+      // Lambda's text; it says no more.
+      if (Object.keys(tags).length === 0)
+        throw invalidParameter("An error occurred and the request cannot be processed.");
       checkDeadlineTag(tags);
       grantedOf(await catalog.setTags(accountId, name, tags), { arn, name });
     },

@@ -3,6 +3,7 @@ import {
   DeleteFunctionUrlConfigCommand,
   GetFunctionUrlConfigCommand,
   ListFunctionUrlConfigsCommand,
+  paginateListFunctionUrlConfigs,
   UpdateFunctionUrlConfigCommand,
 } from "@aws-sdk/client-lambda";
 import { expect, test } from "vitest";
@@ -50,6 +51,9 @@ test("a URL is made, shown, changed, listed and taken away; another one has anot
   const first = await list({ MaxItems: 2 });
   expect(first.arns).toEqual([arn, `${arn}:a`]);
   expect(await list({ Marker: first.next })).toEqual({ arns: [`${arn}:b`], next: undefined });
+  const pages: unknown[] = [];
+  for await (const page of paginateListFunctionUrlConfigs({ client, pageSize: 1 }, key)) pages.push(page);
+  expect(pages).toHaveLength(3);
   await client.send(new DeleteFunctionUrlConfigCommand(key));
   await expect(get()).rejects.toEqual(gone);
   expect((await get({ Qualifier: "a" })).FunctionArn).toBe(`${arn}:a`);

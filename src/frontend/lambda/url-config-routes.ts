@@ -141,12 +141,12 @@ export function addUrlConfigRoutes(
     violations.check();
     const { accountId, name } = urlTargetOf(request);
     requireFunction({ accountId: principal.accountId, name, qualifier: undefined });
-    // A marker is the last alias of its page: it stays good while URLs come and go.
+    // A marker is the last alias of its page: it stays good while URLs come and go. Clients take an empty one for none.
     const marker = query.get("Marker");
-    const after = marker === null ? undefined : Buffer.from(marker, "base64url").toString();
+    const after = marker === null ? undefined : Buffer.from(marker, "base64url").toString().slice(1);
     const rest = urls.list(accountId, name).filter(({ qualifier = "" }) => after === undefined || qualifier > after);
     const page = rest.slice(0, count);
-    const last = page.at(-1)?.qualifier ?? "";
+    const last = `:${page.at(-1)?.qualifier ?? ""}`;
     sendJson(request, 200, {
       FunctionUrlConfigs: page.map((url) => shownWhole(url, request)),
       ...(rest.length > count ? { NextMarker: Buffer.from(last).toString("base64url") } : {}),

@@ -42,7 +42,7 @@ describe("versions, with the AWS SDK", () => {
   test("are published, shown and deleted, each with its number in the ARN", async () => {
     await createSettled({ Tags: { a: "b" } });
     const first = await publish("the first");
-    expect(first).toMatchObject({ Version: "1", FunctionArn: `${arn}:1`, Description: "the first", State: "Pending" });
+    expect(first).toMatchObject({ Version: "1", FunctionArn: `${arn}:1`, Description: "the first", State: "Active" });
     expect(first.$metadata.httpStatusCode).toBe(201);
     expect((await publish()).Version).toBe("1");
     await change(7);
@@ -118,6 +118,18 @@ describe("aliases, with the AWS SDK", () => {
     // What is not said stays; no weights take the second version away.
     const moved = await client.send(new UpdateAliasCommand({ FunctionName, Name: "live", Description: "e" }));
     expect(moved).toMatchObject({ RoutingConfig, Description: "e" });
+    const [weighted, described] = await Promise.all([
+      client.send(
+        new UpdateAliasCommand({ FunctionName, Name: "live", RoutingConfig: { AdditionalVersionWeights: { 2: 0.5 } } }),
+      ),
+      client.send(new UpdateAliasCommand({ FunctionName, Name: "live", Description: "at the same time" })),
+    ]);
+    const both = await client.send(new GetAliasCommand({ FunctionName, Name: "live" }));
+    expect([weighted.$metadata.httpStatusCode, described.$metadata.httpStatusCode]).toEqual([200, 200]);
+    expect(both).toMatchObject({
+      RoutingConfig: { AdditionalVersionWeights: { 2: 0.5 } },
+      Description: "at the same time",
+    });
     const emptied = {
       FunctionName,
       Name: "live",
@@ -127,7 +139,7 @@ describe("aliases, with the AWS SDK", () => {
     expect((await client.send(new UpdateAliasCommand(emptied))).RoutingConfig).toBeUndefined();
     expect(await client.send(new GetAliasCommand({ FunctionName, Name: "live" }))).toMatchObject({
       FunctionVersion: "2",
-      Description: "e",
+      Description: "at the same time",
     });
     await client.send(new CreateAliasCommand({ FunctionName, Name: "dev", FunctionVersion: "$LATEST" }));
     const names = async (more: { FunctionVersion?: string; MaxItems?: number; Marker?: string } = {}) => {

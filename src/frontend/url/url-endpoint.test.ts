@@ -125,6 +125,7 @@ describe("the event", () => {
         host,
         "content-length": "8",
         "content-type": "application/json",
+        cookie: "a=1; b=2",
         "user-agent": "test",
         "x-one": "1,2",
         "x-amzn-trace-id": traceId,

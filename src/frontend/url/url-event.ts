@@ -83,17 +83,19 @@ function authorizerOf({ accountId, accessKeyId }: NonNullable<UrlRequest["caller
   };
 }
 
-/** Lower-case names; what came several times is joined. Cookies are apart, and the signature was for the URL itself. */
+/** Lower-case names; what came several times is joined. Cookies are here, too, as on Lambda; the signature was for the URL itself. */
 function headersOf({ req, caller, traceId }: UrlRequest): Record<string, string> {
   const named = new Set((req.headers.connection ?? "").toLowerCase().split(/[\s,]+/));
   const headers = new Map<string, string>();
   for (let index = 0; index < req.rawHeaders.length; index += 2) {
     const name = (req.rawHeaders[index] as string).toLowerCase();
-    if (HOP_BY_HOP.has(name) || named.has(name) || name === "cookie") continue;
+    if (HOP_BY_HOP.has(name) || named.has(name)) continue;
     if (name === "authorization" && caller !== undefined) continue;
     const value = req.rawHeaders[index + 1] as string;
     const before = headers.get(name);
-    headers.set(name, before === undefined ? value : `${before},${value}`);
+    // RFC 9113, 8.2.3: cookies may come in pieces, and a comma may be part of one.
+    const separator = name === "cookie" ? "; " : ",";
+    headers.set(name, before === undefined ? value : `${before}${separator}${value}`);
   }
   const forwarded = headers.get("x-forwarded-for");
   headers.set("x-forwarded-for", forwarded === undefined ? addressOf(req) : `${forwarded}, ${addressOf(req)}`);

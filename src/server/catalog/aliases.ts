@@ -50,7 +50,7 @@ export class Aliases implements AliasCatalog {
     accountId: AccountId,
     name: string,
     alias: string,
-    change: Partial<AliasSettings>,
+    change: (before: AliasSettings) => Partial<AliasSettings>,
     condition: UpdateCondition,
   ): Promise<CatalogAnswer<AliasDescription>> {
     return this.#change(accountId, name, async (entry) => {
@@ -59,7 +59,7 @@ export class Aliases implements AliasCatalog {
       if (condition.revisionId !== undefined && condition.revisionId !== record.revisionId) {
         return refused("revisionMismatch");
       }
-      return this.#save(entry, { ...record, ...change, revisionId: randomUUID() });
+      return this.#save(entry, { ...record, ...change(record), revisionId: randomUUID() });
     });
   }
 

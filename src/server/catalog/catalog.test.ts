@@ -191,7 +191,7 @@ describe("versions", () => {
   test("are what $LATEST was, whatever becomes of it, also after a restart", async () => {
     await catalog.create(accountA, "f", settings, zip("1"), { a: "b" });
     const first = await published({ description: "the first" });
-    expect(first).toMatchObject({ version: "1", state: "Pending", lastUpdateStatus: undefined, tags: { a: "b" } });
+    expect(first).toMatchObject({ version: "1", state: "Active", lastUpdateStatus: "Successful", tags: { a: "b" } });
     nowMs += 100;
     await catalog.updateCode(accountA, "f", zip("2"), anyRevision);
     nowMs += 100;
@@ -333,10 +333,10 @@ describe("aliases", () => {
     expect(catalog.resolve(accountA, "f", "live")).toEqual(catalog.resolve(accountA, "f", "1"));
     expect(catalog.resolve(accountA, "f", "dev")).toEqual(catalog.resolve(accountA, "f", undefined));
     const { revisionId } = catalog.aliases.get(accountA, "f", "live") as AliasDescription;
-    const moved = await catalog.aliases.update(accountA, "f", "live", { version: "2" }, { revisionId });
+    const moved = await catalog.aliases.update(accountA, "f", "live", () => ({ version: "2" }), { revisionId });
     expect(moved).toMatchObject({ kind: "done", value: { version: "2", arn: expect.stringMatching(/:f:live$/) } });
     expect(catalog.resolve(accountA, "f", "live")?.version).toBe("2");
-    expect(await catalog.aliases.update(accountA, "f", "live", { version: "1" }, { revisionId })).toEqual({
+    expect(await catalog.aliases.update(accountA, "f", "live", () => ({ version: "1" }), { revisionId })).toEqual({
       kind: "refused",
       why: "revisionMismatch",
     });
@@ -370,7 +370,7 @@ describe("aliases", () => {
       catalog.aliases.create(accountA, "f", "other", to("9")),
       catalog.aliases.create(accountA, "f", "other", to("1", { version: "9", weight: 0.5 })),
       catalog.aliases.create(accountB, "f", "live", to("1")),
-      catalog.aliases.update(accountA, "f", "none", {}, { revisionId: undefined }),
+      catalog.aliases.update(accountA, "f", "none", () => ({}), { revisionId: undefined }),
       catalog.deleteVersion(accountA, "f", "2"),
     ];
     expect((await Promise.all(refusals)).map((answer) => answer.kind === "refused" && answer.why)).toEqual([

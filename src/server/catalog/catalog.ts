@@ -226,7 +226,8 @@ class Catalog implements FunctionCatalog {
       const version = publishedOf(owner, request.description);
       await this.#options.store.functions.putVersion(version, owner);
       entry.latest = { ...entry.latest, record: owner };
-      const state = { settling: this.#settle("create"), isDamaged: entry.latest.isDamaged };
+      // Its code runs already: unlike one that comes with new code, it is active at once.
+      const state = { settling: undefined, isDamaged: entry.latest.isDamaged };
       return done(this.#describe(entry, this.#showVersion(version, state)));
     });
   }
@@ -357,12 +358,14 @@ class Catalog implements FunctionCatalog {
   ): Promise<Described> {
     const answer = await this.#amend(accountId, name, ({ latest: { record } }) => {
       const tags = change(record.tags);
-      return Object.keys(tags).length > TAGS_MAX ? refused("tooManyTags") : { ...record, tags };
+      return Object.keys(tags).length > TAGS_MAX
+        ? refused("tooManyTags")
+        : { ...record, tags, revisionId: randomUUID() };
     });
     return answer.kind === "done" ? done(this.#describe(answer.value, answer.value.latest)) : answer;
   }
 
-  /** Changes what belongs to a function as a whole: its code, its settings and its revision stay. */
+  /** Changes what belongs to a function as a whole: its code and its settings stay. */
   #amend(
     accountId: AccountId,
     name: string,

@@ -99,7 +99,7 @@ class Policies implements ResourcePolicies {
     const { catalog } = this.#options;
     if (qualifier === undefined) await catalog.touch(accountId, name);
     else if (catalog.aliases.get(accountId, name, qualifier) !== undefined) {
-      await catalog.aliases.update(accountId, name, qualifier, {}, { revisionId: undefined });
+      await catalog.aliases.update(accountId, name, qualifier, () => ({}), { revisionId: undefined });
     }
   }
 
