@@ -19,7 +19,7 @@ export type PeakSummary = {
  *
  * First term: the margin at which a little more memory costs as much as the kills it prevents. A next execution is above all
  * n before it with probability 1/(n+1) (exchangeable), then by an exponential excess of scale s (relative), and a kill is
- * worth K executions' memory. s comes from the k largest: (t₁ − t_k) / (1 + 1/2 + … + 1/(k−1)) (Rényi 1953).
+ * worth K executions' memory. s comes from how far the largest is above the mean of the next seven (`tailScale`).
  * Second, over all N executions: what one in a hundred does may not have been seen yet; a function whose peaks are spread out is likelier to
  * have such a mode. Third: growth until new containers replace the old; with a trend only as many executions are
  * comparable as it takes to rise by s. See docs/design/0013-sizing.md.
@@ -54,14 +54,20 @@ function tailOf(summary: PeakSummary): { readonly scale: number; readonly compar
   return { scale, comparable: Math.max(1, executions / (1 + (executions * (trendMiB / maxMiB)) / scale)) };
 }
 
-/** Of the excess over the maximum, relative to it. */
+/**
+ * Of the excess over the maximum, relative to it. The spacings tᵢ − tᵢ₊₁ of exponential excesses are s/i on average (Rényi 1953), so t₁ is
+ * above the mean of t₂ … t_k by k/(k−1) · (1 + 1/2 + … + 1/(k−1)) − 1 times s, 1.96 where k = 8. Spacings near the top
+ * count most: a largest peak that stands alone tells of a tail that was hardly seen yet.
+ */
 function tailScale({ largestMiB, maxMiB, executions }: PeakSummary): number {
   const count = largestMiB.length;
   const first = largestMiB[0] ?? maxMiB;
-  const last = largestMiB[count - 1] ?? maxMiB;
-  let harmonic = 0;
-  for (let i = 1; i < count; i++) harmonic += 1 / i;
-  const measured = count < 3 ? 0 : (first - last) / (harmonic * maxMiB);
+  let [above, expected] = [0, 0];
+  for (let i = 1; i < count; i++) {
+    above += first - (largestMiB[i] as number);
+    expected += (count - i) / i;
+  }
+  const measured = count < 3 ? 0 : above / (expected * maxMiB);
   const spacings = Math.max(0, count - 1);
   const prior = SCALE_PRIOR * Math.sqrt(PRIOR_EXECUTIONS / Math.max(PRIOR_EXECUTIONS, executions));
   return Math.max(SCALE_MIN, (spacings * measured + PRIOR_WEIGHT * prior) / (spacings + PRIOR_WEIGHT));
