@@ -33,6 +33,8 @@ const OUTAGE_PAUSE_MS_MAX = 60_000;
 const REFUSED_PAUSE_MS = 200;
 const REFUSED_PAUSE_MS_MAX = 5_000;
 const DELETE_TRIES_MAX = 4;
+/** Of one try to delete: a source that stops waits for it. */
+const DELETE_MS_MAX = 5_000;
 /** SQS's default, for a queue that does not say. */
 const VISIBILITY_S_DEFAULT = 30;
 
@@ -209,21 +211,14 @@ export class SqsSource implements Source {
   }
 
   async #delete(records: readonly SqsRecord[]): Promise<void> {
-    const { DeleteMessageBatchCommand } = await import("@aws-sdk/client-sqs");
-    const { aws, queueUrls, log } = this.#options;
     for (let from = 0; from < records.length; from += MESSAGES_MAX) {
       let left = records.slice(from, from + MESSAGES_MAX);
       for (let tries = 1; left.length > 0; tries++) {
-        const Entries = left.map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
         try {
           // Also while it stops: what was done is not to be done again.
-          const client = await aws.sqs(this.#queue.region);
-          const QueueUrl = await queueUrls.of(this.#queue, new AbortController().signal);
-          const { Failed: failed = [] } = await client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }));
-          const failedIds = new Set(failed.map(({ Id }) => Id));
-          left = left.filter((_, index) => failedIds.has(String(index)));
+          left = await this.#deleteOnce(left, AbortSignal.timeout(DELETE_MS_MAX));
         } catch (error) {
-          log.warn({ uuid: this.#record.uuid, error }, "messages that were done could not be deleted");
+          this.#options.log.warn({ uuid: this.#record.uuid, error }, "messages that were done could not be deleted");
         }
         if (left.length === 0) break;
         if (tries >= DELETE_TRIES_MAX) {
@@ -233,6 +228,19 @@ export class SqsSource implements Source {
         await sleep(OUTAGE_PAUSE_MS * tries);
       }
     }
+  }
+
+  /** @returns those that the queue did not delete. */
+  async #deleteOnce(records: readonly SqsRecord[], abortSignal: AbortSignal): Promise<SqsRecord[]> {
+    const { aws, queueUrls } = this.#options;
+    const { DeleteMessageBatchCommand } = await import("@aws-sdk/client-sqs");
+    const client = await aws.sqs(this.#queue.region);
+    const QueueUrl = await queueUrls.of(this.#queue, abortSignal);
+    const Entries = records.map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
+    const command = new DeleteMessageBatchCommand({ QueueUrl, Entries });
+    const { Failed: failed = [] } = await client.send(command, { abortSignal });
+    const failedIds = new Set(failed.map(({ Id }) => Id));
+    return records.filter((_, index) => failedIds.has(String(index)));
   }
 
   async #visibility(): Promise<number> {
