@@ -276,6 +276,23 @@ test("bounds: events and their bytes", async () => {
   await expect(light.queue.accept(requestOf("2"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
 });
 
+test("outcomes that are told to functions find room in a queue that is full of them, as far as its bytes reach", async () => {
+  let undelivered = 2;
+  const { queue } = queueOf(createMemoryStore().events, {
+    undeliveredCount: () => undelivered,
+    queueLengthMax: 2,
+    queueBytesMax: 3000,
+  });
+  await expect(queue.accept(requestOf("other"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+  for (const id of ["told-1", "told-2"]) {
+    await queue.acceptDelivery(requestOf(id));
+    undelivered--;
+  }
+  expect(queue.length).toBe(2);
+  await expect(queue.acceptDelivery(requestOf("told-3"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+  await expect(queue.accept(requestOf("other"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+});
+
 test("lines take turns, keep their order, and pass over keys that may not leave", () => {
   const lines = new FairLines<string, number>();
   for (let i = 0; i < 3000; i++) lines.push("a", i);

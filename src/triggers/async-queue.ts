@@ -150,8 +150,21 @@ export class AsyncQueue {
    * Accepts an invocation; one that is there already, under the same id, is accepted before.
    * @param tick of the schedule that made it. @throws HearthError QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN.
    */
-  async accept(request: InvokeRequest, tick?: ScheduleTick): Promise<void> {
-    const { queueLengthMax, queueBytesMax, clock, events } = this.#options;
+  accept(request: InvokeRequest, tick?: ScheduleTick): Promise<void> {
+    return this.#accept(request, tick, this.#options.queueLengthMax);
+  }
+
+  /**
+   * Accepts an invocation that tells of another one's outcome. It takes the place of what was undelivered and counted, so
+   * its number is bounded already: a queue that is full of undelivered outcomes could not be emptied otherwise.
+   * @throws HearthError as `accept`.
+   */
+  acceptDelivery(request: InvokeRequest): Promise<void> {
+    return this.#accept(request, undefined, Number.POSITIVE_INFINITY);
+  }
+
+  async #accept(request: InvokeRequest, tick: ScheduleTick | undefined, queueLengthMax: number): Promise<void> {
+    const { queueBytesMax, clock, events } = this.#options;
     if (this.#isClosed) throw new HearthError("SHUTTING_DOWN");
     if (this.#entries.has(request.id)) return;
     const nowMs = clock.nowMs();

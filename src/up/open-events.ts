@@ -74,7 +74,7 @@ export async function openEvents(options: EventOptions): Promise<Events> {
   const deliverer = new Deliverer({
     aws,
     resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
-    enqueue: (request) => queue.accept(request),
+    enqueue: (request) => queue.acceptDelivery(request),
   });
   const outbox = new Outbox({
     events: store.events,
