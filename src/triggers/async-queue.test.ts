@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { DEFAULT_RETRY_SETTINGS, decideRetry, isFunctionFailure } from "../control/retry/async-retry.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
@@ -304,6 +306,17 @@ test("lines take turns, keep their order, and pass over keys that may not leave"
     expect(next).toBe(++last);
   }
   expect([last, lines.take(() => true), lines.take(() => true)]).toEqual([2999, 10_002, undefined]);
+});
+
+test("what was taken from a line is free to go, though others stand in it", async () => {
+  const lines = new FairLines<string, object>();
+  lines.push("a", {});
+  lines.push("a", {});
+  const taken = new WeakRef(lines.take(() => true) ?? {});
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  await expect.poll(() => collect() ?? taken.deref() === undefined).toBe(true);
+  expect(lines.take(() => true)).toBeDefined();
 });
 
 test.each([-3, 3, 30])("a clock that is set by %d hours moves no pause and no age", async (hours) => {
