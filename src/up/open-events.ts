@@ -79,7 +79,7 @@ export async function openEvents(options: EventOptions): Promise<Events> {
   const outbox = new Outbox({
     events: store.events,
     deliver: (message, signal) => deliverer.deliver(message, signal),
-    decide: (failures, endedMs, nowMs) => decideDelivery(failures, endedMs, deliverySettings, nowMs),
+    decide: (failures, triedFromMs, nowMs) => decideDelivery(failures, triedFromMs, deliverySettings, nowMs),
     clock: systemClock,
     log,
   });
