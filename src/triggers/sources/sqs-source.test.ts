@@ -96,3 +96,25 @@ test("a queue that takes deletions and never answers does not hold up the end of
   await vi.advanceTimersByTimeAsync(30_000);
   expect([isStopped, said[0]]).toEqual([true, "1 messages that were done could not be deleted and will come again"]);
 });
+
+test("an outage that many pollers run into is one: the queue is asked again after the shortest pause", async () => {
+  const messages = ["a", "b", "c", "d", "e", "f", "g"].map((id) => messageOf(id));
+  const polls: PromiseWithResolvers<object>[] = [];
+  const { source, batches, said } = sourceOn({
+    ReceiveMessageCommand: async () => {
+      if (messages.length > 0) return { Messages: messages.splice(0, 1) };
+      const poll = Promise.withResolvers<object>();
+      polls.push(poll);
+      return poll.promise;
+    },
+  });
+  source.start();
+  await vi.waitUntil(() => batches.length === 7 && polls.length > 5);
+  for (const poll of polls.splice(0)) poll.reject(new Error("ECONNRESET"));
+  await vi.advanceTimersByTimeAsync(1_100);
+  expect(polls).toHaveLength(1);
+  polls[0]?.resolve({});
+  await vi.waitUntil(() => said.at(-1) === "ok");
+  expect(said.slice(-2)).toEqual(["Error: ECONNRESET", "ok"]);
+  void source.stop(true);
+});

@@ -119,9 +119,10 @@ export class SqsSource implements Source {
       } catch (error) {
         if (this.#isStopped) return;
         this.#options.queueUrls.forget(this.#queue);
+        // Of many that fail together the one that stays tells of it: it is one outage.
+        if (this.#mayGo()) return;
         this.#listener.onProblem(problemOf(error));
         this.#outages++;
-        if (this.#mayGo()) return;
         await this.#pause(Math.min(OUTAGE_PAUSE_MS * 2 ** Math.min(this.#outages - 1, 30), OUTAGE_PAUSE_MS_MAX));
       }
     }
