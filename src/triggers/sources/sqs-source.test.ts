@@ -65,6 +65,7 @@ function sourceOn(answers: Readonly<Record<string, Answer>>, change: Partial<Eve
           return { kind: "ran", failedIds: new Set() };
         },
       } as unknown as BatchRun,
+      timeoutMsOf: () => 3_000,
       clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
       log: { debug() {}, info() {}, warn() {}, error() {} },
     },
@@ -117,4 +118,48 @@ test("an outage that many pollers run into is one: the queue is asked again afte
   await vi.waitUntil(() => said.at(-1) === "ok");
   expect(said.slice(-2)).toEqual(["Error: ECONNRESET", "ok"]);
   void source.stop(true);
+});
+
+test("a window ends in time for its function to be done before the messages come again", async () => {
+  const [visibilityMs, receives] = [30_000, [] as number[]];
+  let hiddenUntilMs = 0;
+  const { source, batches } = sourceOn(
+    {
+      ReceiveMessageCommand: async ({ WaitTimeSeconds }) => {
+        await new Promise((resolve) => setTimeout(resolve, Math.min(Number(WaitTimeSeconds) * 1000, 5_000)));
+        if (Date.now() < hiddenUntilMs) return {};
+        hiddenUntilMs = Date.now() + visibilityMs;
+        receives.push(Date.now());
+        return { Messages: [messageOf("m")] };
+      },
+      GetQueueAttributesCommand: async () => ({ Attributes: { VisibilityTimeout: String(visibilityMs / 1000) } }),
+    },
+    { batchSize: 100, windowMs: 300_000 },
+  );
+  source.start();
+  await vi.advanceTimersByTimeAsync(5_000 + visibilityMs - 3_000);
+  expect([batches, receives.length]).toEqual([[["m"]], 1]);
+  void source.stop(true);
+});
+
+test("a message that comes again while its batch is collected is in it once, and goes by its latest receipt", async () => {
+  const answers = [[messageOf("a", "a-1"), messageOf("b")], [messageOf("a", "a-2")]];
+  const deleted: unknown[] = [];
+  const { source, batches } = sourceOn(
+    {
+      ReceiveMessageCommand: async (input, signal) => {
+        const next = answers.shift();
+        return next === undefined ? hangs(input, signal) : { Messages: next };
+      },
+      DeleteMessageBatchCommand: async ({ Entries }) => {
+        deleted.push(...(Entries as { ReceiptHandle: string }[]).map(({ ReceiptHandle }) => ReceiptHandle));
+        return {};
+      },
+    },
+    { windowMs: 1_000 },
+  );
+  source.start();
+  await vi.waitUntil(() => answers.length === 0);
+  await source.stop(true);
+  expect([batches, deleted]).toEqual([[["a", "b"]], ["a-2", "b-1"]]);
 });

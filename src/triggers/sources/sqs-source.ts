@@ -16,6 +16,8 @@ export type SqsSourceOptions = {
   readonly aws: AwsClients;
   readonly queueUrls: QueueUrls;
   readonly batches: BatchRun;
+  /** How long the mapping's function may run; 0: there is none now. */
+  timeoutMsOf(record: EventSourceRecord): number;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -35,6 +37,8 @@ const REFUSED_PAUSE_MS_MAX = 5_000;
 const DELETE_TRIES_MAX = 4;
 /** Of one try to delete: a source that stops waits for it. */
 const DELETE_MS_MAX = 5_000;
+/** The shortest time, of a window that is longer, for which messages are collected. */
+const COLLECT_MS_MIN = 1_000;
 /** SQS's default, for a queue that does not say. */
 const VISIBILITY_S_DEFAULT = 30;
 
@@ -130,24 +134,34 @@ export class SqsSource implements Source {
 
   /** Messages for one batch; empty: none came. What was received is kept when the queue fails in the middle of a window. */
   async #collect(): Promise<{ messages: Message[]; receivedMs: number }> {
-    const { batchSize, windowMs } = this.#record;
+    const { batchSize } = this.#record;
     const { clock } = this.#options;
-    const messages = await this.#receive(POLL_S_MAX, batchSize);
+    const received = await this.#receive(POLL_S_MAX, batchSize);
     const receivedMs = clock.monotonicMs();
-    const untilMs = receivedMs + windowMs;
-    let bytes = bytesOf(messages);
-    while (messages.length > 0 && messages.length < batchSize && bytes < PAYLOAD_BYTES_MAX && !this.#isStopped) {
+    // One that comes again takes its own place: only its latest receipt deletes it.
+    const messages = new Map(received.map((message) => [message.MessageId, message]));
+    const untilMs = receivedMs + (messages.size === 0 ? 0 : await this.#windowMs());
+    const hasRoom = () => messages.size < batchSize && bytesOf(messages.values()) < PAYLOAD_BYTES_MAX;
+    while (hasRoom() && !this.#isStopped) {
       const leftMs = untilMs - clock.monotonicMs();
       if (leftMs <= 0) break;
       try {
-        const more = await this.#receive(Math.min(POLL_S_MAX, Math.ceil(leftMs / 1000)), batchSize - messages.length);
-        messages.push(...more);
-        bytes += bytesOf(more);
+        const waitS = Math.min(POLL_S_MAX, Math.ceil(leftMs / 1000));
+        const more = await this.#receive(waitS, batchSize - messages.size);
+        for (const message of more) messages.set(message.MessageId, message);
       } catch {
         break;
       }
     }
-    return { messages, receivedMs };
+    return { messages: [...messages.values()], receivedMs };
+  }
+
+  /** For how long messages are collected: their function's time must be left of that for which they are hidden. */
+  async #windowMs(): Promise<number> {
+    const { windowMs } = this.#record;
+    if (windowMs === 0) return 0;
+    const spareMs = (await this.#visibility()) - this.#options.timeoutMsOf(this.#record);
+    return Math.min(windowMs, Math.max(spareMs, COLLECT_MS_MIN));
   }
 
   async #receive(waitS: number, count: number): Promise<Message[]> {
@@ -296,8 +310,10 @@ function queueOf(arn: string): QueueName {
   return queue;
 }
 
-function bytesOf(messages: readonly Message[]): number {
-  return messages.reduce((bytes, { Body = "" }) => bytes + Body.length, 0);
+function bytesOf(messages: Iterable<Message>): number {
+  let bytes = 0;
+  for (const { Body = "" } of messages) bytes += Body.length;
+  return bytes;
 }
 
 function problemOf(error: unknown): string {
