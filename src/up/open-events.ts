@@ -151,7 +151,6 @@ function openSources(
     table: store.tableSources,
     isFunction: (name, qualifier) => catalog.get(DEFAULT_ACCOUNT_ID, name, qualifier) !== undefined,
     batches,
-    clock: systemClock,
     log,
   });
   return { sources, tables };

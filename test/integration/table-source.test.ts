@@ -8,7 +8,6 @@ import { Terminal } from "../../src/cli/terminal.ts";
 import type { ErrorCode } from "../../src/model/error-code.ts";
 import type { FunctionVersion } from "../../src/model/function-version.ts";
 import { UNMEASURED } from "../../src/model/invocation.ts";
-import { systemClock } from "../../src/ports/clock.ts";
 import type { InvokeAnswer } from "../../src/ports/invoker.ts";
 import { TableReader } from "../../src/triggers/postgres/table-reader.ts";
 import type { TableRecord } from "../../src/triggers/postgres/table-record.ts";
@@ -205,7 +204,7 @@ describe("tables of a real PostgreSQL server", needsPostgres, () => {
     const limits = { concurrencyMax: 1, attemptsMax: 1, reportsItemFailures: false };
     const record = { ...settings, ...limits, name: "direct", url: postgres.url, isPaused: false };
     const log = { debug() {}, info() {}, warn() {}, error() {} };
-    const reader = await TableReader.open(record, listener, { batches, clock: systemClock, log });
+    const reader = await TableReader.open(record, listener, { batches, log });
     expect([await reader.table.prepare(), await reader.table.prepare()]).toEqual([true, false]);
     await insert("direct", { n: 1 });
     await database.query(
