@@ -100,3 +100,27 @@ test("a reader that stops gives up what it cannot record", async () => {
   await vi.advanceTimersByTimeAsync(5_000);
   expect(isStopped).toBe(true);
 });
+
+test("rows that are being run are not taken from the reader itself, and all leases are renewed at once", async () => {
+  const running = Promise.withResolvers<void>();
+  const statements: Statement[] = [];
+  const reader = readerOn(
+    (statement) => void statements.push(statement),
+    () => running.promise,
+  );
+  reader.start();
+  await vi.advanceTimersByTimeAsync(100);
+  const [taken] = statements.filter(({ sql }) => sql.includes("WITH due"));
+  const [, lease] = taken?.values ?? [];
+  statements.length = 0;
+  reader.look();
+  await vi.advanceTimersByTimeAsync(4_000);
+  const looked = statements.filter(({ sql }) => /dead_at IS NULL/.test(sql));
+  expect(looked.map(({ values }) => values.at(-1))).toEqual([[lease], [lease], [lease]]);
+  const renewed = statements.filter(({ sql }) => sql.includes("unnest"));
+  expect(renewed.map(({ values }) => values.slice(0, 2))).toEqual([[["1"], [lease]]]);
+  running.resolve();
+  const stopped = reader.stop();
+  await vi.advanceTimersByTimeAsync(5_000);
+  await stopped;
+});

@@ -111,7 +111,8 @@ export class TableReader {
         await this.#takeWhatIsDue();
         if (this.#outages > 0) this.#listener.onOk();
         this.#outages = 0;
-        await this.#wait(Math.min((await this.#table.untilDueMs()) ?? LOOK_MS_MAX, LOOK_MS_MAX));
+        const dueMs = await this.#table.untilDueMs([...this.#leases.keys()]);
+        await this.#wait(Math.min(dueMs ?? LOOK_MS_MAX, LOOK_MS_MAX));
       } catch (error) {
         if (this.#isStopped) return;
         this.#listener.onProblem(problemOf(error));
@@ -158,7 +159,8 @@ export class TableReader {
         await this.#pause(Math.min(pauseMs, REFUSED_PAUSE_MS_MAX));
       }
       const lease = randomUUID();
-      const rows = await this.#table.take(batchSize, PAYLOAD_BYTES_MAX, attemptsMax, lease);
+      const held = [...this.#leases.keys()];
+      const rows = await this.#table.take(batchSize, PAYLOAD_BYTES_MAX, attemptsMax, lease, held);
       if (rows.length === 0) return;
       this.#begin(rows, lease);
     }
@@ -258,7 +260,7 @@ export class TableReader {
   }
 
   async #renew(): Promise<void> {
-    for (const [lease, ids] of this.#leases) if (ids.length > 0) await this.#table.renew(ids, lease);
+    await this.#table.renew(this.#leases);
   }
 
   /** Until it is time, or there is a reason to look before. */
