@@ -1,6 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { DEFAULT_RETRY_SETTINGS, decideRetry, isFunctionFailure } from "../control/retry/async-retry.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
@@ -347,4 +347,21 @@ test("an event whose acceptance lies in the future, for the clock was set back, 
   await queue.load();
   queue.start();
   await expect.poll(() => begun.length).toBe(1);
+});
+
+test("an attempt that was planned for next year, for the clock was ahead, waits for minutes after a restart", async () => {
+  const { events } = createMemoryStore();
+  await queueOf(events).queue.accept(requestOf("x"));
+  const nextAttemptMs = Date.now() + 365 * 86_400_000;
+  await events.reschedule("x" as InvocationId, { attempts: 1, functionFailures: 1, nextAttemptMs });
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { queue, begun } = queueOf(events);
+  await queue.load();
+  queue.start();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(begun).toEqual([]);
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(attemptsOf(begun)).toEqual([["x", 1]]);
+  queue.close();
 });

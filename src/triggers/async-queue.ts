@@ -61,6 +61,8 @@ type Entry = {
   version: FunctionVersion | undefined;
 };
 
+/** Longest pause of a stored event before its next attempt, whatever the host's clock was set to when that was planned. */
+const STORED_PAUSE_MS_MAX = 600_000;
 /** setTimeout's longest delay; a longer one would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 /** What an event takes besides its own bytes: objects, map entries, a row's buffers. */
@@ -225,7 +227,7 @@ export class AsyncQueue {
       state,
       // One with a deadline may be held until then, so it does not age out before; its retries come after.
       agesFromMs: Math.max(isKnown ? acceptedMs : nowMs, deadlineMs) - offsetMs,
-      dueMs: (isKnown ? nextAttemptMs : nowMs) - offsetMs,
+      dueMs: (isKnown ? Math.min(nextAttemptMs, nowMs + STORED_PAUSE_MS_MAX) : nowMs) - offsetMs,
       systemFailures: 0,
       timer: undefined,
       hasBegun: false,
