@@ -1,4 +1,6 @@
-import { expect, test } from "vitest";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { DEFAULT_RETRY_SETTINGS, decideRetry, isFunctionFailure } from "../control/retry/async-retry.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
@@ -276,6 +278,23 @@ test("bounds: events and their bytes", async () => {
   await expect(light.queue.accept(requestOf("2"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
 });
 
+test("outcomes that are told to functions find room in a queue that is full of them, as far as its bytes reach", async () => {
+  let undelivered = 2;
+  const { queue } = queueOf(createMemoryStore().events, {
+    undeliveredCount: () => undelivered,
+    queueLengthMax: 2,
+    queueBytesMax: 3000,
+  });
+  await expect(queue.accept(requestOf("other"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+  for (const id of ["told-1", "told-2"]) {
+    await queue.acceptDelivery(requestOf(id));
+    undelivered--;
+  }
+  expect(queue.length).toBe(2);
+  await expect(queue.acceptDelivery(requestOf("told-3"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+  await expect(queue.accept(requestOf("other"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+});
+
 test("lines take turns, keep their order, and pass over keys that may not leave", () => {
   const lines = new FairLines<string, number>();
   for (let i = 0; i < 3000; i++) lines.push("a", i);
@@ -287,6 +306,17 @@ test("lines take turns, keep their order, and pass over keys that may not leave"
     expect(next).toBe(++last);
   }
   expect([last, lines.take(() => true), lines.take(() => true)]).toEqual([2999, 10_002, undefined]);
+});
+
+test("what was taken from a line is free to go, though others stand in it", async () => {
+  const lines = new FairLines<string, object>();
+  lines.push("a", {});
+  lines.push("a", {});
+  const taken = new WeakRef(lines.take(() => true) ?? {});
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  await expect.poll(() => collect() ?? taken.deref() === undefined).toBe(true);
+  expect(lines.take(() => true)).toBeDefined();
 });
 
 test.each([-3, 3, 30])("a clock that is set by %d hours moves no pause and no age", async (hours) => {
@@ -317,4 +347,21 @@ test("an event whose acceptance lies in the future, for the clock was set back, 
   await queue.load();
   queue.start();
   await expect.poll(() => begun.length).toBe(1);
+});
+
+test("an attempt that was planned for next year, for the clock was ahead, waits for minutes after a restart", async () => {
+  const { events } = createMemoryStore();
+  await queueOf(events).queue.accept(requestOf("x"));
+  const nextAttemptMs = Date.now() + 365 * 86_400_000;
+  await events.reschedule("x" as InvocationId, { attempts: 1, functionFailures: 1, nextAttemptMs });
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { queue, begun } = queueOf(events);
+  await queue.load();
+  queue.start();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(begun).toEqual([]);
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(attemptsOf(begun)).toEqual([["x", 1]]);
+  queue.close();
 });

@@ -61,6 +61,8 @@ type Entry = {
   version: FunctionVersion | undefined;
 };
 
+/** Longest pause of a stored event before its next attempt, whatever the host's clock was set to when that was planned. */
+const STORED_PAUSE_MS_MAX = 600_000;
 /** setTimeout's longest delay; a longer one would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 /** What an event takes besides its own bytes: objects, map entries, a row's buffers. */
@@ -150,8 +152,21 @@ export class AsyncQueue {
    * Accepts an invocation; one that is there already, under the same id, is accepted before.
    * @param tick of the schedule that made it. @throws HearthError QUEUE_FULL, STORE_FAILED, SHUTTING_DOWN.
    */
-  async accept(request: InvokeRequest, tick?: ScheduleTick): Promise<void> {
-    const { queueLengthMax, queueBytesMax, clock, events } = this.#options;
+  accept(request: InvokeRequest, tick?: ScheduleTick): Promise<void> {
+    return this.#accept(request, tick, this.#options.queueLengthMax);
+  }
+
+  /**
+   * Accepts an invocation that tells of another one's outcome. It takes the place of what was undelivered and counted, so
+   * its number is bounded already: a queue that is full of undelivered outcomes could not be emptied otherwise.
+   * @throws HearthError as `accept`.
+   */
+  acceptDelivery(request: InvokeRequest): Promise<void> {
+    return this.#accept(request, undefined, Number.POSITIVE_INFINITY);
+  }
+
+  async #accept(request: InvokeRequest, tick: ScheduleTick | undefined, queueLengthMax: number): Promise<void> {
+    const { queueBytesMax, clock, events } = this.#options;
     if (this.#isClosed) throw new HearthError("SHUTTING_DOWN");
     if (this.#entries.has(request.id)) return;
     const nowMs = clock.nowMs();
@@ -212,7 +227,7 @@ export class AsyncQueue {
       state,
       // One with a deadline may be held until then, so it does not age out before; its retries come after.
       agesFromMs: Math.max(isKnown ? acceptedMs : nowMs, deadlineMs) - offsetMs,
-      dueMs: (isKnown ? nextAttemptMs : nowMs) - offsetMs,
+      dueMs: (isKnown ? Math.min(nextAttemptMs, nowMs + STORED_PAUSE_MS_MAX) : nowMs) - offsetMs,
       systemFailures: 0,
       timer: undefined,
       hasBegun: false,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DEFAULT_RETRY_SETTINGS, decideRetry, isFunctionFailure } from "../control/retry/async-retry.ts";
+import { DEFAULT_DELIVERY_SETTINGS, decideDelivery } from "../control/retry/delivery-retry.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
 import type { AccountId, InvocationId } from "../model/ids.ts";
 import { UNMEASURED } from "../model/invocation.ts";
@@ -65,7 +66,10 @@ function serverOn(
   events: EventStore,
   run: (id: string) => InvokeAnswer,
   deliver: (message: OutcomeMessage) => Promise<void>,
-  decide: OutboxOptions["decide"] = (_failures, _endedMs, nowMs): DeliveryDecision => ({ kind: "retry", atMs: nowMs }),
+  decide: OutboxOptions["decide"] = (_failures, _triedFromMs, nowMs): DeliveryDecision => ({
+    kind: "retry",
+    atMs: nowMs,
+  }),
 ) {
   const outbox = new Outbox({ events, deliver, decide, clock: systemClock, log });
   const settings = { ...DEFAULT_RETRY_SETTINGS, errorDelaysMs: [0, 0], systemDelayMs: 1 };
@@ -212,7 +216,7 @@ test("a destination that never answers is given up, others are served meanwhile"
       }
       taken.push(`${event.id} ${delivery.kind}`);
     },
-    (count, _endedMs, nowMs) => (count < 3 ? { kind: "retry", atMs: nowMs + 1 } : { kind: "giveUp" }),
+    (count, _triedFromMs, nowMs) => (count < 3 ? { kind: "retry", atMs: nowMs + 1 } : { kind: "giveUp" }),
   );
   await server.start();
   await server.queue.accept(requestOf("bad"));
@@ -220,6 +224,43 @@ test("a destination that never answers is given up, others are served meanwhile"
   await idle(server);
   expect(failures).toBe(3);
   expect(taken.sort()).toEqual(["bad deadLetter", "good destination"]);
+  expect(await events.loadConcluded()).toEqual([]);
+});
+
+test("an outcome that no server could deliver for longer than deliveries are tried is tried for as long again", async () => {
+  const { events } = createMemoryStore();
+  const first = serverOn(
+    events,
+    () => answerOf(false),
+    async () => {},
+  );
+  await first.queue.accept(requestOf("x"));
+  first.outbox.start = () => {}; // It ends before anything is sent.
+  await first.start();
+  await expect.poll(() => first.queue.length).toBe(0);
+  first.stop();
+
+  const { ageMsMax } = DEFAULT_DELIVERY_SETTINGS;
+  let passedMs = ageMsMax + 3_600_000;
+  const clock = { nowMs: () => Date.now() + passedMs, monotonicMs: () => performance.now() + passedMs };
+  const failed: number[] = [];
+  const outbox = new Outbox({
+    events,
+    deliver: () => Promise.reject(new Error("not up yet")),
+    decide: (failures, triedFromMs, nowMs) => {
+      failed.push(failures);
+      const decision = decideDelivery(failures, triedFromMs, DEFAULT_DELIVERY_SETTINGS, nowMs);
+      return decision.kind === "giveUp" ? decision : { ...decision, atMs: nowMs + 1 };
+    },
+    clock,
+    log,
+  });
+  await outbox.load();
+  outbox.start();
+  await expect.poll(() => failed.length).toBeGreaterThan(2);
+  expect(await events.loadConcluded()).toMatchObject([{ id: "x" }]);
+  passedMs += ageMsMax;
+  await expect.poll(() => outbox.length).toBe(0);
   expect(await events.loadConcluded()).toEqual([]);
 });
 

@@ -16,7 +16,8 @@ export type OutboxOptions = {
   readonly events: EventStore;
   /** Rejects when it was not taken; may be called again for the same message. */
   deliver(message: OutcomeMessage, signal: AbortSignal): Promise<void>;
-  decide(failures: number, endedMs: number, nowMs: number): DeliveryDecision;
+  /** @param triedFromMs, nowMs monotonic, as is the answer. */
+  decide(failures: number, triedFromMs: number, nowMs: number): DeliveryDecision;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -33,7 +34,12 @@ const RECORD_PAUSE_MS_MAX = 30_000;
 const CLOSING_MS_MAX = 3_000;
 
 type Letter = { readonly owner: Owner; delivery: Delivery; timer: NodeJS.Timeout | undefined };
-type Owner = { readonly event: ConcludedEvent; readonly letters: Set<Letter> };
+type Owner = {
+  readonly event: ConcludedEvent;
+  readonly letters: Set<Letter>;
+  /** Since its end or, if no server ran then, since this one has it; monotonic. */
+  readonly triedFromMs: number;
+};
 
 /**
  * Tells the destinations of events how they ended. An outcome and what is to be delivered of it lie in the store since the
@@ -70,7 +76,7 @@ export class Outbox {
 
   /** Takes over an event whose conclusion is recorded. */
   add(event: ConcludedEvent): void {
-    const owner: Owner = { event, letters: new Set() };
+    const owner: Owner = { event, letters: new Set(), triedFromMs: this.#options.clock.monotonicMs() };
     this.#owners.set(event.id, owner);
     for (const delivery of event.deliveries) {
       const letter: Letter = { owner, delivery, timer: undefined };
@@ -123,7 +129,7 @@ export class Outbox {
 
   async #send(letter: Letter): Promise<void> {
     const { events, deliver, decide, clock, log } = this.#options;
-    const { event } = letter.owner;
+    const { event, triedFromMs } = letter.owner;
     const { delivery } = letter;
     const fields = { invocationId: event.id, functionName: event.functionName, kind: delivery.kind, to: delivery.to };
     try {
@@ -134,13 +140,15 @@ export class Outbox {
     } catch (error) {
       if (this.#abort.signal.aborted) return;
       const attempts = delivery.attempts + 1;
-      const decision = decide(attempts, event.outcome.endedMs, clock.nowMs());
+      const nowMs = clock.monotonicMs();
+      const decision = decide(attempts, triedFromMs, nowMs);
       if (decision.kind === "giveUp") {
         log.error({ ...fields, attempts, error }, "an outcome was given up: its destination did not take it");
         return this.#strike(letter);
       }
       log.warn({ ...fields, attempts, error }, "an outcome could not be delivered and will be tried again");
-      letter.delivery = { ...delivery, attempts, nextAttemptMs: Math.round(decision.atMs) };
+      const nextAttemptMs = Math.round(clock.nowMs() + (decision.atMs - nowMs));
+      letter.delivery = { ...delivery, attempts, nextAttemptMs };
       await this.#record(letter, () => events.setDeliveries(event.id, leftOf(letter.owner)));
       if (this.#isStarted) this.#schedule(letter);
     }

@@ -37,6 +37,7 @@ import { BookedControlPlane } from "../server/booked-control-plane.ts";
 import { createAccessKeyRing } from "../server/catalog/access-key-ring.ts";
 import { createCatalog } from "../server/catalog/catalog.ts";
 import { feedConcurrency } from "../server/function-concurrency.ts";
+import { inTime } from "../server/in-time.ts";
 import { createLayerCatalog } from "../server/layers/layer-catalog.ts";
 import { FunctionLogs } from "../server/logs/function-logs.ts";
 import { createLogGroups } from "../server/logs/log-groups.ts";
@@ -114,6 +115,8 @@ export type Hearth = {
 };
 
 const ADOPTION_POLL_MS = 20;
+/** For event sources to end after what they ran: a queue or a database that hangs does not hold up the server's end. */
+const SOURCES_ENDING_MS_MAX = 3_000;
 
 /**
  * Composes a server out of its parts and starts it; resolves when it serves.
@@ -326,7 +329,10 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     const closed = http.close(graceMs);
     await server.shutdown(graceMs, hurry);
     await closed;
-    await sourcesClosed;
+    // What ran has ended: all that is left is to write down what became of it.
+    await inTime(sourcesClosed, SOURCES_ENDING_MS_MAX).catch((error: unknown) => {
+      log.warn({ error }, "event sources could not be closed in order: what they read may come again");
+    });
   });
   const address = await http.listen();
   const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;

@@ -7,6 +7,7 @@ import {
 import { DEFAULT_DELIVERY_SETTINGS, type DeliverySettings, decideDelivery } from "../control/retry/delivery-retry.ts";
 import { DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
 import { systemClock } from "../ports/clock.ts";
+import type { EventSourceRecord } from "../ports/event-source.ts";
 import type { FunctionCatalog } from "../ports/function-catalog.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store } from "../ports/store.ts";
@@ -74,12 +75,12 @@ export async function openEvents(options: EventOptions): Promise<Events> {
   const deliverer = new Deliverer({
     aws,
     resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
-    enqueue: (request) => queue.accept(request),
+    enqueue: (request) => queue.acceptDelivery(request),
   });
   const outbox = new Outbox({
     events: store.events,
     deliver: (message, signal) => deliverer.deliver(message, signal),
-    decide: (failures, endedMs, nowMs) => decideDelivery(failures, endedMs, deliverySettings, nowMs),
+    decide: (failures, triedFromMs, nowMs) => decideDelivery(failures, triedFromMs, deliverySettings, nowMs),
     clock: systemClock,
     log,
   });
@@ -136,14 +137,13 @@ function openSources(
     resolve: (accountId, name, qualifier) => catalog.resolve(accountId, name, qualifier),
     invoke: (request, answer) => void server().run(request, "synchronous", 0, (given) => answer(given)),
   });
-  const sqs = { aws, queueUrls: new QueueUrls(aws), batches, clock: systemClock, log };
+  const timeoutMsOf = ({ accountId, functionName, qualifier }: EventSourceRecord) =>
+    catalog.get(accountId, functionName, qualifier)?.settings.timeoutMs ?? 0;
+  const sqs = { aws, queueUrls: new QueueUrls(aws), batches, timeoutMsOf, clock: systemClock, log };
   const sources = new EventSourceMappings({
     table: store.eventSources,
     open: (record, listener) => new SqsSource(record, listener, sqs),
-    check: async ({ accountId, functionName, qualifier, origin }) => {
-      const timeoutMs = catalog.get(accountId, functionName, qualifier)?.settings.timeoutMs ?? 0;
-      return checkSqsQueue(origin.arn, timeoutMs, sqs);
-    },
+    check: (record) => checkSqsQueue(record.origin.arn, timeoutMsOf(record), sqs),
     clock: systemClock,
     log,
   });
@@ -151,7 +151,6 @@ function openSources(
     table: store.tableSources,
     isFunction: (name, qualifier) => catalog.get(DEFAULT_ACCOUNT_ID, name, qualifier) !== undefined,
     batches,
-    clock: systemClock,
     log,
   });
   return { sources, tables };

@@ -219,7 +219,14 @@ describe("queues of SQS, as moto plays it", needsMoto, () => {
     const identity = { uuid: "u", accountId: DEFAULT_ACCOUNT_ID, origin: { kind: "sqs", arn: queue.arn } as const };
     const record = { ...identity, ...settings, reportsItemFailures: false, concurrencyMax: undefined };
     const log = { debug() {}, info() {}, warn() {}, error() {} };
-    const options = { aws: clients, queueUrls: new QueueUrls(clients), batches, clock: systemClock, log };
+    const options = {
+      aws: clients,
+      queueUrls: new QueueUrls(clients),
+      batches,
+      timeoutMsOf: () => 3_000,
+      clock: systemClock,
+      log,
+    };
     const source = new SqsSource({ ...record, tags: {}, lastModifiedMs: 1 }, listener, options);
     process.env["AWS_ACCESS_KEY_ID"] ??= "test";
     process.env["AWS_SECRET_ACCESS_KEY"] ??= "test";

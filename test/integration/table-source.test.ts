@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import pg from "pg";
@@ -8,8 +9,8 @@ import { Terminal } from "../../src/cli/terminal.ts";
 import type { ErrorCode } from "../../src/model/error-code.ts";
 import type { FunctionVersion } from "../../src/model/function-version.ts";
 import { UNMEASURED } from "../../src/model/invocation.ts";
-import { systemClock } from "../../src/ports/clock.ts";
 import type { InvokeAnswer } from "../../src/ports/invoker.ts";
+import { QueueTable } from "../../src/triggers/postgres/queue-table.ts";
 import { TableReader } from "../../src/triggers/postgres/table-reader.ts";
 import type { TableRecord } from "../../src/triggers/postgres/table-record.ts";
 import { BatchRun } from "../../src/triggers/sources/batch-run.ts";
@@ -205,7 +206,7 @@ describe("tables of a real PostgreSQL server", needsPostgres, () => {
     const limits = { concurrencyMax: 1, attemptsMax: 1, reportsItemFailures: false };
     const record = { ...settings, ...limits, name: "direct", url: postgres.url, isPaused: false };
     const log = { debug() {}, info() {}, warn() {}, error() {} };
-    const reader = await TableReader.open(record, listener, { batches, clock: systemClock, log });
+    const reader = await TableReader.open(record, listener, { batches, log });
     expect([await reader.table.prepare(), await reader.table.prepare()]).toEqual([true, false]);
     await insert("direct", { n: 1 });
     await database.query(
@@ -235,6 +236,34 @@ describe("tables of a real PostgreSQL server", needsPostgres, () => {
     expect(new Set(batchesRun.flat().map(({ attributes }) => attributes.ApproximateReceiveCount))).toEqual(
       new Set(["1"]),
     );
+  });
+
+  test.concurrent("a lease that was renewed too late is taken by others, not by who holds it", async () => {
+    const [mine, other] = [randomUUID(), randomUUID()];
+    const table = new QueueTable(database, "public", "late");
+    await table.prepare();
+    await insert("late", { n: 1 }, { n: 2 });
+    const lapse = () => database.query("UPDATE late SET due_at = now() - interval '1 second' WHERE lease IS NOT NULL");
+    const take = async (lease: string, held: readonly string[]) =>
+      (await table.take(1, 1_000, 1, lease, held)).map(({ id }) => id);
+    expect(await take(mine, [])).toEqual(["1"]);
+    await lapse();
+    expect(await take(other, [mine])).toEqual(["2"]);
+    await lapse();
+    expect([await take(mine, [mine, other]), await table.untilDueMs([mine, other])]).toEqual([[], undefined]);
+    expect(await table.counts()).toMatchObject({ dead: 0, waiting: 2 });
+    await table.renew(
+      new Map([
+        [mine, ["1"]],
+        [other, ["1", "2"]],
+      ]),
+    );
+    expect(await table.counts()).toMatchObject({ running: 2 });
+    await lapse();
+    // Whoever does not hold them finds that their attempts are used up.
+    expect(await take(randomUUID(), [mine])).toEqual([]);
+    expect(await table.counts()).toMatchObject({ dead: 1 });
+    expect([await table.finish(["1"], mine), await table.finish(["2"], other)]).toEqual([1, 0]);
   });
 
   test.concurrent("a database, a table or a function that is not as it must be", async () => {

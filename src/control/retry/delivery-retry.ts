@@ -5,7 +5,7 @@ export type DeliverySettings = {
   /** Pause after the first failure; doubles up to the maximum. */
   readonly delayMs: number;
   readonly delayMsMax: number;
-  /** After the outcome; then it is given up, with a line in the log. */
+  /** For which one server tries; then it is given up, with a line in the log. */
   readonly ageMsMax: number;
 };
 
@@ -20,13 +20,14 @@ export const DEFAULT_DELIVERY_SETTINGS: DeliverySettings = {
  * Decides what becomes of a delivery after a failure. What was refused is tried again like what was not reached: queues,
  * permissions and addresses are mended while events wait.
  * @param failures of this delivery, the last one included.
+ * @param triedFromMs since when this server could deliver it: nothing is given up for the time in which no server ran.
  */
 export function decideDelivery(
   failures: number,
-  endedMs: number,
+  triedFromMs: number,
   settings: DeliverySettings,
   nowMs: number,
 ): DeliveryDecision {
   const atMs = nowMs + Math.min(settings.delayMs * 2 ** Math.min(failures - 1, 30), settings.delayMsMax);
-  return atMs - endedMs > settings.ageMsMax ? { kind: "giveUp" } : { kind: "retry", atMs };
+  return atMs - triedFromMs > settings.ageMsMax ? { kind: "giveUp" } : { kind: "retry", atMs };
 }

@@ -43,7 +43,6 @@ export function serveEventRoutes(): void {
       table: store.tableSources,
       isFunction: (name) => name === "f",
       batches: new BatchRun({ resolve: () => undefined, invoke() {} }),
-      clock: systemClock,
       log,
     });
     const addRoute: AddRoute = (...route) => server.addRoute(...route);

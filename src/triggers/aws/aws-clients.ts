@@ -81,6 +81,7 @@ export class AwsClients {
       requestHandler: {
         connectionTimeout: CONNECT_MS_MAX,
         requestTimeout: ANSWER_MS_MAX,
+        throwOnRequestTimeout: true, // It only warns otherwise.
         httpAgent: sockets,
         httpsAgent: sockets,
       },

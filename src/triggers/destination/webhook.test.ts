@@ -47,6 +47,14 @@ describe("for functions that are not the operator's", () => {
     expect(seen.length).toBe(count);
   });
 
+  test("a connection that was made for the operator's is not used", async () => {
+    status = 200;
+    const named = url.replace("127.0.0.1", "localhost");
+    await post(named);
+    await new Promise((resolve) => setTimeout(resolve, 10)); // It is free then.
+    await expect(post(named, true)).rejects.toThrow("is no public address");
+  });
+
   test.for([
     ["8.8.8.8", true],
     ["2606:4700::1111", true],

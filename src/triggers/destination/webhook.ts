@@ -60,7 +60,8 @@ export function postWebhook({ url, headers, body, isPublicOnly }: WebhookRequest
       method: "POST",
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS_MAX)]),
       headers: { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body), ...headers },
-      ...(isPublicOnly ? { lookup: publicLookup } : {}),
+      // A connection that was kept from another delivery would be looked up no more.
+      ...(isPublicOnly ? { lookup: publicLookup, agent: false } : {}),
     });
     outgoing.on("error", reject);
     outgoing.on("response", (response) => {

@@ -95,41 +95,54 @@ export class QueueTable {
   /**
    * Takes rows that are due, the longest due first; those that others are taking are passed over.
    * @param bytesMax of their bodies together; the first is taken even if it is larger.
+   * @param held leases under which the caller still runs rows, which it does not take from itself when it was late to renew.
    */
-  async take(count: number, bytesMax: number, attemptsMax: number, lease: string): Promise<TakenRow[]> {
+  async take(
+    count: number,
+    bytesMax: number,
+    attemptsMax: number,
+    lease: string,
+    held: readonly string[],
+  ): Promise<TakenRow[]> {
     await this.#pool.query(
       `UPDATE ${this.#name} SET dead_at = now(), lease = NULL, last_error = coalesce(last_error, $2)
        WHERE id IN (SELECT id FROM ${this.#name} WHERE dead_at IS NULL AND due_at <= now() AND attempts >= $1
-                    FOR UPDATE SKIP LOCKED)`,
-      [attemptsMax, CUT_OFF],
+                      AND (lease = ANY($3::uuid[])) IS NOT TRUE FOR UPDATE SKIP LOCKED)`,
+      [attemptsMax, CUT_OFF, held],
     );
     const { rows } = await this.#pool.query<TakenRow>(
       `WITH due AS MATERIALIZED (
          SELECT id, due_at, octet_length(body::text) AS bytes FROM ${this.#name}
-         WHERE dead_at IS NULL AND due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED),
+         WHERE dead_at IS NULL AND due_at <= now() AND (lease = ANY($5::uuid[])) IS NOT TRUE ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED),
        sums AS (SELECT id, bytes, sum(bytes) OVER (ORDER BY due_at, id) AS sum FROM due)
        UPDATE ${this.#name} AS t SET attempts = attempts + 1, lease = $2, due_at = now() + make_interval(secs => $3)
        FROM sums WHERE t.id = sums.id AND (sums.sum <= $4 OR sums.sum = sums.bytes)
        RETURNING t.id::text AS id, CASE WHEN sums.bytes <= $4 THEN t.body::text END AS body, t.attempts,
          (extract(epoch FROM t.created_at) * 1000)::float8 AS "createdMs"`,
-      [count, lease, LEASE_MS / 1000, bytesMax],
+      [count, lease, LEASE_MS / 1000, bytesMax, held],
     );
     return rows.sort((a, b) => a.createdMs - b.createdMs || Number(BigInt(a.id) - BigInt(b.id)));
   }
 
-  /** Milliseconds until the next row is due, 0 at least; undefined: there is none. */
-  async untilDueMs(): Promise<number | undefined> {
+  /** Milliseconds until the next row is due, 0 at least; undefined: there is none. @param held as for `take`. */
+  async untilDueMs(held: readonly string[]): Promise<number | undefined> {
     const { rows } = await this.#pool.query(
-      `SELECT (extract(epoch FROM min(due_at) - now()) * 1000)::float8 AS ms FROM ${this.#name} WHERE dead_at IS NULL`,
+      `SELECT (extract(epoch FROM min(due_at) - now()) * 1000)::float8 AS ms FROM ${this.#name}
+       WHERE dead_at IS NULL AND (lease = ANY($1::uuid[])) IS NOT TRUE`,
+      [held],
     );
     const ms = rows[0]?.ms as number | null;
     return ms === null ? undefined : Math.max(0, Math.ceil(ms));
   }
 
-  async renew(ids: readonly string[], lease: string): Promise<void> {
+  /** @param held rows by their lease. */
+  async renew(held: ReadonlyMap<string, readonly string[]>): Promise<void> {
+    const pairs = [...held].flatMap(([lease, ids]) => ids.map((id) => [id, lease] as const));
+    if (pairs.length === 0) return;
     await this.#pool.query(
-      `UPDATE ${this.#name} SET due_at = now() + make_interval(secs => $3) WHERE id = ANY($1) AND lease = $2`,
-      [ids, lease, LEASE_MS / 1000],
+      `UPDATE ${this.#name} AS t SET due_at = now() + make_interval(secs => $3)
+       FROM unnest($1::bigint[], $2::uuid[]) AS held (id, lease) WHERE t.id = held.id AND t.lease = held.lease`,
+      [pairs.map(([id]) => id), pairs.map(([, lease]) => lease), LEASE_MS / 1000],
     );
   }
 

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, Pool } from "pg";
 import { DEFAULT_ACCOUNT_ID } from "../../model/ids.ts";
-import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
 import type { TableSourceRecord } from "../../ports/table-source.ts";
 import type { BatchRun } from "../sources/batch-run.ts";
@@ -14,7 +13,6 @@ import { type TableRecord, tableRecordOf } from "./table-record.ts";
 
 export type TableReaderOptions = {
   readonly batches: BatchRun;
-  readonly clock: Clock;
   readonly log: Log;
 };
 
@@ -28,8 +26,9 @@ const OUTAGE_PAUSE_MS_MAX = 30_000;
 /** Pause after a batch that was refused, and its longest; doubles. */
 const REFUSED_PAUSE_MS = 200;
 const REFUSED_PAUSE_MS_MAX = 5_000;
-/** Pause before a result is tried to be recorded again. */
+/** Pause before a result is tried to be recorded again, and its longest; doubles. */
 const RECORD_PAUSE_MS = 500;
+const RECORD_PAUSE_MS_MAX = 5_000;
 const TOO_LARGE = "It is larger than a function's request may be.";
 
 /**
@@ -112,7 +111,8 @@ export class TableReader {
         await this.#takeWhatIsDue();
         if (this.#outages > 0) this.#listener.onOk();
         this.#outages = 0;
-        await this.#wait(Math.min((await this.#table.untilDueMs()) ?? LOOK_MS_MAX, LOOK_MS_MAX));
+        const dueMs = await this.#table.untilDueMs([...this.#leases.keys()]);
+        await this.#wait(Math.min(dueMs ?? LOOK_MS_MAX, LOOK_MS_MAX));
       } catch (error) {
         if (this.#isStopped) return;
         this.#listener.onProblem(problemOf(error));
@@ -159,7 +159,8 @@ export class TableReader {
         await this.#pause(Math.min(pauseMs, REFUSED_PAUSE_MS_MAX));
       }
       const lease = randomUUID();
-      const rows = await this.#table.take(batchSize, PAYLOAD_BYTES_MAX, attemptsMax, lease);
+      const held = [...this.#leases.keys()];
+      const rows = await this.#table.take(batchSize, PAYLOAD_BYTES_MAX, attemptsMax, lease, held);
       if (rows.length === 0) return;
       this.#begin(rows, lease);
     }
@@ -233,23 +234,25 @@ export class TableReader {
     return this.#settle(ids, lease, () => this.#table.fail(ids, lease, why, attemptsMax));
   }
 
-  /** Records what became of rows, and tries so for as long as they are surely still ours. */
+  /**
+   * Records what became of rows, and tries so until the reader stops: their lease is renewed meanwhile, and if it is over
+   * none the less, and another has taken them, the answer says so.
+   */
   async #settle(ids: readonly string[], lease: string, record: () => Promise<number>): Promise<void> {
-    const { clock, log } = this.#options;
+    const { log } = this.#options;
     const { name } = this.#record;
-    const untilMs = clock.monotonicMs() + LEASE_MS;
-    while (ids.length > 0) {
+    for (let pauseMs = RECORD_PAUSE_MS; ids.length > 0; pauseMs = Math.min(pauseMs * 2, RECORD_PAUSE_MS_MAX)) {
       try {
         const count = await record();
         const lost = ids.length - count;
         if (lost > 0) log.warn({ source: name, lost }, "rows were run, and taken by another before that was recorded");
         break;
       } catch (error) {
-        if (this.#isStopped || clock.monotonicMs() > untilMs) {
+        if (this.#isStopped) {
           log.warn({ source: name, error }, "what became of rows could not be recorded: they come again");
           break;
         }
-        await sleep(RECORD_PAUSE_MS);
+        await this.#pause(pauseMs);
       }
     }
     const left = this.#leases.get(lease)?.filter((id) => !ids.includes(id)) ?? [];
@@ -257,7 +260,7 @@ export class TableReader {
   }
 
   async #renew(): Promise<void> {
-    for (const [lease, ids] of this.#leases) if (ids.length > 0) await this.#table.renew(ids, lease);
+    await this.#table.renew(this.#leases);
   }
 
   /** Until it is time, or there is a reason to look before. */

@@ -1,3 +1,4 @@
+import { Cron } from "croner";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { FunctionVersion } from "../../model/function-version.ts";
 import type { AccountId } from "../../model/ids.ts";
@@ -162,5 +163,20 @@ test("what is no schedule is refused with the reason; functions that are gone ar
   await vi.advanceTimersByTimeAsync(2 * HOUR + 1000);
   expect(times()).toEqual([]);
   expect((await store.schedules.load())[0]?.lastTickMs).toBe(start + 2 * HOUR);
+  await clock.close();
+});
+
+test("an expression is asked when its schedule ticks, and not each time that others do", async () => {
+  const { clock, times } = serverOn(createMemoryStore());
+  clock.start();
+  await clock.put(account, "minute", { ...hourly, expression: "rate(1 minute)" });
+  await clock.put(account, "noon", { ...hourly, expression: "cron(0 12 * * ? *)" });
+  const asked = [vi.spyOn(Cron.prototype, "nextRun"), vi.spyOn(Cron.prototype, "previousRuns")];
+  const counts = () => asked.map(({ mock }) => mock.calls.length);
+  await vi.advanceTimersByTimeAsync(HOUR);
+  expect([times().length, counts(), clock.list(account).length]).toEqual([60, [0, 0], 2]);
+  await vi.advanceTimersByTimeAsync(11 * HOUR);
+  expect([times().filter((at) => at === "01T12:00").length, counts()]).toEqual([2, [1, 1]]);
+  for (const spy of asked) spy.mockRestore();
   await clock.close();
 });

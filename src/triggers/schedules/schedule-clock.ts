@@ -33,7 +33,12 @@ const LOOK_MS_MAX = 10_000;
 const RETRY_MS = 1_000;
 const SCHEDULES_PER_ACCOUNT_MAX = 1_000;
 
-type Entry = { record: ScheduleRecord; readonly expression: ScheduleExpression };
+type Entry = {
+  record: ScheduleRecord;
+  readonly expression: ScheduleExpression;
+  /** After the last one of the record, so it changes with the record alone, whatever the clock is set to; undefined: never. */
+  nextTickMs: number | undefined;
+};
 
 /**
  * Makes an event of each tick of each schedule: exactly one, because the event and the tick are written in one step, and its
@@ -120,7 +125,7 @@ export class ScheduleClock implements Schedules {
 
   #show(record: ScheduleRecord): Entry {
     const { accountId, name, expression, timezone, createdMs } = record;
-    const entry = { record, expression: parseScheduleExpression(expression, timezone, createdMs) };
+    const entry = entryOf(record, parseScheduleExpression(expression, timezone, createdMs));
     this.#entries.set(keyOf(accountId, name), entry);
     return entry;
   }
@@ -142,28 +147,28 @@ export class ScheduleClock implements Schedules {
 
   /** @returns how long until it is to be looked again. */
   async #tickAll(): Promise<number> {
-    let pauseMs = LOOK_MS_MAX;
+    const { clock, log } = this.#options;
+    let pauseMsMax = LOOK_MS_MAX;
+    let soonestMs = Number.POSITIVE_INFINITY;
     for (const entry of this.#entries.values()) {
       try {
-        await this.#tick(entry);
+        if (isDue(entry, clock.nowMs())) await this.#tick(entry);
+        soonestMs = Math.min(soonestMs, entry.nextTickMs ?? soonestMs);
       } catch (error) {
-        const { name } = entry.record;
-        this.#options.log.warn({ schedule: name, error }, "a tick could not be recorded and is tried again");
-        pauseMs = Math.min(pauseMs, RETRY_MS);
-        continue;
+        log.warn({ schedule: entry.record.name, error }, "a tick could not be recorded and is tried again");
+        pauseMsMax = RETRY_MS;
       }
-      const { nextTickMs } = describe(entry);
-      if (nextTickMs !== undefined) pauseMs = Math.min(pauseMs, Math.max(0, nextTickMs - this.#options.clock.nowMs()));
     }
-    return pauseMs;
+    return Math.min(pauseMsMax, Math.max(0, soonestMs - clock.nowMs()));
   }
 
-  /** @throws HearthError when its event was not accepted. */
+  /** Of one that is due. @throws HearthError when its event was not accepted. */
   async #tick(entry: Entry): Promise<void> {
     const { clock, store, resolve, accept, log } = this.#options;
     const { record, expression } = entry;
     const nowMs = clock.nowMs();
-    const tickMs = record.isPaused ? undefined : expression.latest(record.lastTickMs, nowMs);
+    // If looking back finds none, what was foretold counts: it would stay due for ever.
+    const tickMs = expression.latest(record.lastTickMs, nowMs) ?? entry.nextTickMs;
     if (tickMs === undefined) return;
     const { accountId, name, functionName, qualifier, onMissed } = record;
     const tick = { accountId, name, tickMs };
@@ -177,7 +182,8 @@ export class ScheduleClock implements Schedules {
       await accept(this.#requestOf(record, version, tickMs), tick);
     }
     // Replaced or deleted meanwhile: the new one counts its own ticks.
-    if (this.#entries.get(keyOf(accountId, name)) === entry) entry.record = { ...record, lastTickMs: tickMs };
+    if (this.#entries.get(keyOf(accountId, name)) !== entry) return;
+    Object.assign(entry, entryOf({ ...record, lastTickMs: tickMs }, expression));
   }
 
   #requestOf(record: ScheduleRecord, version: FunctionVersion, tickMs: number): InvokeRequest {
@@ -218,6 +224,14 @@ function keyOf(accountId: AccountId, name: string): string {
   return `${accountId}/${name}`;
 }
 
-function describe({ record, expression }: Entry): ScheduleDescription {
-  return { ...record, nextTickMs: record.isPaused ? undefined : expression.next(record.lastTickMs) };
+function entryOf(record: ScheduleRecord, expression: ScheduleExpression): Entry {
+  return { record, expression, nextTickMs: record.isPaused ? undefined : expression.next(record.lastTickMs) };
+}
+
+function isDue({ nextTickMs }: Entry, nowMs: number): boolean {
+  return nextTickMs !== undefined && nextTickMs <= nowMs;
+}
+
+function describe({ record, nextTickMs }: Entry): ScheduleDescription {
+  return { ...record, nextTickMs };
 }

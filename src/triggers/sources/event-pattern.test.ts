@@ -22,6 +22,15 @@ describe("a pattern", () => {
     ["exists", { a: [{ exists: true }] }, { a: 0 }, true],
     ["exists not", { a: [{ exists: false }] }, { b: 0 }, true],
     ["exists not, nested", { a: { b: [{ exists: false }] } }, {}, true],
+    ["exists not, an empty list is absent", { a: [{ exists: false }] }, { a: [] }, true],
+    ["exists, an empty list is absent", { a: [{ exists: true }] }, { a: [[]] }, false],
+    ["exists not, of no objects", { a: { b: [{ exists: false }] } }, { a: [] }, true],
+    ["exists not, of one of the objects", { a: { b: [{ exists: false }] } }, { a: [{ b: 1 }, { c: 1 }] }, false],
+    ["exists not, of any of the objects", { a: { b: [{ exists: false }] } }, { a: [{ c: 1 }, [{ c: 2 }]] }, true],
+    ["exists not, or a value", { a: [{ exists: false }, "x"] }, { a: "x" }, true],
+    ["a list in a list of the event", { a: ["x"] }, { a: [["y"], ["x"]] }, true],
+    ["objects in a list in a list", { a: { b: ["x"] } }, { a: [[{ b: "x" }]] }, true],
+    ["values of two objects of a list", { a: { b: [1], c: [2] } }, { a: [{ b: 1 }, { c: 2 }] }, false],
     ["exists, an object is no leaf", { a: [{ exists: true }] }, { a: {} }, false],
     ["prefix", { a: [{ prefix: "ab" }] }, { a: "abc" }, true],
     ["prefix of a number", { a: [{ prefix: "1" }] }, { a: 12 }, false],
@@ -80,6 +89,16 @@ describe("a pattern", () => {
     const key = fc.constantFrom("a", "b", "__proto__", "toString");
     const pattern = fc.dictionary(key, fc.array(leaf, { minLength: 1, maxLength: 3 }), { minKeys: 1 });
     fc.assert(fc.property(pattern, fc.jsonValue(), (shape, event) => typeof fits(shape, event) === "boolean"));
+  });
+
+  test("lists that are as deep as they are long, and absence among many objects, take no time", () => {
+    const depth = 100_000;
+    const deep = JSON.parse(`${"[".repeat(depth)}"x"${"]".repeat(depth)}`) as unknown;
+    const beganMs = performance.now();
+    expect(fits({ a: ["x"], b: [{ exists: false }] }, { a: deep, b: [] })).toBe(true);
+    const many = [...Array.from({ length: 50_000 }, () => ({})), { b: 1 }];
+    expect(fits({ a: { b: [{ exists: false }] } }, { a: many })).toBe(false);
+    expect(performance.now() - beganMs).toBeLessThan(1000);
   });
 
   test("a value that is in the pattern fits", () => {

@@ -22,34 +22,77 @@ export function parseEventPattern(text: string): EventPattern {
     throw new PatternError((error as Error).message);
   }
   if (!isObject(json) || Object.keys(json).length === 0) throw new PatternError("it is no object with members");
-  return objectOf(json, 0);
+  const fits = objectOf(json, [], 0);
+  return (event) => fits(event, absenceIn(event));
 }
 
-function objectOf(pattern: Record<string, unknown>, depth: number): EventPattern {
+/** Names from the event's outermost object on. */
+type Path = readonly string[];
+
+/** Of a part of an event; what is absent is so in the whole event, whatever the part is. */
+type Fit = (part: unknown, isAbsent: (path: Path) => boolean) => boolean;
+
+/** @param path of the object. */
+function objectOf(pattern: Record<string, unknown>, path: Path, depth: number): Fit {
   if (depth > DEPTH_MAX) throw new PatternError(`it is deeper than ${DEPTH_MAX}`);
-  const members = Object.entries(pattern).map(([name, member]): EventPattern => {
+  const members = Object.entries(pattern).map(([name, member]): Fit => {
     if (name === "$or" && Array.isArray(member) && member.length > 1 && member.every(isObject)) {
-      const choices = member.map((choice) => objectOf(choice, depth + 1));
-      return (event) => choices.some((fits) => fits(event));
+      const choices = member.map((choice) => objectOf(choice, path, depth + 1));
+      return (part, isAbsent) => choices.some((fits) => fits(part, isAbsent));
     }
-    if (Array.isArray(member)) {
-      if (member.length === 0) throw new PatternError(`${name} has no values`);
-      const tests = member.map(testOf);
-      return (event) => {
-        const value = isObject(event) && Object.hasOwn(event, name) ? event[name] : undefined;
-        // Of a list in the event, one that fits is enough.
-        const values = Array.isArray(value) ? value : [value];
-        return tests.some((fits) => values.some(fits));
-      };
-    }
+    if (Array.isArray(member)) return leafOf(name, member, [...path, name]);
     if (!isObject(member)) throw new PatternError(`${name} is neither a list nor an object`);
-    const fits = objectOf(member, depth + 1);
-    return (event) => {
-      const value = isObject(event) && Object.hasOwn(event, name) ? event[name] : undefined;
-      return Array.isArray(value) ? value.some(fits) : fits(isObject(value) ? value : {});
+    const fits = objectOf(member, [...path, name], depth + 1);
+    return (part, isAbsent) => {
+      const objects = valuesAt(part, name).filter(isObject);
+      return objects.length === 0 ? fits({}, isAbsent) : objects.some((object) => fits(object, isAbsent));
     };
   });
-  return (event) => members.every((fits) => fits(event));
+  return (part, isAbsent) => members.every((fits) => fits(part, isAbsent));
+}
+
+/** One of the values that an event has there is enough. */
+function leafOf(name: string, choices: readonly unknown[], path: Path): Fit {
+  if (choices.length === 0) throw new PatternError(`${name} has no values`);
+  const tests = choices.filter((choice) => !isAbsence(choice)).map(testOf);
+  const mayBeAbsent = tests.length < choices.length;
+  return (part, isAbsent) => {
+    const values = valuesAt(part, name);
+    return tests.some((fits) => values.some(fits)) || (mayBeAbsent && isAbsent(path));
+  };
+}
+
+function isAbsence(choice: unknown): boolean {
+  return isObject(choice) && choice["exists"] === false && Object.keys(choice).length === 1;
+}
+
+/** Whether an event has no value at a path, in no object of any list; each path is looked for once. */
+function absenceIn(event: unknown): (path: Path) => boolean {
+  const known = new Map<Path, boolean>();
+  return (path) => {
+    const found = known.get(path) ?? !hasValue(event, path);
+    known.set(path, found);
+    return found;
+  };
+}
+
+function hasValue(event: unknown, path: Path): boolean {
+  let values = [event];
+  for (const name of path) values = values.flatMap((value) => valuesAt(value, name));
+  return values.some(isPlain);
+}
+
+/** What an object has under a name: of a list, and of lists in it, the members, as EventBridge sees them. */
+function valuesAt(part: unknown, name: string): unknown[] {
+  const values: unknown[] = [];
+  const left = isObject(part) && Object.hasOwn(part, name) ? [part[name]] : [];
+  // Not by recursion: lists may be as deep as a message is long.
+  while (left.length > 0) {
+    const value = left.pop();
+    if (!Array.isArray(value)) values.push(value);
+    else for (const member of value) left.push(member);
+  }
+  return values;
 }
 
 type Test = (value: unknown) => boolean;
@@ -61,8 +104,8 @@ function testOf(leaf: unknown): Test {
   if (others.length > 0) throw new PatternError("a filter has one member");
   switch (name) {
     case "exists":
-      if (typeof operand !== "boolean") throw new PatternError("exists is true or false");
-      return (value) => isPlain(value) === operand;
+      if (operand !== true) throw new PatternError("exists is true or false");
+      return isPlain;
     case "numeric":
       return numeric(operand);
     case "cidr":

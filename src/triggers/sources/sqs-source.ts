@@ -16,6 +16,8 @@ export type SqsSourceOptions = {
   readonly aws: AwsClients;
   readonly queueUrls: QueueUrls;
   readonly batches: BatchRun;
+  /** How long the mapping's function may run; 0: there is none now. */
+  timeoutMsOf(record: EventSourceRecord): number;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -33,6 +35,10 @@ const OUTAGE_PAUSE_MS_MAX = 60_000;
 const REFUSED_PAUSE_MS = 200;
 const REFUSED_PAUSE_MS_MAX = 5_000;
 const DELETE_TRIES_MAX = 4;
+/** Of one try to delete: a source that stops waits for it. */
+const DELETE_MS_MAX = 5_000;
+/** The shortest time, of a window that is longer, for which messages are collected. */
+const COLLECT_MS_MIN = 1_000;
 /** SQS's default, for a queue that does not say. */
 const VISIBILITY_S_DEFAULT = 30;
 
@@ -117,9 +123,10 @@ export class SqsSource implements Source {
       } catch (error) {
         if (this.#isStopped) return;
         this.#options.queueUrls.forget(this.#queue);
+        // Of many that fail together the one that stays tells of it: it is one outage.
+        if (this.#mayGo()) return;
         this.#listener.onProblem(problemOf(error));
         this.#outages++;
-        if (this.#mayGo()) return;
         await this.#pause(Math.min(OUTAGE_PAUSE_MS * 2 ** Math.min(this.#outages - 1, 30), OUTAGE_PAUSE_MS_MAX));
       }
     }
@@ -127,24 +134,34 @@ export class SqsSource implements Source {
 
   /** Messages for one batch; empty: none came. What was received is kept when the queue fails in the middle of a window. */
   async #collect(): Promise<{ messages: Message[]; receivedMs: number }> {
-    const { batchSize, windowMs } = this.#record;
+    const { batchSize } = this.#record;
     const { clock } = this.#options;
-    const messages = await this.#receive(POLL_S_MAX, batchSize);
+    const received = await this.#receive(POLL_S_MAX, batchSize);
     const receivedMs = clock.monotonicMs();
-    const untilMs = receivedMs + windowMs;
-    let bytes = bytesOf(messages);
-    while (messages.length > 0 && messages.length < batchSize && bytes < PAYLOAD_BYTES_MAX && !this.#isStopped) {
+    // One that comes again takes its own place: only its latest receipt deletes it.
+    const messages = new Map(received.map((message) => [message.MessageId, message]));
+    const untilMs = receivedMs + (messages.size === 0 ? 0 : await this.#windowMs());
+    const hasRoom = () => messages.size < batchSize && bytesOf(messages.values()) < PAYLOAD_BYTES_MAX;
+    while (hasRoom() && !this.#isStopped) {
       const leftMs = untilMs - clock.monotonicMs();
       if (leftMs <= 0) break;
       try {
-        const more = await this.#receive(Math.min(POLL_S_MAX, Math.ceil(leftMs / 1000)), batchSize - messages.length);
-        messages.push(...more);
-        bytes += bytesOf(more);
+        const waitS = Math.min(POLL_S_MAX, Math.ceil(leftMs / 1000));
+        const more = await this.#receive(waitS, batchSize - messages.size);
+        for (const message of more) messages.set(message.MessageId, message);
       } catch {
         break;
       }
     }
-    return { messages, receivedMs };
+    return { messages: [...messages.values()], receivedMs };
+  }
+
+  /** For how long messages are collected: their function's time must be left of that for which they are hidden. */
+  async #windowMs(): Promise<number> {
+    const { windowMs } = this.#record;
+    if (windowMs === 0) return 0;
+    const spareMs = (await this.#visibility()) - this.#options.timeoutMsOf(this.#record);
+    return Math.min(windowMs, Math.max(spareMs, COLLECT_MS_MIN));
   }
 
   async #receive(waitS: number, count: number): Promise<Message[]> {
@@ -209,21 +226,14 @@ export class SqsSource implements Source {
   }
 
   async #delete(records: readonly SqsRecord[]): Promise<void> {
-    const { DeleteMessageBatchCommand } = await import("@aws-sdk/client-sqs");
-    const { aws, queueUrls, log } = this.#options;
     for (let from = 0; from < records.length; from += MESSAGES_MAX) {
       let left = records.slice(from, from + MESSAGES_MAX);
       for (let tries = 1; left.length > 0; tries++) {
-        const Entries = left.map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
         try {
           // Also while it stops: what was done is not to be done again.
-          const client = await aws.sqs(this.#queue.region);
-          const QueueUrl = await queueUrls.of(this.#queue, new AbortController().signal);
-          const { Failed: failed = [] } = await client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }));
-          const failedIds = new Set(failed.map(({ Id }) => Id));
-          left = left.filter((_, index) => failedIds.has(String(index)));
+          left = await this.#deleteOnce(left, AbortSignal.timeout(DELETE_MS_MAX));
         } catch (error) {
-          log.warn({ uuid: this.#record.uuid, error }, "messages that were done could not be deleted");
+          this.#options.log.warn({ uuid: this.#record.uuid, error }, "messages that were done could not be deleted");
         }
         if (left.length === 0) break;
         if (tries >= DELETE_TRIES_MAX) {
@@ -233,6 +243,19 @@ export class SqsSource implements Source {
         await sleep(OUTAGE_PAUSE_MS * tries);
       }
     }
+  }
+
+  /** @returns those that the queue did not delete. */
+  async #deleteOnce(records: readonly SqsRecord[], abortSignal: AbortSignal): Promise<SqsRecord[]> {
+    const { aws, queueUrls } = this.#options;
+    const { DeleteMessageBatchCommand } = await import("@aws-sdk/client-sqs");
+    const client = await aws.sqs(this.#queue.region);
+    const QueueUrl = await queueUrls.of(this.#queue, abortSignal);
+    const Entries = records.map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
+    const command = new DeleteMessageBatchCommand({ QueueUrl, Entries });
+    const { Failed: failed = [] } = await client.send(command, { abortSignal });
+    const failedIds = new Set(failed.map(({ Id }) => Id));
+    return records.filter((_, index) => failedIds.has(String(index)));
   }
 
   async #visibility(): Promise<number> {
@@ -287,8 +310,10 @@ function queueOf(arn: string): QueueName {
   return queue;
 }
 
-function bytesOf(messages: readonly Message[]): number {
-  return messages.reduce((bytes, { Body = "" }) => bytes + Body.length, 0);
+function bytesOf(messages: Iterable<Message>): number {
+  let bytes = 0;
+  for (const { Body = "" } of messages) bytes += Body.length;
+  return bytes;
 }
 
 function problemOf(error: unknown): string {
