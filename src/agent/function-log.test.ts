@@ -42,6 +42,22 @@ test("one message per turn, none when nothing was written", () => {
   expect(link.sent).toEqual([{ message: { kind: "log", containerId }, text: "abc" }]);
 });
 
+test("the platform's lines begin a line, and the last one is behind all that its execution wrote", () => {
+  const link = new CollectingLink();
+  const log = new FunctionLog(link, containerId);
+  log.attribute(functionKey, invocationId);
+  log.writeLine(Buffer.from("first\n"));
+  log.write(Buffer.from("50 %"));
+  log.writeLine(Buffer.from("second\n"));
+  log.writeLastLine(Buffer.from("last\n"));
+  log.write(Buffer.from("late"));
+  log.attribute(functionKey, invocationId);
+  log.attribute(functionKey, undefined);
+  log.attribute(functionKey, undefined);
+  expect(link.sent.map(({ text }) => text).join("")).toBe("first\n50 %\nsecond\nlate\nlast\n");
+  expect(link.sent.every(({ message }) => message.kind === "log" && message.invocationId === invocationId)).toBe(true);
+});
+
 test("text belongs to the execution during which it was written", () => {
   const link = new CollectingLink();
   const log = new FunctionLog(link, containerId);

@@ -5,6 +5,9 @@ import type { ServerLink } from "./server-link.ts";
 /** Text of one frame; a longer piece is cut. */
 const LOG_FRAME_BYTES_MAX = 256 * 1024;
 
+const NEWLINE = 0x0a;
+const LINE_END = Buffer.from("\n");
+
 /** Something whose reading can be stopped, so that whoever writes to it has to wait. */
 type Source = { pause(): void; resume(): void };
 
@@ -19,6 +22,8 @@ export class FunctionLog {
   #invocationId: InvocationId | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
+  #endsLine = true;
+  #last: Buffer | undefined;
 
   constructor(link: Pick<ServerLink, "send" | "beforeFlush" | "isClogged" | "onceDrained">, containerId: ContainerId) {
     this.#link = link;
@@ -35,6 +40,16 @@ export class FunctionLog {
     this.#append(logMessage(text), source);
   }
 
+  /** The platform's own: it begins a line, whatever the function wrote before. */
+  writeLine(line: Buffer): void {
+    this.write(this.#endsLine ? line : Buffer.concat([LINE_END, line]));
+  }
+
+  /** The same, behind all else that belongs to the present execution. */
+  writeLastLine(line: Buffer): void {
+    this.#last = line;
+  }
+
   #append(text: Buffer, source: Source | undefined): void {
     if (text.length === 0) return;
     // What others write may come between two frames, and would part a message.
@@ -42,6 +57,7 @@ export class FunctionLog {
     if (this.#bytes === 0) this.#link.beforeFlush(() => this.flush());
     this.#chunks.push(text);
     this.#bytes += text.length;
+    this.#endsLine = text[text.length - 1] === NEWLINE;
     if (this.#bytes >= LOG_FRAME_BYTES_MAX) this.flush();
     if (source !== undefined && this.#link.isClogged) {
       source.pause();
@@ -51,6 +67,10 @@ export class FunctionLog {
 
   /** What is written from now on belongs to this execution; undefined: to none. */
   attribute(functionKey: FunctionKey | undefined, invocationId: InvocationId | undefined): void {
+    if (this.#last !== undefined && invocationId !== this.#invocationId) {
+      this.writeLine(this.#last);
+      this.#last = undefined;
+    }
     if (this.#bytes > 0) this.flush();
     this.#functionKey = functionKey;
     this.#invocationId = invocationId;

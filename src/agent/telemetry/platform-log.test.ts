@@ -12,7 +12,8 @@ type Phase = { phase?: "init" | "invoke"; initializationType?: "on-demand" | "pr
 /** The records of one container, as its function's log has them. */
 function open(settings: Settings, { phase = "init", initializationType = "on-demand" }: Phase = {}) {
   const written: string[] = [];
-  const log = new PlatformLog({ write: (text) => void written.push(String(text)) }, settings);
+  const write = (text: Buffer) => void written.push(String(text));
+  const log = new PlatformLog({ writeLine: write, writeLastLine: write }, settings);
   const assignment = { region: "us-east-1", functionName: "f", version: "1", memoryMiB: 128 } as Assignment;
   const facts = { containerId: "c-1", runtime: "nodejs24.x", assignment, initializationType, phase } as const;
   const records = new LifecycleRecords((event, record) => log.tell(event, record), facts);

@@ -23,10 +23,10 @@ type Told = Partial<PhaseEnd> & {
  * and around an execution (INIT_START, START, END, REPORT) are the server's, which knows more of them.
  */
 export class PlatformLog {
-  readonly #log: Pick<FunctionLog, "write">;
+  readonly #log: Pick<FunctionLog, "writeLine" | "writeLastLine">;
   readonly #settings: LogSettings;
 
-  constructor(log: Pick<FunctionLog, "write">, settings: LogSettings) {
+  constructor(log: Pick<FunctionLog, "writeLine" | "writeLastLine">, settings: LogSettings) {
     this.#log = log;
     this.#settings = settings;
   }
@@ -39,7 +39,10 @@ export class PlatformLog {
   /** @param event without `platform.` before it. */
   tell(event: string, record: object): void {
     const text = this.#settings.logFormat === "JSON" ? this.#json(event, record) : textOf(event, record);
-    if (text !== undefined) this.#log.write(Buffer.from(text));
+    if (text === undefined) return;
+    // The runtime is done when it answers; what it wrote before may not be read yet.
+    if (event === "runtimeDone") this.#log.writeLastLine(Buffer.from(text));
+    else this.#log.writeLine(Buffer.from(text));
   }
 
   #json(event: string, record: object): string | undefined {

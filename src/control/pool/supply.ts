@@ -10,6 +10,7 @@ import type { Settings } from "../settings.ts";
 import type { Turn } from "../turn.ts";
 import { evict, type WorthOf } from "./eviction.ts";
 import { type Container, type Instance, swingOf } from "./instance.ts";
+import type { Openings } from "./openings.ts";
 import type { Pools } from "./pools.ts";
 
 export type SupplyParts = {
@@ -81,6 +82,8 @@ const PLANNED_MAX = 256;
 export class Supply {
   readonly #parts: SupplyParts;
   #pass = 0;
+  /** Instances with more to plan with than is free: a container that is promised there takes less than the blank one that it begins as. */
+  readonly #eased = new Set<Instance>();
 
   constructor(parts: SupplyParts) {
     this.#parts = parts;
@@ -92,6 +95,7 @@ export class Supply {
    */
   run(launchAllowed: boolean, later: readonly Wanted[]): void {
     this.#pass++;
+    this.#eased.clear();
     let planned = 0;
     const unsupplied: Want[] = [];
     const begun: Begun = new Map();
@@ -178,7 +182,7 @@ export class Supply {
       if (blank === undefined || !mayServe(instance, want, turn)) continue;
       this.#beginPlan(instance);
       blank.promisedPass = this.#pass;
-      promise(instance, room, blank.memoryMiB);
+      this.#promise(instance, room, blank.memoryMiB);
       return true;
     }
     for (const instance of openings.withCreating(runtime)) {
@@ -187,21 +191,21 @@ export class Supply {
       if (instance.plannedCreating[runtime] === 0) continue;
       if (this.#plannableMiB(instance, room) < room.reservedMiB - blankMiB) continue;
       instance.plannedCreating[runtime]--;
-      promise(instance, room, blankMiB);
+      this.#promise(instance, room, blankMiB);
       return true;
     }
     let best: Instance | undefined;
-    for (const instance of openings.withRoom(Math.max(room.reservedMiB, blankMiB))) {
+    for (const instance of this.#withRoom(openings, Math.max(room.reservedMiB, blankMiB))) {
       if (!this.#couldTake(instance, want) || this.#missingMiB(instance, want) > 0) continue;
       if (best !== undefined && !isBetter(instance, best)) continue;
       if (mayServe(instance, want, turn)) best = instance;
     }
     if (best === undefined) return false;
     this.#beginPlan(best);
-    promise(best, room);
+    this.#promise(best, room);
     if (canCreate(best, blankMiB, settings, turn.nowMs)) {
       pools.create(best, runtime, reasonOf(want));
-      best.plannedMemoryMiB -= blankMiB;
+      this.#plan(best, -blankMiB);
     }
     return true;
   }
@@ -220,7 +224,7 @@ export class Supply {
       if (instance.plannedCreating[runtime] > 0 && plannableMiB >= room.reservedMiB - blankMiB) {
         // Its blank is on the way; taking the instance now would not make it come sooner.
         instance.plannedCreating[runtime]--;
-        promise(instance, room);
+        this.#promise(instance, room);
         return true;
       }
       if (this.#missingMiB(instance, want) <= 0) {
@@ -245,7 +249,7 @@ export class Supply {
       if (!mayServe(instance, want, this.#parts.turn)) continue;
       this.#beginPlan(instance);
       if (this.#plannableMiB(instance, room) < room.reservedMiB) continue;
-      promise(instance, room);
+      this.#promise(instance, room);
       return true;
     }
     return false;
@@ -260,7 +264,7 @@ export class Supply {
       bidUsdPerHour: bidOf(want, chosen.source),
     });
     this.#beginPlan(instance);
-    promise(instance, want.room);
+    this.#promise(instance, want.room);
     return true;
   }
 
@@ -374,6 +378,24 @@ export class Supply {
     return instance.freeMemoryMiB + instance.leavingMemoryMiB - plannedMiB;
   }
 
+  /** Those that could have so much in this pass, and some that could not. */
+  *#withRoom(openings: Openings, memoryMiB: number): IterableIterator<Instance> {
+    yield* openings.withRoom(memoryMiB);
+    for (const instance of this.#eased) if (openings.all.has(instance)) yield instance;
+  }
+
+  /** @param hasMiB of the room that are taken already. */
+  #promise(instance: Instance, room: Room, hasMiB = 0): void {
+    this.#plan(instance, room.reservedMiB - hasMiB);
+    instance.plannedSwingMiB = Math.max(instance.plannedSwingMiB, swingOf(room));
+    instance.isPromised = true;
+  }
+
+  #plan(instance: Instance, memoryMiB: number): void {
+    instance.plannedMemoryMiB += memoryMiB;
+    if (instance.plannedMemoryMiB < 0) this.#eased.add(instance);
+  }
+
   #beginPlan(instance: Instance): void {
     if (instance.plannedPass === this.#pass) return;
     instance.plannedPass = this.#pass;
@@ -382,13 +404,6 @@ export class Supply {
     instance.isPromised = false;
     for (const runtime of RUNTIMES) instance.plannedCreating[runtime] = instance.creatingCount[runtime];
   }
-}
-
-/** @param hasMiB of the room that are taken already. */
-function promise(instance: Instance, room: Room, hasMiB = 0): void {
-  instance.plannedMemoryMiB += room.reservedMiB - hasMiB;
-  instance.plannedSwingMiB = Math.max(instance.plannedSwingMiB, swingOf(room));
-  instance.isPromised = true;
 }
 
 function reasonOf({ invocation: { functionKey }, isProvisioned }: Want): string {

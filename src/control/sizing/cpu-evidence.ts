@@ -41,7 +41,7 @@ export class CpuEvidence {
   /** @param usualMilli the limit that containers have now; from others (older ones, one on trial) only what holds at any limit is taken. */
   observe({ cpuUs, wallUs, throttledUs, cpuLimitMilli, isCold }: Execution, usualMilli: number): void {
     if (cpuUs === undefined || isCold) return;
-    if (usualMilli !== this.#limitMilli) this.#moveTo(usualMilli);
+    if (usualMilli !== this.#limitMilli) this.moveTo(usualMilli);
     this.#cpuUs.add(Math.max(1, cpuUs));
     this.#unthrottledUs.add(Math.max(1, wallUs - throttledUs));
     if (Math.abs(cpuLimitMilli - usualMilli) > usualMilli * SAME_LIMIT) {
@@ -68,6 +68,14 @@ export class CpuEvidence {
     return withParallelism(cpuMs, unthrottledMs, { parallelism, isParallelismKnown: true });
   }
 
+  /** Containers have another limit from now on. */
+  moveTo(limitMilli: number): void {
+    this.demand();
+    this.#limitMilli = limitMilli;
+    this.#throttledUs.clear();
+    [this.#executions, this.#free] = [0, 0];
+  }
+
   record(): CpuEvidenceRecord {
     return {
       cpu: this.#cpuUs.record(),
@@ -89,13 +97,6 @@ export class CpuEvidence {
     if (!isParallelismKnown) return;
     const known = this.#parallelism;
     this.#parallelism = known === 0 ? parallelism : known + (parallelism - known) * LEARNING_RATE;
-  }
-
-  #moveTo(limitMilli: number): void {
-    this.demand();
-    this.#limitMilli = limitMilli;
-    this.#throttledUs.clear();
-    [this.#executions, this.#free] = [0, 0];
   }
 }
 

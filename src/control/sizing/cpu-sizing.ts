@@ -3,23 +3,40 @@ import { type CpuDemand, durationMsAt } from "./cpu-demand.ts";
 import { CpuEvidence, type CpuEvidenceRecord } from "./cpu-evidence.ts";
 import type { Execution } from "./execution.ts";
 import type { LogSketch } from "./log-sketch.ts";
-import { NO_PREDICTION_ERRORS, type PredictionErrors, withError } from "./prediction-error.ts";
-import { chooseCpuApart, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
+import {
+  chanceOf,
+  LEVELS_MAX,
+  type MeasuredLevel,
+  type MeasuredLevels,
+  NO_LEVELS,
+  type UsualDuration,
+  withLevel,
+} from "./measured-level.ts";
+import { chooseCpuApart, cpuWorthTrying, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
 
 /** As kept in a snapshot. */
 export type CpuSizingRecord = CpuEvidenceRecord & {
   /** Absent in those of earlier versions. */
-  readonly errors?: PredictionErrors;
+  readonly levels?: MeasuredLevels;
 };
 
 /** What else there is to know for a choice. */
 export type CpuContext = Omit<SizeQuestion, "demand" | "errors"> & {
   /** What an execution usually takes at the size that there is; undefined: too few were seen there. */
-  readonly usualMs: number | undefined;
+  readonly usual: UsualDuration | undefined;
+};
+
+/** Another CPU for the containers to come. */
+export type CpuStep = SizeChoice & {
+  /** It may slow executions down, or was chosen to find out: only some containers get it. */
+  readonly needsTrial: boolean;
 };
 
 export const CPU_EXECUTIONS_MIN = 20;
 const REVIEW_EXECUTIONS_MAX = 4096;
+/** Between two reviews, as a multiple of the executions so far: while there is more to find out, and later. */
+const REFINING_FACTOR = 1.25;
+const REVIEW_FACTOR = 2;
 /** At the newest limit: how much it throttles is all that must be learned there. */
 const EXECUTIONS_AT_LIMIT_MIN = 10;
 const CHANGE_MIN = 0.03;
@@ -27,7 +44,7 @@ const CHANGE_MIN = 0.03;
 /** What is known of a function version's need for CPU, and what follows from it. */
 export class CpuSizing {
   readonly #evidence: CpuEvidence;
-  #errors = NO_PREDICTION_ERRORS;
+  #levels = NO_LEVELS;
   #reviewAt = CPU_EXECUTIONS_MIN;
 
   /** Each sketch is empty, and for nobody else. */
@@ -49,44 +66,71 @@ export class CpuSizing {
   }
 
   /** undefined: nothing is known of the CPU that is needed. */
-  question({ usualMs, ...context }: CpuContext): SizeQuestion | undefined {
+  question({ usual, ...context }: CpuContext): SizeQuestion | undefined {
     const demand = this.demand();
     if (demand === undefined) return undefined;
-    return { ...context, demand, errors: this.#errorsAt(context.now.cpuMilli, usualMs, demand) };
+    const levels = this.#levelsWith(context.now.cpuMilli, usual);
+    const errors = levels.map(({ cpuMilli, durationMs, executions }) => {
+      return { cpuMilli, factor: durationMs / durationMsAt(demand, cpuMilli), chance: chanceOf(levels, executions) };
+    });
+    return { ...context, demand, errors };
   }
 
-  isReviewDue(executions: number): boolean {
-    return executions >= this.#reviewAt && this.#evidence.executions >= EXECUTIONS_AT_LIMIT_MIN;
+  /** @param hasUsual what an execution usually takes at the size that there is is known. */
+  isReviewDue(executions: number, hasUsual: boolean): boolean {
+    return executions >= this.#reviewAt && (hasUsual || this.#evidence.executions >= EXECUTIONS_AT_LIMIT_MIN);
   }
 
-  /** @returns another CPU for the containers to come; undefined: what they have is right. */
-  review(question: SizeQuestion, executions: number): SizeChoice | undefined {
-    this.#reviewAt = Math.min(2 * executions, executions + REVIEW_EXECUTIONS_MAX);
-    const choice = chooseCpuApart(question);
-    const [now, next] = [question.now.cpuMilli, choice.size.cpuMilli];
-    return Math.abs(next - now) < now * CHANGE_MIN ? undefined : choice;
+  /**
+   * @param mayExplore whether something may be tried to find out more.
+   * @returns undefined: what the containers have is right.
+   */
+  review(question: SizeQuestion, executions: number, mayExplore: boolean): CpuStep | undefined {
+    const isRefining = mayExplore && question.errors.length < LEVELS_MAX;
+    this.#reviewAt = isRefining
+      ? Math.max(executions + EXECUTIONS_AT_LIMIT_MIN, REFINING_FACTOR * executions)
+      : Math.min(REVIEW_FACTOR * executions, executions + REVIEW_EXECUTIONS_MAX);
+    const best = chooseCpuApart(question);
+    if (isAnother(question, best)) return { ...best, needsTrial: best.size.cpuMilli < leastTriedMilli(question) };
+    const hoped = isRefining ? cpuWorthTrying(question) : undefined;
+    return hoped !== undefined && isAnother(question, hoped) ? { ...hoped, needsTrial: true } : undefined;
   }
 
-  /** Containers get another CPU from now on: what executions took with this one is remembered. */
-  leave(cpuMilli: number, usualMs: number | undefined): void {
-    const demand = this.demand();
-    if (demand !== undefined) this.#errors = this.#errorsAt(cpuMilli, usualMs, demand);
+  /** Containers get another CPU from now on: what executions took with the one they had is remembered. */
+  moved(fromMilli: number, toMilli: number, usual: UsualDuration | undefined): void {
+    this.#levels = this.#levelsWith(fromMilli, usual);
+    this.#evidence.moveTo(toMilli);
+  }
+
+  /** A trial has told what executions take there: while few limits are known the CPU is looked at again at once. */
+  measured(level: MeasuredLevel, executions: number): void {
+    this.#levels = withLevel(this.#levels, level);
+    if (this.#levels.length < LEVELS_MAX) this.#reviewAt = executions;
   }
 
   record(): CpuSizingRecord {
-    return { ...this.#evidence.record(), errors: this.#errors };
+    return { ...this.#evidence.record(), levels: this.#levels };
   }
 
   restore(record: CpuSizingRecord, reviewAt: number): void {
     this.#evidence.restore(record);
-    this.#errors = record.errors ?? NO_PREDICTION_ERRORS;
+    this.#levels = record.levels ?? NO_LEVELS;
     this.#reviewAt = reviewAt;
   }
 
-  #errorsAt(cpuMilli: number, usualMs: number | undefined, demand: CpuDemand): PredictionErrors {
-    if (usualMs === undefined) return this.#errors;
-    return withError(this.#errors, { cpuMilli, factor: usualMs / durationMsAt(demand, cpuMilli) });
+  #levelsWith(cpuMilli: number, usual: UsualDuration | undefined): MeasuredLevels {
+    return usual === undefined ? this.#levels : withLevel(this.#levels, { cpuMilli, ...usual });
   }
+}
+
+function isAnother({ now }: SizeQuestion, { size }: SizeChoice): boolean {
+  return Math.abs(size.cpuMilli - now.cpuMilli) >= now.cpuMilli * CHANGE_MIN;
+}
+
+/** With as much, or more, it ran without fault. */
+function leastTriedMilli({ now, requested, errors, failedCpuMilli }: SizeQuestion): number {
+  const tried = errors.map(({ cpuMilli }) => cpuMilli).filter((milli) => milli > failedCpuMilli);
+  return Math.min(now.cpuMilli, requested.cpuMilli, ...tried);
 }
 
 /** In words. */

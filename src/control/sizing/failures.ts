@@ -1,3 +1,5 @@
+import type { ContainerSize } from "../../model/sizing.ts";
+
 /** So many failures of sizes of its own making, and a function version keeps what was requested. */
 export const FAILURES_MAX = 8;
 /** Executions before anything is made smaller again; twice as many after each further failure. */
@@ -45,6 +47,12 @@ export class Failures {
   bound(part: { readonly memoryMiB?: number; readonly cpuMilli?: number }): void {
     this.#memoryMiB = Math.max(this.#memoryMiB, part.memoryMiB ?? 0);
     this.#cpuMilli = Math.max(this.#cpuMilli, part.cpuMilli ?? 0);
+  }
+
+  /** Of a size that failed, what had been made less than was requested is what failed. */
+  boundBelow(requested: ContainerSize, { memoryMiB, cpuMilli }: ContainerSize): void {
+    if (memoryMiB < requested.memoryMiB) this.bound({ memoryMiB });
+    if (cpuMilli < requested.cpuMilli) this.bound({ cpuMilli });
   }
 
   /** A decision turned out wrong. */

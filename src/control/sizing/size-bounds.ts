@@ -30,6 +30,11 @@ export function withinBounds(bounds: SizeBounds, memoryMiB: number): number {
   return Math.min(memoryMiBMax, Math.max(memoryMiBMin, rounded));
 }
 
+/** A size with other memory; by the ratio it has at least the CPU that goes with it. */
+export function withMemory({ cpuMilli }: ContainerSize, memoryMiB: number, { cpu }: SizingSettings): ContainerSize {
+  return { memoryMiB, cpuMilli: cpu === "ratio" ? Math.max(cpuMilli, cpuMilliOf(memoryMiB)) : cpuMilli };
+}
+
 /** What a function version asks for. @param cpuMilli undefined: CPU by the ratio, as Lambda gives it. */
 export function requestedSize(memoryMiB: number, cpuMilli?: number): ContainerSize {
   return { memoryMiB, cpuMilli: cpuMilli ?? cpuMilliOf(memoryMiB) };

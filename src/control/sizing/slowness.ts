@@ -1,4 +1,5 @@
 import type { LogSketch } from "./log-sketch.ts";
+import { deviationOf, type UsualDuration } from "./measured-level.ts";
 
 /** Above this quantile of what is usual, and by this factor, an execution is slow: about one in fifty is by chance. */
 const USUAL_SHARE = 0.98;
@@ -41,10 +42,16 @@ export class Slowness {
     );
   }
 
-  /** What an execution without an error takes; undefined: too few were seen. */
-  medianMs(): number | undefined {
-    const us = this.#executions < MEDIAN_EXECUTIONS_MIN ? undefined : this.#wallUs.median();
-    return us === undefined ? undefined : us / 1000;
+  /** Enough were seen for `usual`. */
+  get isUsualKnown(): boolean {
+    return this.#executions >= MEDIAN_EXECUTIONS_MIN;
+  }
+
+  /** What executions without an error take; undefined: too few were seen. */
+  usual(): UsualDuration | undefined {
+    const [lower, us, upper] = [this.#wallUs.quantile(0.25), this.#wallUs.median(), this.#wallUs.quantile(0.75)];
+    if (!this.isUsualKnown || lower === undefined || us === undefined || upper === undefined) return undefined;
+    return { durationMs: us / 1000, executions: this.#executions, deviation: deviationOf(lower, upper) };
   }
 
   record(): SlownessRecord {

@@ -12,16 +12,14 @@ import { nextReview } from "./next-review.ts";
 import { PeakMemory } from "./peak-memory.ts";
 import { GOT_WORSE, meanText, peaksText, shortageText, trialFailedText } from "./reason-text.ts";
 import { Reservation, type ReservationChange } from "./reservation.ts";
-import { type SizeBounds, sizeBoundsOf, withinBounds } from "./size-bounds.ts";
-import { chooseByRatio, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
+import { type SizeBounds, sizeBoundsOf, withinBounds, withMemory } from "./size-bounds.ts";
+import { chooseByRatio, chooseCpuApart, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
 import { Slowness } from "./slowness.ts";
-import { CONTAINERS_PER_GOOD_TRIAL, isSameSize, Trial } from "./trial.ts";
+import { isSameSize, Trial } from "./trial.ts";
 import type { SizingHint, VersionRecord } from "./version-record.ts";
 import { storyOf } from "./version-story.ts";
 import { Watch } from "./watch.ts";
 
-/** One new container in so many gets the size on trial. */
-const CONTAINERS_PER_TRIAL = 10;
 /** Smaller savings than this are not worth a change. */
 const SAVING_MIN = 0.01;
 /** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
@@ -60,7 +58,6 @@ export class VersionSizing {
   #executions = 0;
   #memoryReviewAt = 0;
   #smallestMiB: number;
-  #startsToTrial = 0;
 
   constructor(requested: ContainerSize, settings: SizingSettings, hint?: SizingHint) {
     this.requested = requested;
@@ -84,7 +81,7 @@ export class VersionSizing {
   /** Of the next container. */
   get effective(): ContainerSize {
     if (this.#settings.mode !== "auto") return this.requested;
-    return this.#trial !== undefined && this.#startsToTrial === 0 ? this.#trial.size : this.#proven;
+    return this.#trial?.startsLeft === 0 ? this.#trial.size : this.#proven;
   }
 
   /** What was learned, whether it is applied or not. */
@@ -133,7 +130,7 @@ export class VersionSizing {
     const predicted = this.#inputs.predict(inputBytes);
     if (predicted === undefined || predicted + this.#peaks.marginMiB() <= effective.memoryMiB) return effective;
     const memoryMiB = withinBounds(this.#bounds, predicted + this.#peaks.marginMiB());
-    return memoryMiB <= effective.memoryMiB ? effective : this.#sizeWith(memoryMiB, effective);
+    return memoryMiB <= effective.memoryMiB ? effective : withMemory(effective, memoryMiB, this.#settings);
   }
 
   /** All that is shown of it. */
@@ -164,9 +161,7 @@ export class VersionSizing {
 
   /** A container was made with this size: says whose turn the next one is. */
   containerStarted(size: ContainerSize): void {
-    if (this.#trial === undefined) return;
-    if (isSameSize(size, this.#trial.size)) this.#startsToTrial = CONTAINERS_PER_TRIAL - 1;
-    else this.#startsToTrial = Math.max(0, this.#startsToTrial - 1);
+    this.#trial?.started(size);
   }
 
   applySettings(settings: SizingSettings): void {
@@ -176,10 +171,8 @@ export class VersionSizing {
     // Softly limited containers have at least what was requested.
     const leastMiB = this.#isSoft ? Math.max(this.requested.memoryMiB, this.#proven.memoryMiB) : this.#proven.memoryMiB;
     const memoryMiB = withinBounds(this.#bounds, leastMiB);
-    const cpuMilli =
-      settings.cpu === "ratio" && memoryMiB !== this.requested.memoryMiB
-        ? cpuMilliOf(memoryMiB)
-        : this.#proven.cpuMilli;
+    const followsMemory = settings.cpu === "ratio" && memoryMiB !== this.requested.memoryMiB;
+    const cpuMilli = followsMemory ? cpuMilliOf(memoryMiB) : this.#proven.cpuMilli;
     this.#move({ memoryMiB, cpuMilli }, "settings", () => "The limits for this function's size were changed.");
     this.#updateRoom();
   }
@@ -224,7 +217,7 @@ export class VersionSizing {
         this.#memoryReviewAt,
         this.#cpu.reviewAt,
         this.#smallestMiB,
-        this.#startsToTrial,
+        this.#trial?.startsLeft ?? 0,
         this.#watch.level,
       ],
     };
@@ -233,7 +226,6 @@ export class VersionSizing {
   static from(record: VersionRecord, settings: SizingSettings): VersionSizing {
     const version = new VersionSizing(record.requested, settings, record.hint);
     version.#proven = record.proven;
-    version.#trial = record.trial === undefined ? undefined : Trial.from(record.trial);
     version.#peaks.restore(record.peaks);
     version.#inputs = InputNeed.from(record.inputs);
     version.#usual.restore(record.usual);
@@ -241,11 +233,12 @@ export class VersionSizing {
     version.#reservation = Reservation.from(record.reservation);
     version.#decisions = new DecisionLog(record.decisions);
     const [executions = 0, memoryReviewAt = 0, cpuReviewAt = CPU_EXECUTIONS_MIN, ...more] = record.counts;
-    const [smallestMiB = record.requested.memoryMiB, startsToTrial = 0, watchLevel = 0] = more;
+    const [smallestMiB = record.requested.memoryMiB, startsLeft = 0, watchLevel = 0] = more;
+    version.#trial = record.trial === undefined ? undefined : Trial.from(record.trial, startsLeft);
     version.#executions = executions;
     version.#memoryReviewAt = memoryReviewAt;
     version.#cpu.restore(record.cpu, cpuReviewAt);
-    [version.#smallestMiB, version.#startsToTrial] = [smallestMiB, startsToTrial];
+    version.#smallestMiB = smallestMiB;
     version.#watch = new Watch(watchLevel);
     version.#updateRoom();
     return version;
@@ -328,7 +321,11 @@ export class VersionSizing {
     const isKnown = wantedMiB > memoryLimitMiB;
     const memoryMiB = withinBounds(this.#bounds, isKnown ? wantedMiB : memoryLimitMiB * GROWTH_AFTER_KILL);
     this.#failures.bound({ memoryMiB: memoryLimitMiB });
-    this.#move(this.#sizeWith(memoryMiB, this.#proven), condition, () => `${memoryLimitMiB} MiB were too little.`);
+    this.#move(
+      withMemory(this.#proven, memoryMiB, this.#settings),
+      condition,
+      () => `${memoryLimitMiB} MiB were too little.`,
+    );
   }
 
   /** Executions on trial decide about the trial; those at the proven size are watched once it is not the requested one. */
@@ -338,7 +335,7 @@ export class VersionSizing {
     const isTold = isError || !execution.isCold;
     if (this.#trial !== undefined && isSameSize(size, this.#trial.size)) {
       const isBad = isTold && this.#usual.isBad(execution.wallUs, isError, this.#trial.slowFactor);
-      this.#judgeTrial(this.#trial, isBad);
+      this.#judgeTrial(this.#trial, isBad, isTold && !isError ? execution.wallUs : undefined);
     } else if (isSameSize(size, this.#proven)) {
       const isBad = isTold && this.#usual.isBad(execution.wallUs, isError, 1);
       const isAlarm = !isSameSize(this.#proven, this.requested) && this.#watch.add(isBad);
@@ -347,50 +344,63 @@ export class VersionSizing {
     }
   }
 
-  #judgeTrial(trial: Trial, isBad: boolean): void {
-    const verdict = trial.judge(isBad);
-    if (verdict === "undecided") {
-      if (trial.leansGood) this.#startsToTrial = Math.min(this.#startsToTrial, CONTAINERS_PER_GOOD_TRIAL - 1);
-      return;
-    }
+  #judgeTrial(trial: Trial, isBad: boolean, wallUs: number | undefined): void {
+    const verdict = trial.judge(isBad, wallUs);
+    if (verdict === "undecided") return;
     this.#trial = undefined;
     if (verdict === "good") {
       const why = `${trial.executions} executions at the size on trial went as well as before.`;
-      return this.#move(trial.size, "proven", () => why);
+      return this.#isBestAfter(trial)
+        ? this.#moveToTried(trial, why)
+        : this.#note(trial.size, this.#proven, "proven", `${why} There is a better one.`);
     }
     this.#failures.add(this.#executions);
-    this.#boundBy(trial.size);
+    this.#failures.boundBelow(this.requested, trial.size);
     this.#note(trial.size, this.#proven, "worse", trialFailedText(trial.executions));
+  }
+
+  /**
+   * A trial that went well. One of another CPU has told what executions take there, too: is it the best of those that need
+   * no trial any more?
+   */
+  #isBestAfter(trial: Trial): boolean {
+    const { size } = trial;
+    const usual = trial.usual();
+    if (this.#settings.cpu === "ratio" || size.cpuMilli === this.#proven.cpuMilli || usual === undefined) return true;
+    this.#cpu.measured({ cpuMilli: size.cpuMilli, ...usual }, this.#executions);
+    const question = this.#question();
+    if (question === undefined) return true;
+    const leastMilli = Math.min(size.cpuMilli, this.#proven.cpuMilli);
+    return chooseCpuApart({ ...question, now: size }, leastMilli).size.cpuMilli === size.cpuMilli;
+  }
+
+  #moveToTried({ size, durationsUs }: Trial, why: string): void {
+    const isOtherCpu = size.cpuMilli !== this.#proven.cpuMilli;
+    this.#move(size, "proven", () => why);
+    if (isOtherCpu) for (const wallUs of durationsUs) this.#usual.observe(wallUs, false);
   }
 
   #rollBack(): void {
     this.#failures.add(this.#executions);
-    this.#boundBy(this.#proven);
+    this.#failures.boundBelow(this.requested, this.#proven);
     this.#trial = undefined;
     this.#move(this.requested, "worse", () => GOT_WORSE);
-  }
-
-  /** What was made less is what failed. */
-  #boundBy({ memoryMiB, cpuMilli }: ContainerSize): void {
-    if (memoryMiB < this.requested.memoryMiB) this.#failures.bound({ memoryMiB });
-    if (cpuMilli < this.requested.cpuMilli) this.#failures.bound({ cpuMilli });
   }
 
   #growIfNear(): void {
     const { maxMiB } = this.#peaks;
     if (this.#executions < this.#settings.executionsMin || this.#proven.memoryMiB >= this.#bounds.memoryMiBMax) return;
     const marginMiB = this.#peaks.marginMiB();
-    const isTrialTooSmall =
-      this.#trial !== undefined && this.#trial.size.memoryMiB < maxMiB + marginMiB * MARGIN_LEFT_MIN;
-    if (isTrialTooSmall) this.#trial = undefined;
-    if (this.#proven.memoryMiB >= maxMiB + marginMiB * MARGIN_LEFT_MIN) return;
+    const leastMiB = maxMiB + marginMiB * MARGIN_LEFT_MIN;
+    if (this.#trial !== undefined && this.#trial.size.memoryMiB < leastMiB) this.#trial = undefined;
+    if (this.#proven.memoryMiB >= leastMiB) return;
     // Growth above what was requested waits for a failure: the request says how much is wanted.
     const most = Math.max(this.requested.memoryMiB, this.#proven.memoryMiB);
     const memoryMiB = Math.min(most, withinBounds(this.#bounds, maxMiB + marginMiB));
     if (memoryMiB <= this.#proven.memoryMiB) return;
     this.#memoryReviewAt = nextReview(this.#peaks.executions);
     const why = () => `The largest peak is ${maxMiB.toFixed(1)} MiB now.`;
-    this.#move(this.#sizeWith(memoryMiB, this.#proven), "tooLittle", why);
+    this.#move(withMemory(this.#proven, memoryMiB, this.#settings), "tooLittle", why);
   }
 
   #reviewMemory(): void {
@@ -426,16 +436,17 @@ export class VersionSizing {
   }
 
   #reviewCpu(): void {
-    if (this.#trial !== undefined || !this.#cpu.isReviewDue(this.#executions)) return;
+    if (this.#trial !== undefined || !this.#cpu.isReviewDue(this.#executions, this.#usual.isUsualKnown)) return;
     if (!this.#failures.allowsLess(this.#executions)) return;
     const question = this.#question();
     if (question === undefined) return;
-    const choice = this.#cpu.review(question, this.#executions);
-    if (choice === undefined) return;
+    const mayExplore = this.#settings.mode === "auto" && this.#failures.count === 0;
+    const step = this.#cpu.review(question, this.#executions, mayExplore);
+    if (step === undefined) return;
     const why = () => cpuText(question.demand, this.#settings);
-    // More CPU slows nobody down, so it needs no trial.
-    if (choice.size.cpuMilli > this.#proven.cpuMilli) this.#move(choice.size, "tooLittle", why);
-    else this.#propose(choice, "tooMuch", why);
+    const condition = step.size.cpuMilli > this.#proven.cpuMilli ? "tooLittle" : "tooMuch";
+    if (step.needsTrial && this.#settings.mode === "auto") this.#tryOut(step, condition, why);
+    else this.#move(step.size, condition, why);
   }
 
   #question(): SizeQuestion | undefined {
@@ -445,7 +456,7 @@ export class VersionSizing {
       requested: this.requested,
       now: this.#proven,
       failedCpuMilli: this.#failures.cpuMilli,
-      usualMs: this.#usual.medianMs(),
+      usual: this.#usual.usual(),
     });
   }
 
@@ -454,8 +465,11 @@ export class VersionSizing {
     const usedMilli = Math.min(this.requested.cpuMilli, this.#proven.cpuMilli);
     const wasTried = size.memoryMiB >= this.#smallestMiB && size.cpuMilli >= usedMilli;
     if (wasTried || this.#settings.mode === "suggest") return this.#move(size, condition, why);
+    this.#tryOut({ size, slowFactor }, condition, why);
+  }
+
+  #tryOut({ size, slowFactor }: SizeChoice, condition: AdjustmentCondition, why: () => string): void {
     this.#trial = new Trial(size, slowFactor, condition);
-    this.#startsToTrial = 0;
     this.#note(this.#proven, size, condition, `${why()} On trial.`);
   }
 
@@ -467,7 +481,7 @@ export class VersionSizing {
     this.#watch = new Watch();
     // Another CPU makes for other durations: what is usual there is learned anew.
     if (from.cpuMilli !== to.cpuMilli) {
-      this.#cpu.leave(from.cpuMilli, this.#usual.medianMs());
+      this.#cpu.moved(from.cpuMilli, to.cpuMilli, this.#usual.usual());
       this.#usual.clear();
     }
     this.#note(from, to, condition, why());
@@ -481,12 +495,5 @@ export class VersionSizing {
     appliesTo: SizingDecision["appliesTo"] = "size",
   ): void {
     this.#decisions.note(this.#executions, from, to, condition, why, appliesTo);
-  }
-
-  #sizeWith(memoryMiB: number, { cpuMilli }: ContainerSize): ContainerSize {
-    return {
-      memoryMiB,
-      cpuMilli: this.#settings.cpu === "ratio" ? Math.max(cpuMilli, cpuMilliOf(memoryMiB)) : cpuMilli,
-    };
   }
 }

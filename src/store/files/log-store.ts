@@ -54,7 +54,7 @@ export class FilesLogStore implements LogStore {
 
   append(accountId: AccountId, functionName: string, stream: string, text: string | Buffer): void {
     const log = this.#functionLog(accountId, functionName);
-    for (const onText of log.followers) onText(typeof text === "string" ? Buffer.from(text) : plainLog(text));
+    for (const onText of log.followers) onText(plainLog(typeof text === "string" ? Buffer.from(text) : text));
     const bytes = Buffer.byteLength(text);
     if (log.pendingBytes + bytes > PENDING_BYTES_MAX || this.#pendingBytes + bytes > PENDING_BYTES_TOTAL_MAX) {
       this.#lose(bytes, "log lines come faster than the disk takes them");
