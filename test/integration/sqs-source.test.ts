@@ -1,3 +1,8 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { json } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../src/model/error-code.ts";
 import type { FunctionVersion } from "../../src/model/function-version.ts";
@@ -277,3 +282,41 @@ describe("queues of SQS, as moto plays it", needsMoto, () => {
     await expect.poll(async () => (await stateOf(uuid)).LastProcessingResult).toBe("OK");
   }, 90_000);
 });
+
+test("a queue that takes deletions and never answers does not hold up the server's end", async () => {
+  const hung = Promise.withResolvers<void>();
+  const messages = [{ MessageId: "m", ReceiptHandle: "r", Body: "{}", MD5OfBody: md5("{}") }];
+  const answers: Record<string, () => object | undefined> = {
+    GetQueueUrl: () => ({ QueueUrl: `${url}/queue` }),
+    GetQueueAttributes: () => ({ Attributes: { VisibilityTimeout: "30" } }),
+    ReceiveMessage: () => (messages.length > 0 ? { Messages: messages.splice(0) } : undefined),
+    DeleteMessageBatch: () => void hung.resolve(),
+  };
+  const queue = createServer((request, response) => {
+    void json(request).then(() => {
+      const answer = answers[String(request.headers["x-amz-target"]).replace("AmazonSQS.", "")]?.();
+      if (answer !== undefined)
+        response.setHeader("Content-Type", "application/x-amz-json-1.0").end(JSON.stringify(answer));
+    });
+  }).listen(0, "127.0.0.1");
+  await once(queue, "listening");
+  const url = `http://127.0.0.1:${(queue.address() as AddressInfo).port}`;
+  const env = { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test", HEARTH_AWS_ENDPOINT: url };
+  await using hearth = await HearthProcess.start({ provider: "process", env });
+  const lambda = new LambdaCaller(() => hearth.url);
+  await lambda.deploy("f", { files: FILES });
+  const mapping = { FunctionName: "f", EventSourceArn: "arn:aws:sqs:us-east-1:123456789012:queue" };
+  const answer = await lambda.request("POST", "/2015-03-31/event-source-mappings", JSON.stringify(mapping));
+  expect(answer.status, answer.body.toString()).toBe(202);
+  await hung.promise;
+  const beganMs = performance.now();
+  expect(await hearth.stop()).toBe(0);
+  expect(performance.now() - beganMs).toBeLessThan(10_000);
+  lambda.close();
+  queue.closeAllConnections();
+  queue.close();
+}, 60_000);
+
+function md5(text: string): string {
+  return createHash("md5").update(text).digest("hex");
+}

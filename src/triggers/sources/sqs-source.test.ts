@@ -82,7 +82,7 @@ function messageOf(id: string, receipt = `${id}-1`): Message {
 }
 
 test("a queue that takes deletions and never answers does not hold up the end of its source", async () => {
-  const messages = [messageOf("m")];
+  const messages = Array.from({ length: 30 }, (_, n) => messageOf(`m${n}`));
   const { source, batches, said } = sourceOn({
     ReceiveMessageCommand: async (input, signal) =>
       messages.length > 0 ? { Messages: messages.splice(0) } : hangs(input, signal),
@@ -94,8 +94,8 @@ test("a queue that takes deletions and never answers does not hold up the end of
   void source.stop(true).then(() => {
     isStopped = true;
   });
-  await vi.advanceTimersByTimeAsync(30_000);
-  expect([isStopped, said[0]]).toEqual([true, "1 messages that were done could not be deleted and will come again"]);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect([isStopped, said[0]]).toEqual([true, "10 messages that were done could not be deleted and will come again"]);
 });
 
 test("an outage that many pollers run into is one: the queue is asked again after the shortest pause", async () => {

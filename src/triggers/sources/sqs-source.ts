@@ -35,7 +35,7 @@ const OUTAGE_PAUSE_MS_MAX = 60_000;
 const REFUSED_PAUSE_MS = 200;
 const REFUSED_PAUSE_MS_MAX = 5_000;
 const DELETE_TRIES_MAX = 4;
-/** Of one try to delete: a source that stops waits for it. */
+/** Of one try to delete, and of all of them when the server ends. */
 const DELETE_MS_MAX = 5_000;
 /** The shortest time, of a window that is longer, for which messages are collected. */
 const COLLECT_MS_MIN = 1_000;
@@ -226,17 +226,20 @@ export class SqsSource implements Source {
   }
 
   async #delete(records: readonly SqsRecord[]): Promise<void> {
-    for (let from = 0; from < records.length; from += MESSAGES_MAX) {
+    const { clock, log } = this.#options;
+    const untilMs = clock.monotonicMs() + DELETE_MS_MAX;
+    const isLate = () => this.#hurrying.signal.aborted && clock.monotonicMs() >= untilMs;
+    for (let from = 0; from < records.length && !isLate(); from += MESSAGES_MAX) {
       let left = records.slice(from, from + MESSAGES_MAX);
       for (let tries = 1; left.length > 0; tries++) {
         try {
           // Also while it stops: what was done is not to be done again.
           left = await this.#deleteOnce(left, AbortSignal.timeout(DELETE_MS_MAX));
         } catch (error) {
-          this.#options.log.warn({ uuid: this.#record.uuid, error }, "messages that were done could not be deleted");
+          log.warn({ uuid: this.#record.uuid, error }, "messages that were done could not be deleted");
         }
         if (left.length === 0) break;
-        if (tries >= DELETE_TRIES_MAX) {
+        if (tries >= DELETE_TRIES_MAX || isLate()) {
           this.#listener.onProblem(`${left.length} messages that were done could not be deleted and will come again`);
           break;
         }
