@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { logMessage } from "../../src/protocol/log-message.ts";
 import type { DeployedFunction, Finished } from "./agent-harness.ts";
 import { ExtensionBench } from "./extension-fixture/extension-bench.ts";
 import { type Behaviour, internalExtension, nodeExtension, SHELL_EXTENSION } from "./extension-fixture/programs.ts";
@@ -140,7 +141,9 @@ describe.each(["process", "sandbox"] as const)("extensions, provider %s", (kind)
       expect(errorOf(result)).toEqual({ errorType, errorMessage: `RequestId: ${result.invocationId} Error: ${text}` });
       expect(result.containerUsable).toBe(false);
       await f.gone();
-      expect(f.logs()).toContain(`RequestId: ${result.invocationId} Error: ${text}\n${errorType}\n`);
+      // One event of the log.
+      const event = logMessage(Buffer.from(`RequestId: ${result.invocationId} Error: ${text}\n${errorType}\n`));
+      expect(f.logs()).toContain(String(event));
     });
 
     test("are told when the runtime has crashed", async () => {
