@@ -202,6 +202,7 @@ export class Instance {
     this.swingMiB = Math.max(this.swingMiB, container.swingMiB);
     this.#count(container, 1);
     this.#told(container, container.state);
+    this.listing?.measured(this);
   }
 
   /** Forgets a container and frees its memory. */
@@ -211,6 +212,7 @@ export class Instance {
     this.freeMemoryMiB += container.memoryMiB;
     this.#count(container, -1);
     this.#told(container, container.state);
+    this.listing?.measured(this);
     if (container.swingMiB > 0 && container.swingMiB === this.swingMiB) this.swingMiB = this.#largestSwing();
   }
 
@@ -233,6 +235,8 @@ export class Instance {
     container.sinceMs = nowMs;
     this.#count(container, 1);
     this.#told(container, before);
+    // In all other states it takes as much as before: a warm call asks for nothing.
+    if (state === "leaving" || before === "leaving") this.listing?.measured(this);
   }
 
   /** A blank container is about to become a function's. */
@@ -264,7 +268,6 @@ export class Instance {
     if (this.listing === undefined) return;
     const isOfRuntime = isUnused(state) || isUnused(before);
     this.listing.counted(this, isOfRuntime ? runtime : undefined);
-    this.listing.measured(this);
   }
 
   #largestSwing(): number {
