@@ -142,6 +142,7 @@ async function openPrewarming(options: Parameters<typeof open>[0] = {}) {
 }
 
 const IDLE = {
+  cpuMilli: ASSIGNMENT.cpuMilli,
   state: "idle",
   containerId: ID,
   runtime: "nodejs24.x",

@@ -17,8 +17,9 @@ export function containerReport(
   order: RunOrder | undefined,
 ): ContainerReport {
   if (assignment === undefined) return { state: "blank", containerId, runtime };
-  const { functionKey, memoryMiB, reservedMiB, logStream } = assignment;
-  const held = { containerId, runtime, functionKey, memoryMiB, reservedMiB, logStream, isInitializedAhead };
+  const { functionKey, memoryMiB, reservedMiB, needMiB, cpuMilli, logStream } = assignment;
+  const size = { memoryMiB, reservedMiB, needMiB, cpuMilli };
+  const held = { containerId, runtime, functionKey, ...size, logStream, isInitializedAhead };
   if (order === undefined) return { state: "idle", ...held };
   return { state: "running", ...held, leaseId: order.leaseId, invocationId: order.invocationId };
 }

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type CapacitySettings, DEFAULT_CAPACITY, type Offer } from "../model/capacity.ts";
 import type { Command } from "../model/event.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
+import type { Invocation } from "../model/invocation.ts";
 import { Bench, GIB, hostOfGiB, warmed } from "./core-bench-fixture.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
 
@@ -101,6 +102,18 @@ test("an instance that keeps what it was told to end gets no more work, and othe
       reason: `its container ${old.lease.containerId} does not end`,
     },
   ]);
+});
+
+test("a queue that is full refuses who would have to wait, and not who finds a container", () => {
+  const bench = warmed({ queueLengthMax: 1 });
+  const first = bench.only("RunInvocation", bench.arrive("1", "a"))[0];
+  if (first === undefined) throw new Error("it runs");
+  bench.finish(first.lease.id);
+  const held = { id: "2", accountId: "b", functionKey: "b/f", runtime: "nodejs24.x", memoryMiB: 128 };
+  const deadlineMs = bench.nowMs + 86_400_000;
+  bench.feed({ kind: "InvocationArrived", invocation: { ...held, mode: "asynchronous", deadlineMs } as Invocation });
+  expect(bench.arrive("3", "c")).toMatchObject([{ kind: "RejectInvocation", code: "QUEUE_FULL" }]);
+  expect(bench.arrive("4", "a")).toMatchObject([{ kind: "RunInvocation", lease: { start: "warm" } }]);
 });
 
 test("bounds: concurrency of an account, length of the queue, time in the queue, size of a function", () => {

@@ -242,7 +242,7 @@ export class ControlPlane {
   // Invocations
 
   #arrived(invocation: Invocation): void {
-    const refusal = this.#isShuttingDown ? "SHUTTING_DOWN" : this.#admission.admit(invocation, this.#waits.length);
+    const refusal = this.#isShuttingDown ? "SHUTTING_DOWN" : this.#admission.admit(invocation);
     if (refusal !== undefined) return this.#turn.order({ kind: "RejectInvocation", invocation, code: refusal });
     this.#pools.runtimeWanted(invocation);
     this.#warmth.arrived(invocation);

@@ -36,6 +36,10 @@ export type ContainerReport =
       readonly memoryMiB: number;
       /** What the instance is packed by; undefined: the limit. */
       readonly reservedMiB?: number | undefined;
+      /** What it may need at its most; undefined: an earlier version did not say. */
+      readonly needMiB?: number | undefined;
+      /** As it was granted; undefined: an earlier version did not say. */
+      readonly cpuMilli?: number | undefined;
       /** What the function was told its log stream is; undefined: an earlier version made it up. */
       readonly logStream?: string | undefined;
       /** Its function was loaded ahead of a call; undefined: it was not, or nobody knows. */
@@ -48,6 +52,8 @@ export type ContainerReport =
       readonly functionKey: FunctionKey;
       readonly memoryMiB: number;
       readonly reservedMiB?: number | undefined;
+      readonly needMiB?: number | undefined;
+      readonly cpuMilli?: number | undefined;
       readonly logStream?: string | undefined;
       readonly isInitializedAhead?: boolean | undefined;
       readonly leaseId: LeaseId;

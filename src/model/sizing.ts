@@ -74,6 +74,11 @@ export function resolvedSizing(
   return Object.assign({}, DEFAULT_SIZING, ...said, isStopped ? { mode: "off" } : {}) as SizingSettings;
 }
 
+/** What was resolved; the same settings in another order may pass for others. */
+export function isSameSizing(one: SizingSettings, other: SizingSettings): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
+}
+
 /** What a container gets. */
 export type ContainerSize = { readonly memoryMiB: number; readonly cpuMilli: number };
 

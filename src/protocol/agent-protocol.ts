@@ -51,6 +51,8 @@ export const assignmentSchema = z.object({
   rescueMemoryMiB: z.number().optional(),
   /** What the server packs the instance by; the container's report tells it to a later server. Absent: the limit. */
   reservedMiB: z.number().optional(),
+  /** What the server thinks it may need at its most, for a later one likewise. Absent: the server does not say. */
+  needMiB: z.number().optional(),
   cpuMilli: z.number(),
   timeoutMs: z.number(),
   ephemeralStorageMiB: z.number(),
@@ -129,6 +131,8 @@ const containerReportSchema = z.discriminatedUnion("state", [
     functionKey,
     memoryMiB: figure,
     reservedMiB: figure.optional(),
+    needMiB: figure.optional(),
+    cpuMilli: figure.optional(),
     logStream: logStream.optional(),
     /** Its function was loaded by a `prewarm`. Absent: it was not, or the agent does not say. */
     isInitializedAhead: z.boolean().optional(),
@@ -140,6 +144,8 @@ const containerReportSchema = z.discriminatedUnion("state", [
     functionKey,
     memoryMiB: figure,
     reservedMiB: figure.optional(),
+    needMiB: figure.optional(),
+    cpuMilli: figure.optional(),
     logStream: logStream.optional(),
     isInitializedAhead: z.boolean().optional(),
     leaseId,

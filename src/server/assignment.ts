@@ -36,6 +36,7 @@ export function assignmentOf(
     requestedMemoryMiB: version.memoryMiB,
     rescueMemoryMiB: grant?.rescueMemoryMiB ?? version.memoryMiB,
     reservedMiB: grant?.reservedMiB,
+    needMiB: grant?.needMiB,
     cpuMilli: grant?.cpuMilli ?? cpuMilliOf(version.memoryMiB),
     timeoutMs: version.timeoutMs,
     ephemeralStorageMiB: version.ephemeralStorageMiB,

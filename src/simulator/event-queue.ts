@@ -18,8 +18,10 @@ import type { World } from "./world.ts";
 export type SimulatedEvent = {
   readonly id: InvocationId;
   readonly caller: Caller;
-  readonly acceptedMs: number;
-  readonly deadlineMs: number | undefined;
+  /** From its acceptance, or its deadline. */
+  readonly agesFromMs: number;
+  /** undefined: none, or it has begun. */
+  deadlineMs: number | undefined;
   /** Executions begun. */
   attempts: number;
   functionFailures: number;
@@ -65,7 +67,7 @@ export class EventQueue {
     const event: SimulatedEvent = {
       id,
       caller,
-      acceptedMs: this.#stage.nowMs,
+      agesFromMs: Math.max(this.#stage.nowMs, deadlineMs ?? 0),
       deadlineMs,
       attempts: 0,
       functionFailures: 0,
@@ -85,10 +87,11 @@ export class EventQueue {
     if ("rejected" in result && result.rejected === "SHUTTING_DOWN") return;
     const neverRan = "rejected" in result && !CUT_OFF.has(result.rejected);
     if (neverRan) event.attempts--;
+    else event.deadlineMs = undefined;
     const isFunction = isFunctionFailure(result);
     event.functionFailures += isFunction ? 1 : 0;
     event.systemFailures = isFunction ? 0 : event.systemFailures + 1;
-    const { functionFailures, systemFailures, acceptedMs } = event;
+    const { functionFailures, systemFailures, agesFromMs: acceptedMs } = event;
     const { nowMs } = this.#stage;
     const decision = decideRetry({ functionFailures, systemFailures, acceptedMs, result }, this.#settings, nowMs);
     if (decision.kind === "retry") return this.#retry(event, decision.atMs - nowMs);
@@ -136,9 +139,9 @@ export class EventQueue {
   }
 
   /** One that was throttled is lost by its age alone. */
-  #checkThrottled({ id, acceptedMs }: SimulatedEvent, result: Attempt["result"], condition: GiveUpCondition): void {
+  #checkThrottled({ id, agesFromMs }: SimulatedEvent, result: Attempt["result"], condition: GiveUpCondition): void {
     if (!("rejected" in result) || throttleReasonOf(result.rejected) === undefined) return;
-    const ageMs = this.#stage.nowMs - acceptedMs;
+    const ageMs = this.#stage.nowMs - agesFromMs;
     if (condition !== "EventAgeExceeded" || ageMs + this.#settings.systemDelayMsMax < this.#settings.eventAgeMsMax) {
       violated(`event ${id} was throttled (${result.rejected}) and lost after ${ageMs} ms (${condition})`);
     }

@@ -334,8 +334,12 @@ export class SimulatedInstance {
 
   /** An agent tells what was granted, which is not all that the server before knew. */
   #reported(container: SimulatedContainer, blankMiB: number): void {
-    container.swingMiB = 0;
-    if (container.state === "gone") return;
+    if (container.state === "gone") {
+      container.swingMiB = 0;
+      return;
+    }
+    // A limit that was raised meanwhile is told as it is; what the function may need as it was granted.
+    container.swingMiB = container.grant === undefined ? 0 : container.grant.needMiB - container.grant.reservedMiB;
     const countedMiB = container.state === "blank" ? blankMiB : (container.grant?.reservedMiB ?? container.memoryMiB);
     if (!container.isStray) this.heldMiB += countedMiB - container.memoryMiB;
     container.memoryMiB = countedMiB;
@@ -375,7 +379,8 @@ function reportOf(container: SimulatedContainer): ContainerReport {
   const { id: containerId, runtime, functionKey, limitMiB: memoryMiB, memoryMiB: reservedMiB, lease } = container;
   if (functionKey === undefined) return { state: "blank", containerId, runtime };
   const { isInitializedAhead } = container;
-  const held = { containerId, runtime, functionKey, memoryMiB, reservedMiB, isInitializedAhead };
+  const { needMiB, cpuMilli } = container.grant ?? {};
+  const held = { containerId, runtime, functionKey, memoryMiB, reservedMiB, needMiB, cpuMilli, isInitializedAhead };
   if (lease === undefined) return { state: "idle", ...held };
   return { state: "running", ...held, leaseId: lease.id, invocationId: lease.invocation.id };
 }

@@ -269,6 +269,34 @@ test("events that are held for a deadline take no place from those that are due"
   await expect.poll(ids).toContain("next");
 });
 
+test("an event that began before its deadline is retried after it as often as any other", async () => {
+  const store = createMemoryStore();
+  let nowMs = 1_000;
+  const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
+  const deadlineMs = 50_000;
+  const asked: (number | undefined)[] = [];
+  const { queue } = queueOf(store.events, {
+    clock,
+    decide: () => ({ kind: "retry", atMs: nowMs, why: "functionFailed" }),
+    run: (request, _, answer) => {
+      asked.push(request.deadlineMs);
+      if (asked.length < 3) answer(finished("functionError"), () => {});
+    },
+  });
+  queue.start();
+  await queue.accept({ ...requestOf("held"), deadlineMs });
+  await expect.poll(() => asked).toEqual([deadlineMs, undefined, undefined]);
+
+  // The next server knows that it has begun.
+  queue.close();
+  nowMs = deadlineMs + 1;
+  const later: (number | undefined)[] = [];
+  const next = queueOf(store.events, { clock, run: (request) => void later.push(request.deadlineMs) });
+  await next.queue.load();
+  next.queue.start();
+  await expect.poll(() => later).toEqual([undefined]);
+});
+
 test("bounds: events and their bytes", async () => {
   const small = queueOf(createMemoryStore().events, { queueLengthMax: 1 });
   await small.queue.accept(requestOf("1"));

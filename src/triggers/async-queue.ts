@@ -57,6 +57,8 @@ type Entry = {
   timer: NodeJS.Timeout | undefined;
   /** Of its latest attempt. */
   hasBegun: boolean;
+  /** An attempt has begun, of whatever server, as far as is known. */
+  hasRun: boolean;
   /** undefined: none was begun by this server. */
   version: FunctionVersion | undefined;
 };
@@ -231,6 +233,7 @@ export class AsyncQueue {
       systemFailures: 0,
       timer: undefined,
       hasBegun: false,
+      hasRun: event.functionFailures > 0,
       version: undefined,
     };
     this.#entries.set(event.id, entry);
@@ -254,14 +257,15 @@ export class AsyncQueue {
     entry.state = state;
     this.#count(entry, 1);
     if (state !== "ready") return;
-    if (entry.event.deadlineMs === undefined) this.#ready.push(accountId, entry);
+    if (deadlineOf(entry) === undefined) this.#ready.push(accountId, entry);
     else this.#sheltered.push(entry);
   }
 
   /** Who waits for capacity of its account's own choosing takes no place from other accounts. */
-  #count({ state, event: { accountId, deadlineMs } }: Entry, step: 1 | -1): void {
-    if (state === "running") this.#running += step;
-    if (state !== "running" && (state !== "waiting" || deadlineMs !== undefined)) return;
+  #count(entry: Entry, step: 1 | -1): void {
+    const { accountId } = entry.event;
+    if (entry.state === "running") this.#running += step;
+    if (entry.state !== "running" && (entry.state !== "waiting" || deadlineOf(entry) !== undefined)) return;
     const count = (this.#placesByAccount.get(accountId) ?? 0) + step;
     if (count > 0) this.#placesByAccount.set(accountId, count);
     else this.#placesByAccount.delete(accountId);
@@ -302,7 +306,8 @@ export class AsyncQueue {
   async #attempt(entry: Entry): Promise<void> {
     const { events, resolve, run, log, clock, eventAgeMsMax } = this.#options;
     const { event } = entry;
-    const { id, functionName, payload, invokedArn, clientContext, traceId, traceState, trigger, deadlineMs } = event;
+    const { id, functionName, payload, invokedArn, clientContext, traceId, traceState, trigger } = event;
+    const deadlineMs = deadlineOf(entry);
     const { ageMsMax = eventAgeMsMax } = this.#configOf(event) ?? {};
     if (clock.monotonicMs() - entry.agesFromMs > ageMsMax) {
       const condition = "EventAgeExceeded";
@@ -345,6 +350,7 @@ export class AsyncQueue {
     // A refused attempt never ran: it is no reason to mark the next one as a retry.
     const neverRan = answer.kind === "rejected" && !CUT_OFF.has(answer.code);
     const attempts = neverRan ? Math.max(0, event.attempts - 1) : event.attempts;
+    entry.hasRun ||= !neverRan;
     const isFunction = isFunctionFailure(result);
     const functionFailures = event.functionFailures + (isFunction ? 1 : 0);
     entry.systemFailures = isFunction ? 0 : entry.systemFailures + 1;
@@ -463,6 +469,11 @@ export class AsyncQueue {
 /** What the function was invoked by; an alias is resolved anew at every attempt. */
 function qualifierIn(invokedArn: string, { arn, version }: FunctionVersion): string {
   return invokedArn.startsWith(`${arn}:`) ? invokedArn.slice(arn.length + 1) : version;
+}
+
+/** By when it must begin. Once it has begun the deadline was kept: retries come after it, as of any other event. */
+function deadlineOf({ event, hasRun }: Entry): number | undefined {
+  return hasRun ? undefined : event.deadlineMs;
 }
 
 function bytesOf({ payload, clientContext, traceId, traceState }: QueuedEvent): number {

@@ -50,7 +50,7 @@ export class Admission {
   }
 
   /** @returns why the invocation must be refused, or undefined: it is admitted and counted. */
-  admit(invocation: Invocation, waitingTotal: number): RejectCode | undefined {
+  admit(invocation: Invocation): RejectCode | undefined {
     const { accountId, memoryMiB, deadlineMs } = invocation;
     const terms = this.#market.termsOf(accountId);
     if (this.#market.isTooLarge(terms, memoryMiB)) return "TOO_LARGE";
@@ -58,7 +58,6 @@ export class Admission {
     const maySitOut = deadlineMs !== undefined || !terms.usesFixedAtOnce;
     const refusal = maySitOut ? sitOutRefusal(invocation, tally) : refusalOf(tally);
     if (refusal !== undefined) return refusal;
-    if (waitingTotal >= this.#settings.queueLengthMax) return "QUEUE_FULL";
     if (this.#isTooOften(tally)) {
       return tally.share.reserved === undefined ? "INVOCATION_RATE_LIMIT" : "RESERVED_INVOCATION_RATE_LIMIT";
     }

@@ -61,7 +61,7 @@ export class Waits {
     return this.#nextMs;
   }
 
-  /** An admitted invocation is placed, held or queued. */
+  /** An admitted invocation is placed, held or queued. That many wait already refuses only those who would have to wait, too. */
   arrived(invocation: Invocation): void {
     const { turn, settings } = this.#parts;
     const { deadlineMs, functionKey } = invocation;
@@ -69,6 +69,7 @@ export class Waits {
       // Whoever waits for the same function was here first.
       const isFirst = this.queue.lengthOf(functionKey) === 0;
       const container = isFirst ? this.#containerFor(this.#wantOfNew(invocation)) : undefined;
+      if (container === undefined && this.#isFull) return this.#parts.refuse(invocation, "QUEUE_FULL");
       if (container?.state !== "idle" && !this.#parts.admission.mayScale(invocation)) {
         return this.#parts.refuse(invocation, "SCALING_RATE_LIMIT");
       }
@@ -76,6 +77,7 @@ export class Waits {
       return this.#enqueue(invocation, turn.nowMs, Number.POSITIVE_INFINITY, "due");
     }
     if (turn.nowMs >= deadlineMs) return this.#parts.refuse(invocation, "DEADLINE_MISSED");
+    if (this.#isFull) return this.#parts.refuse(invocation, "QUEUE_FULL");
     const expectedMs = this.durations.estimateMs(functionKey) * settings.deadlineMargin;
     const held: Held = {
       invocation,
@@ -85,6 +87,10 @@ export class Waits {
     if (this.#isToRelease(held)) return this.#release(held);
     this.deferral.hold(held);
     this.#nextMs = Math.min(this.#nextMs, held.startByMs);
+  }
+
+  get #isFull(): boolean {
+    return this.length >= this.#parts.settings.queueLengthMax;
   }
 
   /** @returns the invocation if it was waiting or held; it is forgotten. */
@@ -195,7 +201,9 @@ export class Waits {
   /** Lets those held ones go for whom the time is good, or up. */
   releaseHeld(): void {
     if (this.deferral.length === 0) return;
-    for (const held of this.deferral.release((each) => this.#isToRelease(each))) this.#release(held);
+    // How good the moment is depends on the account alone, of which there are fewer.
+    const ranks = new Map<AccountId, number>();
+    for (const held of this.deferral.release((each) => this.#isToRelease(each, ranks))) this.#release(held);
   }
 
   /** Refuses those of a function that may not run at all any more. */
@@ -285,10 +293,13 @@ export class Waits {
     return group.causes;
   }
 
-  #isToRelease(held: Held): boolean {
+  /** @param ranks of this moment, by account; filled. */
+  #isToRelease(held: Held, ranks?: Map<AccountId, number>): boolean {
     const { turn, market, settings } = this.#parts;
     if (turn.nowMs >= held.startByMs) return true;
-    const rank = goodnessRank(market, held.invocation, settings, turn);
+    const { accountId } = held.invocation;
+    const rank = ranks?.get(accountId) ?? goodnessRank(market, held.invocation, settings, turn);
+    ranks?.set(accountId, rank);
     return rank <= acceptedRank(held, turn.nowMs);
   }
 

@@ -1,13 +1,22 @@
-import type { InstanceReport } from "../../model/instance.ts";
+import type { Grant } from "../../model/grant.ts";
+import type { ContainerReport, InstanceReport } from "../../model/instance.ts";
 import type { Invocation, Lease } from "../../model/invocation.ts";
 import type { OfferState } from "../market/market.ts";
 import type { Settings } from "../settings.ts";
-import { Container, Instance } from "./instance.ts";
+import { Container, Instance, swingOf } from "./instance.ts";
 
 /** Nobody asks for the reasons of an earlier server; what is known is where it runs. */
 function placementOfAdopted({ subPool, offerId }: InstanceReport): Lease["placement"] {
   const why = "it was begun under an earlier server";
   return { subPool, offerId, priceUsdPerHour: undefined, why, waitedMs: 0, waitedFor: [] };
+}
+
+/** undefined: an agent of an earlier version does not tell. */
+function grantOfAdopted(held: Exclude<ContainerReport, { state: "blank" }>): Grant | undefined {
+  const { memoryMiB, reservedMiB = memoryMiB, needMiB = memoryMiB, cpuMilli } = held;
+  if (cpuMilli === undefined) return undefined;
+  const why = "An earlier server decided it.";
+  return { memoryMiB, reservedMiB, needMiB, cpuMilli, rescueMemoryMiB: memoryMiB, why };
 }
 
 /**
@@ -27,6 +36,8 @@ export function instanceFrom(report: InstanceReport, source: OfferState, setting
       container.isInitializedAhead = held.isInitializedAhead ?? false;
       container.limitMiB = held.memoryMiB;
       container.startLimitMiB = held.memoryMiB;
+      container.grant = grantOfAdopted(held);
+      container.swingMiB = swingOf({ reservedMiB: memoryMiB, needMiB: held.needMiB ?? held.memoryMiB });
       instance.usedRuntimes.add(held.runtime);
     }
     if (held.state === "running" && accountId !== undefined) {

@@ -62,7 +62,7 @@ export class Container {
   limitMiB: number;
   /** The limit with which its last execution began; one that was rescued has more since. */
   startLimitMiB: number;
-  /** What it got when it became a function's; undefined: it is blank, or an earlier server knew. */
+  /** What it got when it became a function's; undefined: it is blank, or its agent could not tell. */
   grant: Grant | undefined;
   /** What it may need at its most, beyond what it is counted with. */
   swingMiB = 0;
@@ -309,6 +309,6 @@ function isUnused(state: ContainerState): boolean {
 }
 
 /** What a container may need at its most, beyond what it is counted with. */
-export function swingOf({ needMiB, reservedMiB }: Room): number {
+export function swingOf({ needMiB, reservedMiB }: Pick<Room, "needMiB" | "reservedMiB">): number {
   return Math.max(0, needMiB - reservedMiB);
 }

@@ -22,8 +22,10 @@ export type CpuSizingRecord = CpuEvidenceRecord & {
 
 /** What else there is to know for a choice. */
 export type CpuContext = Omit<SizeQuestion, "demand" | "errors"> & {
-  /** What an execution usually takes at the size that there is; undefined: too few were seen there. */
+  /** What an execution usually takes in the containers that there are; undefined: too few were seen there. */
   readonly usual: UsualDuration | undefined;
+  /** The CPU that these have. */
+  readonly usualAtMilli: number;
 };
 
 /** Another CPU for the containers to come. */
@@ -66,14 +68,19 @@ export class CpuSizing {
   }
 
   /** undefined: nothing is known of the CPU that is needed. */
-  question({ usual, ...context }: CpuContext): SizeQuestion | undefined {
+  question({ usual, usualAtMilli, ...context }: CpuContext): SizeQuestion | undefined {
     const demand = this.demand();
     if (demand === undefined) return undefined;
-    const levels = this.#levelsWith(context.now.cpuMilli, usual);
+    const levels = this.#levelsWith(usualAtMilli, usual);
     const errors = levels.map(({ cpuMilli, durationMs, executions }) => {
       return { cpuMilli, factor: durationMs / durationMsAt(demand, cpuMilli), chance: chanceOf(levels, executions) };
     });
     return { ...context, demand, errors };
+  }
+
+  /** Something else is asked for: what was decided may be wrong now. */
+  lookAgain(executions: number): void {
+    this.#reviewAt = Math.min(this.#reviewAt, Math.max(CPU_EXECUTIONS_MIN, executions));
   }
 
   /** @param hasUsual what an execution usually takes at the size that there is is known. */

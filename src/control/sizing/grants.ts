@@ -73,7 +73,7 @@ export class Grants {
     const isRescued = usage.rescues > 0 && sizedOutcome !== "outOfMemory";
     return this.#sizing.observe(sized, {
       memoryLimitMiB: sizedOutcome === "outOfMemory" ? (usage.memoryLimitMiB ?? startLimitMiB) : startLimitMiB,
-      cpuLimitMilli: grant?.cpuMilli ?? cpuMilliOf(startLimitMiB),
+      cpuLimitMilli: grant?.cpuMilli ?? usage.cpuMilli ?? cpuMilliOf(startLimitMiB),
       outcome: isRescued ? "rescued" : sizedOutcome,
       memoryPeakBytes: usage.memoryPeakBytes,
       wallUs: usage.wallUs,

@@ -3,6 +3,9 @@ import type { PeakMemory } from "./peak-memory.ts";
 /** Why a size that had proven itself is given up. */
 export const GOT_WORSE = "Executions have become slower or fail more often than before the change.";
 
+/** Why a size is another one although nothing was learned. */
+export const SETTINGS_CHANGED = "The settings for this function's size were changed.";
+
 const SHORTAGES = {
   outOfMemory: "An execution was killed at",
   rescued: "An execution would have been killed, had its limit not been raised, at",

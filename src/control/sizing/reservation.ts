@@ -51,6 +51,11 @@ export class Reservation {
     return { fromMiB, toMiB };
   }
 
+  /** Something else is asked for: whether less is enough is looked at with the next execution. */
+  lookAgain(): void {
+    this.#reviewAt = 0;
+  }
+
   /** The limit is reserved again, until the evidence says otherwise at a review. @returns undefined: it was anyhow. */
   reset(limitMiB: number, reviewAt: number): ReservationChange | undefined {
     const fromMiB = this.#reservedMiB;

@@ -35,6 +35,18 @@ export function withMemory({ cpuMilli }: ContainerSize, memoryMiB: number, { cpu
   return { memoryMiB, cpuMilli: cpu === "ratio" ? Math.max(cpuMilli, cpuMilliOf(memoryMiB)) : cpuMilli };
 }
 
+/** What becomes of a size where other settings hold from now on. Softly limited containers have at least what was requested. */
+export function settledSize(
+  { memoryMiB, cpuMilli }: ContainerSize,
+  requested: ContainerSize,
+  { limits, cpu }: SizingSettings,
+  bounds: SizeBounds,
+): ContainerSize {
+  const settledMiB = withinBounds(bounds, limits === "soft" ? Math.max(requested.memoryMiB, memoryMiB) : memoryMiB);
+  if (cpu === "apart") return { memoryMiB: settledMiB, cpuMilli };
+  return settledMiB === requested.memoryMiB ? requested : requestedSize(settledMiB);
+}
+
 /** What a function version asks for. @param cpuMilli undefined: CPU by the ratio, as Lambda gives it. */
 export function requestedSize(memoryMiB: number, cpuMilli?: number): ContainerSize {
   return { memoryMiB, cpuMilli: cpuMilli ?? cpuMilliOf(memoryMiB) };

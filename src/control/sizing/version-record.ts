@@ -1,4 +1,4 @@
-import type { ContainerSize, SizingDecision } from "../../model/sizing.ts";
+import type { ContainerSize, SizingDecision, SizingSettings } from "../../model/sizing.ts";
 import type { CpuSizingRecord } from "./cpu-sizing.ts";
 import type { FailuresRecord } from "./failures.ts";
 import type { InputNeedRecord } from "./input-need.ts";
@@ -13,6 +13,8 @@ export type SizingHint = { readonly memoryMiB: number; readonly maxMiB: number }
 /** All that is known of a function version, as plain JSON of at most 4 KiB. */
 export type VersionRecord = {
   readonly requested: ContainerSize;
+  /** Under which the sizes were decided. Absent in those of earlier versions. */
+  readonly settings?: SizingSettings;
   readonly proven: ContainerSize;
   readonly hint: SizingHint | undefined;
   readonly peaks: PeakMemoryRecord;

@@ -1,18 +1,19 @@
-import { cpuMilliOf } from "../../model/function-version.ts";
 import type { Grant, Room } from "../../model/grant.ts";
 import type { SizeStory } from "../../model/size-story.ts";
 import type { AdjustmentCondition, ContainerSize, SizingDecision, SizingSettings } from "../../model/sizing.ts";
+import { isSameSizing } from "../../model/sizing.ts";
 import { CPU_EXECUTIONS_MIN, CpuSizing, cpuText } from "./cpu-sizing.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type Execution, isStalled, peakMiBOf } from "./execution.ts";
 import { Failures } from "./failures.ts";
 import { InputNeed } from "./input-need.ts";
 import { fiveSketches } from "./log-sketch.ts";
+import { isEnough, type MemoryEvidence, neededMiB } from "./memory-need.ts";
 import { nextReview } from "./next-review.ts";
 import { PeakMemory } from "./peak-memory.ts";
-import { GOT_WORSE, meanText, peaksText, shortageText, trialFailedText } from "./reason-text.ts";
+import { GOT_WORSE, meanText, peaksText, SETTINGS_CHANGED, shortageText, trialFailedText } from "./reason-text.ts";
 import { Reservation, type ReservationChange } from "./reservation.ts";
-import { type SizeBounds, sizeBoundsOf, withinBounds, withMemory } from "./size-bounds.ts";
+import { type SizeBounds, settledSize, sizeBoundsOf, withinBounds, withMemory } from "./size-bounds.ts";
 import { chooseByRatio, chooseCpuApart, type SizeChoice, type SizeQuestion } from "./size-choice.ts";
 import { Slowness } from "./slowness.ts";
 import { isSameSize, Trial } from "./trial.ts";
@@ -25,7 +26,6 @@ const SAVING_MIN = 0.01;
 /** Less than this share of the wanted margin left above the largest peak, and new containers get more. */
 const MARGIN_LEFT_MIN = 0.6;
 const GROWTH_AFTER_KILL = 1.5;
-const WARM_HINT_MARGIN = 1.02;
 
 /**
  * The size of one function version, learned from its executions. What new containers get is the **proven** size, and a part
@@ -155,7 +155,7 @@ export class VersionSizing {
   /** In soft mode the limit that would be enough; the proven size has at least what was requested there. */
   #learned(): ContainerSize {
     const needMiB = this.#peaks.needMiB();
-    if (!this.#isSoft || needMiB === undefined || !this.#isEnough(this.#peaks.executions)) return this.#proven;
+    if (!this.#isSoft || needMiB === undefined || !isEnough(this.#memoryEvidence)) return this.#proven;
     return { ...this.#proven, memoryMiB: withinBounds(this.#bounds, needMiB) };
   }
 
@@ -164,16 +164,21 @@ export class VersionSizing {
     this.#trial?.started(size);
   }
 
+  /** What was decided for others is looked at again at the next execution. */
   applySettings(settings: SizingSettings): void {
+    if (isSameSizing(settings, this.#settings)) return;
+    const before = this.#applied;
+    // What was only suggested has never run: to be applied it goes on trial first.
+    const isUntried = this.#settings.mode === "suggest" && settings.mode !== "suggest";
+    const start = isUntried ? this.requested : this.#proven;
     this.#settings = settings;
     this.#bounds = sizeBoundsOf(settings, this.requested);
     this.#trial = undefined;
-    // Softly limited containers have at least what was requested.
-    const leastMiB = this.#isSoft ? Math.max(this.requested.memoryMiB, this.#proven.memoryMiB) : this.#proven.memoryMiB;
-    const memoryMiB = withinBounds(this.#bounds, leastMiB);
-    const followsMemory = settings.cpu === "ratio" && memoryMiB !== this.requested.memoryMiB;
-    const cpuMilli = followsMemory ? cpuMilliOf(memoryMiB) : this.#proven.cpuMilli;
-    this.#move({ memoryMiB, cpuMilli }, "settings", () => "The limits for this function's size were changed.");
+    const to = settledSize(start, this.requested, settings, this.#bounds);
+    this.#move(to, "settings", () => SETTINGS_CHANGED, before);
+    this.#memoryReviewAt = 0;
+    this.#cpu.lookAgain(this.#executions);
+    this.#reservation.lookAgain();
     this.#updateRoom();
   }
 
@@ -202,6 +207,7 @@ export class VersionSizing {
   record(): VersionRecord {
     return {
       requested: this.requested,
+      settings: this.#settings,
       proven: this.#proven,
       hint: this.#hint,
       peaks: this.#peaks.record(),
@@ -224,7 +230,7 @@ export class VersionSizing {
   }
 
   static from(record: VersionRecord, settings: SizingSettings): VersionSizing {
-    const version = new VersionSizing(record.requested, settings, record.hint);
+    const version = new VersionSizing(record.requested, { ...settings, ...record.settings }, record.hint);
     version.#proven = record.proven;
     version.#peaks.restore(record.peaks);
     version.#inputs = InputNeed.from(record.inputs);
@@ -241,6 +247,8 @@ export class VersionSizing {
     version.#smallestMiB = smallestMiB;
     version.#watch = new Watch(watchLevel);
     version.#updateRoom();
+    // They may have been changed after the record was written.
+    version.applySettings(settings);
     return version;
   }
 
@@ -262,7 +270,7 @@ export class VersionSizing {
   }
 
   #reviewReservation(): void {
-    if (!this.#isEnough(this.#peaks.executions)) return;
+    if (!isEnough(this.#memoryEvidence)) return;
     const change = this.#reservation.review(this.#peaks, this.#applied.memoryMiB, this.#settings.memoryMiBMin);
     const condition = change !== undefined && change.toMiB < change.fromMiB ? "tooMuch" : "tooLittle";
     if (change !== undefined) this.#noteReservation(change, condition, meanText(this.#peaks));
@@ -279,11 +287,8 @@ export class VersionSizing {
     this.#note(of(fromMiB), of(toMiB), condition, why, "reservation");
   }
 
-  /** Whether the threshold number of executions was reached, or half of it where an older version agrees. */
-  #isEnough(executions: number): boolean {
-    if (executions >= this.#settings.executionsMin) return true;
-    const isHinted = this.#peaks.maxMiB <= (this.#hint?.maxMiB ?? 0);
-    return isHinted && executions >= this.#settings.executionsMin / 2;
+  get #memoryEvidence(): MemoryEvidence {
+    return { peaks: this.#peaks, hint: this.#hint, executionsMin: this.#settings.executionsMin };
   }
 
   /** What most containers have. */
@@ -336,9 +341,9 @@ export class VersionSizing {
     if (this.#trial !== undefined && isSameSize(size, this.#trial.size)) {
       const isBad = isTold && this.#usual.isBad(execution.wallUs, isError, this.#trial.slowFactor);
       this.#judgeTrial(this.#trial, isBad, isTold && !isError ? execution.wallUs : undefined);
-    } else if (isSameSize(size, this.#proven)) {
+    } else if (isSameSize(size, this.#applied)) {
       const isBad = isTold && this.#usual.isBad(execution.wallUs, isError, 1);
-      const isAlarm = !isSameSize(this.#proven, this.requested) && this.#watch.add(isBad);
+      const isAlarm = !isSameSize(this.#applied, this.requested) && this.#watch.add(isBad);
       if (isTold) this.#usual.observe(execution.wallUs, isError);
       if (isAlarm) this.#rollBack();
     }
@@ -407,22 +412,12 @@ export class VersionSizing {
     const { executions } = this.#peaks;
     if (this.#trial !== undefined || executions < this.#memoryReviewAt) return;
     if (!this.#failures.allowsLess(this.#executions)) return;
-    const needMiB = this.#neededMiB();
+    const needMiB = neededMiB(this.#memoryEvidence);
     if (needMiB === undefined) return;
     this.#memoryReviewAt = nextReview(executions);
     const choice = this.#memoryChoice(Math.max(needMiB, this.#failures.memoryMiB + 1));
     if (choice === undefined || choice.size.memoryMiB > this.#proven.memoryMiB * (1 - SAVING_MIN)) return;
     this.#propose(choice, "tooMuch", () => peaksText(this.#peaks));
-  }
-
-  /** undefined: too few executions have been seen. */
-  #neededMiB(): number | undefined {
-    const { executions, maxMiB } = this.#peaks;
-    const needMiB = this.#peaks.needMiB();
-    if (needMiB === undefined || executions >= this.#settings.executionsMin) return needMiB;
-    const hint = this.#hint;
-    if (hint === undefined || !this.#isEnough(executions)) return undefined;
-    return Math.min(needMiB, Math.max(hint.memoryMiB, maxMiB * WARM_HINT_MARGIN));
   }
 
   /** undefined: by the ratio CPU would follow, and nothing is known of the CPU that is needed. */
@@ -457,6 +452,7 @@ export class VersionSizing {
       now: this.#proven,
       failedCpuMilli: this.#failures.cpuMilli,
       usual: this.#usual.usual(),
+      usualAtMilli: this.#applied.cpuMilli,
     });
   }
 
@@ -473,18 +469,21 @@ export class VersionSizing {
     this.#note(this.#proven, size, condition, `${why()} On trial.`);
   }
 
-  #move(to: ContainerSize, condition: AdjustmentCondition, why: () => string): void {
+  /** While sizes are only suggested nothing changes for the containers, nor for what is known of them. */
+  #move(to: ContainerSize, condition: AdjustmentCondition, why: () => string, before = this.#applied): void {
     const from = this.#proven;
-    if (isSameSize(from, to)) return;
-    this.#proven = to;
-    this.#smallestMiB = Math.min(this.#smallestMiB, to.memoryMiB);
-    this.#watch = new Watch();
-    // Another CPU makes for other durations: what is usual there is learned anew.
-    if (from.cpuMilli !== to.cpuMilli) {
-      this.#cpu.moved(from.cpuMilli, to.cpuMilli, this.#usual.usual());
-      this.#usual.clear();
+    if (!isSameSize(from, to)) {
+      this.#proven = to;
+      this.#note(from, to, condition, why());
     }
-    this.#note(from, to, condition, why());
+    const now = this.#applied;
+    if (isSameSize(before, now)) return;
+    this.#smallestMiB = Math.min(this.#smallestMiB, now.memoryMiB);
+    this.#watch = new Watch();
+    if (before.cpuMilli === now.cpuMilli) return;
+    // Another CPU makes for other durations: what is usual there is learned anew.
+    this.#cpu.moved(before.cpuMilli, now.cpuMilli, this.#usual.usual());
+    this.#usual.clear();
   }
 
   #note(
