@@ -170,7 +170,8 @@ export class Container {
 
   #onBlank(): void {
     const state = this.#state;
-    if (state.name === "repeating") this.#guarded("repeat init", () => this.#init("on-demand"));
+    if (this.#body?.extensions !== undefined) this.#onViolation("blank twice");
+    else if (state.name === "repeating") this.#guarded("repeat init", () => this.#init("on-demand"));
     else if (state.name === "creating") this.#becomeBlank(state);
     else this.#onViolation("blank twice");
   }
@@ -377,7 +378,10 @@ export class Container {
   /** After one whole turn of reading: what was in the pipes when the answer came has been read then. */
   #finishAfterPendingReads(run: Run, result: RunResult, payload: Buffer): void {
     run.answer = { result, payload };
-    setImmediate(() => setImmediate(() => this.#finish(run, result, payload)));
+    const finish = () => this.#finish(run, result, payload);
+    // A runtime that told of an error may be about to exit: what came next would be lost with it.
+    const read = () => (result.outcome === "ok" ? finish() : this.#body?.driver.whenAsked(finish));
+    setImmediate(() => setImmediate(read));
   }
 
   #onExtensionsReady(): void {

@@ -31,6 +31,11 @@ export function functionEnvironment(assignment: Assignment, place: FunctionPlace
   return { ...unreserved(place), ...assignment.environment, ...reserved(assignment, place) };
 }
 
+/** Where shared libraries are looked for. The loader reads it once, when a process starts. */
+export function libraryPath(taskRoot: string, optRoot: string): string {
+  return `/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:${taskRoot}:${taskRoot}/lib:${optRoot}/lib`;
+}
+
 function unreserved({ runtime, taskRoot, optRoot, tmpDir }: FunctionPlace): Record<string, string> {
   const layer = NODE_LAYER[runtime];
   const nodePath = `${optRoot}/nodejs/${layer}/node_modules:${optRoot}/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:${taskRoot}`;
@@ -38,7 +43,7 @@ function unreserved({ runtime, taskRoot, optRoot, tmpDir }: FunctionPlace): Reco
     LANG: "en_US.UTF-8",
     TZ: ":UTC",
     PATH: `/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:${optRoot}/bin`,
-    LD_LIBRARY_PATH: `/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:${taskRoot}:${taskRoot}/lib:${optRoot}/lib`,
+    LD_LIBRARY_PATH: libraryPath(taskRoot, optRoot),
     PWD: taskRoot,
     SHLVL: "0",
     AWS_XRAY_CONTEXT_MISSING: "LOG_ERROR",

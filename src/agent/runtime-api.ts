@@ -43,6 +43,8 @@ export type RuntimeApi = {
    * @throws Error when one is already offered or running.
    */
   offer(invocation: OfferedInvocation): void;
+  /** Calls back when the bootstrap asks for its next invocation, at once if it does already. */
+  whenAsked(then: () => void): void;
   /** So many bytes of the streamed response were taken. */
   credit(requestId: string, bytes: number): void;
   close(): Promise<void>;
@@ -59,6 +61,7 @@ export async function createRuntimeApi(options: RuntimeApiOptions): Promise<Runt
   return {
     port: endpoint.port,
     offer: (invocation) => session.offer(invocation),
+    whenAsked: (then) => session.whenAsked(then),
     credit: (requestId, bytes) => session.credit(requestId, bytes),
     close: () => endpoint.close(),
   };
@@ -85,6 +88,7 @@ class RuntimeSession {
   #state: State = { kind: "starting" };
   #offered: OfferedInvocation | undefined;
   #isReceiving = false;
+  #onAsked: (() => void) | undefined;
   /** The response that is being streamed. */
   #streamed: ReceivedStream | undefined;
 
@@ -94,6 +98,11 @@ class RuntimeSession {
 
   credit(requestId: string, bytes: number): void {
     if (this.#state.kind === "running" && this.#state.requestId === requestId) this.#streamed?.credit(bytes);
+  }
+
+  whenAsked(then: () => void): void {
+    if (this.#state.kind === "waiting") then();
+    else this.#onAsked = then;
   }
 
   offer(invocation: OfferedInvocation): void {
@@ -133,6 +142,9 @@ class RuntimeSession {
       if (this.#state.kind === "waiting" && this.#state.response === response) this.#state = { kind: "between" };
     });
     if (state.kind === "starting") this.#options.onReady();
+    const onAsked = this.#onAsked;
+    this.#onAsked = undefined;
+    onAsked?.();
     const invocation = this.#offered;
     if (invocation === undefined || this.#state.kind !== "waiting") return;
     this.#offered = undefined;

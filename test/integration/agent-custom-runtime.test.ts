@@ -63,6 +63,15 @@ test("a reported error is the function's", async () => {
   expect(JSON.parse(result.payload)).toEqual({ errorType: "E", errorMessage: "m" });
 });
 
+test("a bootstrap that reports an error and exits takes no other invocation along", async () => {
+  const error = ECHO.replace("/response", "/error").replace('"$event"', `'{"errorType":"E","errorMessage":"m"}'`);
+  const panicking = await harness.deploy(bootstrap(error.replace("\ndone", "\n  exit 2\ndone")));
+  const result = await panicking.run();
+  expect(result).toMatchObject({ outcome: "functionError", containerUsable: false });
+  expect(JSON.parse(result.payload)).toEqual({ errorType: "E", errorMessage: "m" });
+  expect((await panicking.gone()).reason).toContain("exit status 2");
+});
+
 test("a bootstrap that answers and exits has answered", async () => {
   const once = await harness.deploy(bootstrap(ECHO.replace("\ndone", "\n  exit 7\ndone")));
   expect(await once.run({ n: 1 })).toMatchObject({ outcome: "ok", payload: '{"n":1}' });

@@ -1,5 +1,6 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
+import { generate } from "selfsigned";
 import { expect, test } from "vitest";
 import { describeNodeRuntimes, type Files, workshop } from "./runtime-node-fixture.ts";
 
@@ -243,6 +244,23 @@ describeNodeRuntimes(({ is22, load, ready, start }) => {
     expect(await endOf("leaver")).toEqual([9, ""]);
     expect(await endOf("missing")).toEqual([127, "/missing: does not exist\n"]);
     expect(await endOf("index.js")).toEqual([126, "/index.js: is not an executable: EACCES\n"]);
+  });
+
+  test("trusts NODE_EXTRA_CA_CERTS, and warns of a file that is not there", async () => {
+    const { cert } = await generate([{ name: "commonName", value: "own authority" }]);
+    const files = {
+      "index.js": `exports.handler = async (own) =>
+        require("node:tls").getCACertificates("default").some((one) => one.trim() === own.trim())`,
+      "own.pem": cert,
+    };
+    const root = workshop.writeFunction(files);
+    const trusting = async (file: string) => {
+      const runtime = start();
+      await runtime.init(root, "index.handler", { NODE_EXTRA_CA_CERTS: join(root, file), LAMBDA_TASK_ROOT: root });
+      return [(await runtime.invoke(cert)).text, runtime.log.includes("Ignoring extra certs")];
+    };
+    expect(await trusting("own.pem")).toEqual(["true", false]);
+    expect(await trusting("missing.pem")).toEqual(["false", true]);
   });
 
   test("does what NODE_OPTIONS asks where that is still possible", async () => {

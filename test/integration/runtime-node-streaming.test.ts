@@ -121,6 +121,16 @@ describeNodeRuntimes(({ is22, load, ready }) => {
     ]);
   });
 
+  test("a content type that no response can have is the function's error", async () => {
+    const process = await ready(`exports.handler = awslambda.streamifyResponse(async ({ type }, stream) => {
+      stream.setContentType(type); stream.end("said");
+    })`);
+    for (const type of ["text/html; charset=\u00e9", "text/html\r\nx: y", "x".repeat(1025)]) {
+      expect((await streamed(process, { type })).end.text).toContain("The content-type must be");
+    }
+    expect(await streamed(process, { type: "text/html" })).toMatchObject({ contentType: "text/html", text: "said" });
+  });
+
   test("an exception outside the handler breaks the response off", async () => {
     const process = await ready(`exports.handler = awslambda.streamifyResponse(async (event, stream) => {
       stream.write("piece"); setTimeout(() => { throw new Error("outside"); }); await new Promise(() => {});

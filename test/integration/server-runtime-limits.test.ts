@@ -80,6 +80,25 @@ describe("limits of a function in a sandbox", needsSandbox, () => {
     expect(figureOf(fits.log, "Max Memory Used")).toBeLessThan(512);
   });
 
+  test("a child that was killed for its memory says nothing of how the runtime ends later", async () => {
+    const hog = "const held = []; for (;;) held.push(Buffer.alloc(1048576, 1));";
+    const files = {
+      "index.js": `
+        const { spawn } = require("node:child_process");
+        exports.handler = async ({ exit }) => {
+          if (exit) process.exit(3);
+          const child = spawn(process.execPath, ["-e", ${JSON.stringify(hog)}]);
+          require("node:fs").writeFileSync("/proc/" + child.pid + "/oom_score_adj", "1000");
+          return new Promise((resolve) => child.on("exit", (code, signal) => resolve(signal)));
+        };`,
+    };
+    await lambda.deploy("parent", { memoryMiB: 256, timeoutS: 60, files });
+    expect((await lambda.invoke("parent")).json).toBe("SIGKILL");
+    const { status, functionError, json } = await lambda.invoke("parent", { exit: true });
+    expect([status, functionError, json.errorType]).toEqual([200, "Unhandled", "Runtime.ExitError"]);
+    expect(json.errorMessage).toMatch(/Runtime exited with error: exit status 3$/);
+  });
+
   test("an init that takes longer than 10 s is repeated under the function's timeout", async () => {
     const files = {
       "index.mjs": `

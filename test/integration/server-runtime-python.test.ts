@@ -1,3 +1,8 @@
+import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findPythons, PYTHON_RUNTIMES } from "../../src/images/pythons.ts";
 import type { PythonRuntime } from "../../src/model/runtime.ts";
@@ -163,6 +168,31 @@ def handler(event, context):
         { level: "WARNING", message: "said", requestId },
         { type: "platform.report", record: { requestId, status: "success" } },
       ]);
+    });
+
+    test("finds shared libraries in the function's lib and in its layers'", async () => {
+      const library = (result: number) => {
+        const path = join(tmpdir(), `hearth-test-${randomUUID()}.so`);
+        execFileSync("gcc", ["-shared", "-nostdlib", "-o", path, "-x", "c", "-"], {
+          input: `int value(void) { return ${result}; }`,
+        });
+        const bytes = readFileSync(path);
+        rmSync(path);
+        return bytes;
+      };
+      const layer = await lambda.publishLayer(nameOf("native"), { "lib/liblayered.so": library(7) });
+      await lambda.deploy(nameOf("native"), {
+        runtime,
+        timeoutS: 20,
+        layers: [layer],
+        files: {
+          "index.py": `import ctypes
+def handler(event, context): return [ctypes.CDLL(name).value() for name in ("libowned.so", "liblayered.so")]`,
+          "lib/libowned.so": library(5),
+        },
+      });
+      const { json, log } = await lambda.invoke(nameOf("native"), {}, { tail: true });
+      expect(json, log).toEqual([5, 7]);
     });
 
     test("gets a blank container once there is a function", async () => {

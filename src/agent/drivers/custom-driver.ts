@@ -48,6 +48,10 @@ export class CustomDriver implements RuntimeDriver {
     this.#api?.offer({ ...rest, ...(clientContext === undefined ? {} : { clientContext }), payload: event });
   }
 
+  whenAsked(then: () => void): void {
+    this.#api?.whenAsked(then);
+  }
+
   credit(requestId: string, bytes: number): void {
     this.#api?.credit(requestId, bytes);
   }

@@ -35,6 +35,11 @@ export class ManagedDriver implements RuntimeDriver {
     this.#send({ kind: "invoke", ...order } as RuntimeOrder, payload);
   }
 
+  /** Its answer is how it asks; of one that is fatal it says so. */
+  whenAsked(then: () => void): void {
+    then();
+  }
+
   credit(requestId: string, bytes: number): void {
     this.#send({ kind: "credit", requestId, bytes }, EMPTY);
   }

@@ -8,6 +8,8 @@ export type RuntimeDriver = {
   readonly hasOutputBehindAnswers: boolean;
   init(order: InitOrder): void;
   invoke(order: InvokeOrder, payload: Buffer): void;
+  /** Calls back when the runtime asks for its next invocation, at once if it does already; never if it ends before. */
+  whenAsked(then: () => void): void;
   /** So many bytes of the response that the invocation streams were taken. */
   credit(requestId: string, bytes: number): void;
   /** Stops listening to the container; no event comes any more. */

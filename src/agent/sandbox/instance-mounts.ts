@@ -85,8 +85,9 @@ export class InstanceMounts {
   open(containerId: string, tmpSizeMiB: number, loopback: string): string {
     const directory = this.containerDir(containerId);
     mkdirSync(directory);
-    mkdirSync(join(directory, "task"));
-    mkdirSync(this.optDir(containerId));
+    // The loader forgets folders of LD_LIBRARY_PATH that are not there when the runtime starts, before it has a function.
+    mkdirSync(join(directory, "task", "lib"), { recursive: true });
+    mkdirSync(join(this.optDir(containerId), "lib"), { recursive: true });
     mkdirSync(join(directory, "tmp"));
     writeFileSync(join(directory, "hosts"), `${HOSTS}${loopback} sandbox.localdomain sandbox\n`, { mode: 0o644 });
     this.#tmpVolumes.mount(join(directory, "tmp"), tmpSizeMiB);

@@ -19,6 +19,7 @@ import type {
   PressureReport,
 } from "../container-backend.ts";
 import { START_EXTENSIONS } from "../extensions/extension-processes.ts";
+import { libraryPath } from "../function-environment.ts";
 import { runtimeCommand } from "../runtime-command.ts";
 import { withInit } from "./container-init.ts";
 import { CoveredHierarchy } from "./covered-hierarchy.ts";
@@ -226,7 +227,7 @@ class SandboxBackend implements ContainerBackend {
       ociConfig({
         rootDir: this.#mounts.baseDir,
         command: withInit([command, ...args]),
-        environment: env,
+        environment: { ...env, LD_LIBRARY_PATH: libraryPath(CONTAINER_PATHS.task, CONTAINER_PATHS.opt) },
         binds: this.#mounts.binds(containerId, runtime),
         cgroupPath,
         uidBase,

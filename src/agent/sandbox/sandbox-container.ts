@@ -24,6 +24,8 @@ const HELD_GRACE_MS = 1000;
 /** A kill takes effect at once, save for one that waits for a disk. */
 const KILL_TIMEOUT_MS = 10_000;
 const POLL_MS = 2;
+/** A process that was killed has given back its memory by then. */
+const HASTE_MS = 2_000;
 
 export type ContainerParts = {
   readonly containerId: string;
@@ -76,6 +78,8 @@ export class SandboxContainer implements ContainerHandle {
   #limits: { readonly memoryLimitMiB: number; readonly cpuMilli: number };
   #rescue: MemoryRescue | undefined;
   #isFrozen = false;
+  /** Kills after which its end was hastened. */
+  #killsSeen = 0;
   /** Since the last execution was reported. */
   #rescues = 0;
   #destroyed: Promise<void> | undefined;
@@ -162,9 +166,23 @@ export class SandboxContainer implements ContainerHandle {
    * less than it takes to give back its memory.
    */
   hastenEnd(): void {
-    if (this.#destroyed !== undefined || this.#meter.oomKills() === 0) return;
+    const kills = this.#meter.oomKills();
+    if (this.#destroyed !== undefined || kills === this.#killsSeen) return;
+    this.#killsSeen = kills;
     this.#meter.thaw();
     this.#parts.cgroup.setLimits({ cpuMilli: this.#parts.cpuMilliMax });
+    setTimeout(() => this.#endHaste(), HASTE_MS).unref();
+  }
+
+  /** What was killed was a process of the function's own, and the runtime goes on: it has its share again, and rests as before. */
+  #endHaste(): void {
+    if (this.#destroyed !== undefined || this.#runtimePid() === undefined) return;
+    try {
+      if (this.#limits.cpuMilli === this.#cpuMilli) this.limitCpu();
+      if (this.#isFrozen) this.#meter.freeze();
+    } catch (cause) {
+      this.#parts.onTrouble("limits after a kill", cause);
+    }
   }
 
   /** Not on the way of the call that waits for it. */
@@ -224,9 +242,11 @@ export class SandboxContainer implements ContainerHandle {
     const end =
       (await this.#waitForRuntime(this.#extensions === undefined ? EXIT_GRACE_MS : HELD_GRACE_MS)) ??
       (await this.#killAndWait());
-    const wasKilled = this.#meter.oomKills() > 0;
+    const how = runtimeEnd(end);
+    // Of a container whose runtime ended in another way the kernel had killed a process of the function's own, perhaps long ago.
+    const wasKilled = how.signal === "SIGKILL" && this.#meter.oomKills() > 0;
     const isOutOfMemory = wasKilled && this.#meter.hasReachedLimit(this.#limits.memoryLimitMiB);
-    return { ...runtimeEnd(end), isOutOfMemory, isCrowdedOut: wasKilled && !isOutOfMemory };
+    return { ...how, isOutOfMemory, isCrowdedOut: wasKilled && !isOutOfMemory };
   }
 
   /** Its init ends with it, or says how it ended. */

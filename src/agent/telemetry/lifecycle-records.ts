@@ -99,6 +99,7 @@ export class LifecycleRecords {
     const durationMs = wallUs / 1000;
     const initDurationMs = initUs === undefined ? undefined : initUs / 1000;
     const start = new Date(doneMs).toISOString();
+    const { memoryMiB, requestedMemoryMiB = memoryMiB } = this.#facts.assignment;
     this.#tell("end", { requestId });
     this.#tell("report", {
       requestId,
@@ -108,7 +109,7 @@ export class LifecycleRecords {
       metrics: {
         durationMs,
         billedDurationMs: Math.ceil(durationMs + (initDurationMs ?? 0)),
-        memorySizeMB: this.#facts.assignment.memoryMiB,
+        memorySizeMB: requestedMemoryMiB,
         maxMemoryUsedMB: memoryPeakBytes === undefined ? 0 : Math.ceil(memoryPeakBytes / 1_048_576),
         initDurationMs,
       },

@@ -34,3 +34,18 @@ test("a long message leaves in pieces that end within a line", () => {
   expect(sent.filter(([, text]) => text.endsWith("\n"))).toHaveLength(1);
   expect(sent.map(([, text]) => text).join("")).toMatch(/\tINFO\t(0123456\n){40000}\n$/);
 });
+
+test("as JSON, an error whose cause cannot be said is said without it", () => {
+  const { log, sent } = opened();
+  log.configure({ AWS_LAMBDA_LOG_FORMAT: "JSON" });
+  const cause: Record<string, unknown> = { count: 1n };
+  cause["self"] = cause;
+  const error = new TypeError("outer", { cause });
+  log.log("ERROR", [error]);
+  log.log("ERROR", ["failed", error]);
+  const said = sent.map(([, text]) => JSON.parse(text));
+  expect(said).toMatchObject([
+    { level: "ERROR", errorType: "TypeError", errorMessage: "outer" },
+    { level: "ERROR", errorType: "TypeError", errorMessage: "outer", message: expect.stringContaining("failed") },
+  ]);
+});

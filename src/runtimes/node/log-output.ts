@@ -138,7 +138,8 @@ function formatJson(timestamp: string, level: Level, requestId: string | undefin
   }
   line["message"] = formatText(...values);
   const error = values.find((value) => value instanceof Error);
-  return JSON.stringify(error === undefined ? line : { ...line, ...errorFields(error) });
+  // Without its cause, which may be what cannot be said as JSON; the text has it.
+  return JSON.stringify(error === undefined ? line : { ...line, ...errorFields(error), cause: undefined });
 }
 
 function errorFields(error: Error): object {

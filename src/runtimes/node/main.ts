@@ -12,6 +12,7 @@ import { installAwsLambda } from "./awslambda.ts";
 import { Channel } from "./channel.ts";
 import { replaceEnvironment } from "./environment.ts";
 import { runWrapper, wrappedInit } from "./exec-wrapper.ts";
+import { trustExtraCertificates } from "./extra-certificates.ts";
 import { describeError, describeErrorForLog, RuntimeError } from "./function-error.ts";
 import { fitGarbageCollection } from "./garbage-collection.ts";
 import { loadHandler } from "./handler.ts";
@@ -71,7 +72,10 @@ async function initialize(order: Init): Promise<void> {
     process.chdir(order.taskRoot);
     log.configure(order.environment);
     // A process of its own had them from its start.
-    if (wrapped === undefined) await applyNodeOptions(order.environment["NODE_OPTIONS"], order.taskRoot);
+    if (wrapped === undefined) {
+      trustExtraCertificates(order.environment["NODE_EXTRA_CA_CERTS"]);
+      await applyNodeOptions(order.environment["NODE_OPTIONS"], order.taskRoot);
+    }
     const handler = await loadHandler(order.taskRoot, order.handler);
     state = { kind: "ready", invoker: new Invoker(channel, log, usage, handler, order.environment) };
     channel.send(`{"kind":"initDone","initUs":${Math.round((nowMs() - startMs) * 1000)}}`, "");

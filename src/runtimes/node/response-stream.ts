@@ -3,6 +3,9 @@ import { STREAM_CONTENT_TYPE_DEFAULT } from "../../protocol/stream-window.ts";
 import { RuntimeError } from "./function-error.ts";
 import type { ResponseOutlet } from "./response-outlet.ts";
 
+/** What the agent takes; it cuts off a runtime that sends anything else. */
+const CONTENT_TYPE = /^[\x20-\x7e]{0,1024}$/;
+
 type Done = (error?: Error | null) => void;
 
 /** What a streaming handler writes its response to: AWS's `responseStream`. */
@@ -22,7 +25,12 @@ export class ResponseStream extends Writable {
     if (this.#hasBegun) {
       throw new RuntimeError("Runtime.InvalidStreamingOperation", "Cannot set content-type, too late.");
     }
-    this.#contentType = String(contentType);
+    const text = String(contentType);
+    if (!CONTENT_TYPE.test(text)) {
+      const rule = "must be a header of at most 1,024 printable ASCII characters";
+      throw new RuntimeError("Runtime.InvalidStreamingOperation", `The content-type ${rule}.`);
+    }
+    this.#contentType = text;
   }
 
   /** What is neither text nor bytes is written as JSON. */
