@@ -1,6 +1,7 @@
 import type { InvocationId } from "../model/ids.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { InvocationEnd } from "../ports/invocation-tracer.ts";
+import { archivesOf } from "./assignment.ts";
 import { LogTail } from "./execution-log.ts";
 import type { PendingInvocation } from "./pending-invocation.ts";
 
@@ -43,6 +44,15 @@ export class PendingInvocations {
   /** Tells its trace, if there is one, what became of it. */
   endTrace({ trace, lease, waitedMs, arrivedMs }: PendingInvocation, answer: InvocationEnd["answer"]): void {
     trace?.end({ answer, lease, waitedMs, tookMs: this.#clock.monotonicMs() - arrivedMs });
+  }
+
+  /** Of those that have not ended: what a waiting one is to run stays, also when its function was changed since. */
+  *usedCode(overlayName: (layerSha256Hexes: readonly string[]) => string): Iterable<string> {
+    for (const { request } of this.#byId.values()) {
+      const { version } = request;
+      yield* archivesOf(version);
+      if (version.layerSha256Hexes?.length) yield overlayName(version.layerSha256Hexes);
+    }
   }
 
   get runningCount(): number {

@@ -24,7 +24,7 @@ import { InstanceClaims } from "./instance-claims.ts";
 import type { FunctionLogs } from "./logs/function-logs.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Answer, PendingInvocation } from "./pending-invocation.ts";
-import { PendingInvocations } from "./pending-invocations.ts";
+import type { PendingInvocations } from "./pending-invocations.ts";
 import { reportedUsage } from "./reported-usage.ts";
 import { runMessageOf } from "./run-message.ts";
 import { sizedVersionOf } from "./sized-version.ts";
@@ -49,6 +49,8 @@ export type ServerOptions = Pick<
   readonly region: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Empty: who arrives is kept there until he is answered. */
+  readonly pending: PendingInvocations;
   /** How long a provider may take for one step of the shutdown; what it has not ended by then is left to the next server. */
   readonly endingMsMax?: number;
   /** The outcome of an execution that an earlier server handed out. */
@@ -82,7 +84,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    this.#pending = new PendingInvocations(options.clock);
+    this.#pending = options.pending;
     const { socketPath, welcome, pressureShares, silenceMsMax, tokenOf, clock, log } = options;
     this.#loop = new CoreLoop({
       control: options.control,

@@ -42,6 +42,7 @@ import { createLayerCatalog } from "../server/layers/layer-catalog.ts";
 import { FunctionLogs } from "../server/logs/function-logs.ts";
 import { createLogGroups } from "../server/logs/log-groups.ts";
 import { Metrics } from "../server/metrics.ts";
+import { PendingInvocations } from "../server/pending-invocations.ts";
 import { createResourcePolicies } from "../server/policies/resource-policies.ts";
 import { provisionedStateOf } from "../server/provisioned-state.ts";
 import { Server } from "../server/server.ts";
@@ -168,12 +169,13 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   const missingRuntimes = [...nodeBinaries.missing, ...missingPythons];
   const settings = settingsFor(options, missingRuntimes);
   const layers = await createLayerCatalog({ table: store.layers, codeStore, clock: systemClock });
+  const pending = new PendingInvocations(systemClock);
   const catalog = await createCatalog({
     store,
     codeStore,
     clock: systemClock,
     region,
-    alsoUsed: () => layers.usedCode(),
+    alsoUsed: () => [...layers.usedCode(), ...pending.usedCode((hashes) => codeStore.overlayName(hashes))],
     accountConcurrencyMax: settings.accountConcurrencyMax,
     random: Math.random,
     onDamage,
@@ -260,6 +262,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   if (capacity.endpoint !== undefined) await forgetGone(capacity.endpoint.hosts, kinds, leftOver);
   const server = new Server({
     control,
+    pending,
     provider,
     socketPath: socketPathIn(dataDir),
     welcome: {

@@ -18,6 +18,7 @@ import { createFleet } from "../../../src/provider/fleet/fleet.ts";
 import { createProcessProvider } from "../../../src/provider/process/process-provider.ts";
 import { FunctionLogs } from "../../../src/server/logs/function-logs.ts";
 import { Metrics } from "../../../src/server/metrics.ts";
+import { PendingInvocations } from "../../../src/server/pending-invocations.ts";
 import { Server } from "../../../src/server/server.ts";
 
 const ACCOUNT = "000000000000" as AccountId;
@@ -168,6 +169,7 @@ export class ScriptedServer {
     const note = (fields: object, text: string) => void this.log.push(`${text} ${JSON.stringify(fields)}`);
     const { control } = this;
     this.server = new Server({
+      pending: new PendingInvocations(systemClock),
       control,
       provider: createFleet([processes("fixed"), this.provider]),
       socketPath: join(dataDir, "agents.sock"),
