@@ -88,6 +88,7 @@ class Ec2Provider implements CapacityProvider {
       ...settings.intervals,
       hasJoined: (instanceId) => hosts.hostOfInstance(instanceId) !== undefined,
       onExit: (instanceId, reason) => this.#exited(instanceId, reason),
+      onStrayEnded: (instanceId) => this.#forgetHost(instanceId),
       clock,
       log,
     });
@@ -191,10 +192,14 @@ class Ec2Provider implements CapacityProvider {
   /** Its agent ended, or its machine did; what is left of the machine is a stray from now on. */
   #exited(instanceId: InstanceId, reason: string): void {
     this.#watch.forget(instanceId);
+    this.#forgetHost(instanceId);
+    this.#listener?.onExit(instanceId, reason);
+  }
+
+  #forgetHost(instanceId: InstanceId): void {
     this.#parts.hosts.forgetInstance(instanceId).catch((error: unknown) => {
       this.#parts.log.warn({ instanceId, error }, "the host of an ended EC2 machine could not be forgotten");
     });
-    this.#listener?.onExit(instanceId, reason);
   }
 
   #offersNow(): ReadonlyMap<OfferId, Offer> {

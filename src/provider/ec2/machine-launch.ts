@@ -51,14 +51,14 @@ export async function endMachines(
   const machines = await readMachines(client, dataId, instanceId);
   const isUnlisted = machineId !== undefined && !machines.some((machine) => machine.machineId === machineId);
   const listed = machines.filter(isNotEnded).map((machine) => machine.machineId);
-  const InstanceIds = isUnlisted ? [...listed, machineId] : listed;
-  if (InstanceIds.length === 0) return;
-  await client
-    .call(() => client.ec2.terminateInstances({ InstanceIds }))
-    .catch((error: unknown) => {
-      // Not listed, and not known by its id: it shows later, as a stray, or is gone for long.
-      if (!isUnlisted || (error as Error).name !== "InvalidInstanceID.NotFound") throw error;
-    });
+  const terminate = (InstanceIds: string[]) => client.call(() => client.ec2.terminateInstances({ InstanceIds }));
+  // A request with an id that EC2 does not know terminates nothing.
+  if (listed.length > 0) await terminate(listed);
+  if (!isUnlisted) return;
+  await terminate([machineId]).catch((error: unknown) => {
+    // Not listed, and not known by its id: it shows later, as a stray, or is gone for long.
+    if ((error as Error).name !== "InvalidInstanceID.NotFound") throw error;
+  });
 }
 
 async function runInstance(client: Ec2Client, input: RunInstancesCommandInput): Promise<string> {

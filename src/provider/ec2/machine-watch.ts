@@ -5,6 +5,7 @@ import type { Log } from "../../ports/log.ts";
 import type { Ec2Client } from "./ec2-client.ts";
 import { describe } from "./ec2-error.ts";
 import { isNotEnded, isThere, type Machine, readMachines } from "./machine.ts";
+import { StrayMachines } from "./stray-machines.ts";
 
 /** A machine that EC2 lists in none of its states is gone after this long: a new one takes a while to be listed everywhere. */
 const UNSEEN_MS_MAX = 60_000;
@@ -18,6 +19,8 @@ export type MachineWatchOptions = {
   hasJoined(instanceId: InstanceId): boolean;
   /** The machine ended outside, or never joined. */
   onExit(instanceId: InstanceId, reason: string): void;
+  /** A machine that nobody knew, or whose end had failed, was terminated. */
+  onStrayEnded(instanceId: InstanceId): void;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -28,6 +31,8 @@ type Known = {
   launch: Promise<string> | undefined;
   /** It is being ended by us: its end is nobody's news. */
   isEnding: boolean;
+  /** The last attempt to end it failed: whoever tried may have given up. */
+  isEndOpen: boolean;
   /** EC2's id, of those that were launched by this process. */
   machineId: string | undefined;
   /** When its machine was listed last, or its launch was through. */
@@ -38,12 +43,14 @@ type Known = {
 
 /**
  * Compares what is meant to exist with what EC2 lists, now and then. Whatever ended outside is told. A machine of
- * ours that nobody knows is a **stray**: of a launch whose answer came too late, or of an end that was not carried out; it is terminated. Those
+ * ours that nobody knows, or whose end failed, is a **stray**: of a launch whose answer came too late, or of an end that was not carried out;
+ * it is terminated. Those
  * of an earlier server become known by `list`, before which nothing is a stray.
  */
 export class MachineWatch {
   readonly #options: MachineWatchOptions;
   readonly #known = new Map<InstanceId, Known>();
+  readonly #strays: StrayMachines;
   #wasListed = false;
   #isFailing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -51,6 +58,7 @@ export class MachineWatch {
 
   constructor(options: MachineWatchOptions) {
     this.#options = options;
+    this.#strays = new StrayMachines(options.client, options.log);
   }
 
   start(): void {
@@ -99,8 +107,13 @@ export class MachineWatch {
   async ending(instanceId: InstanceId, end: (machineId: string | undefined) => Promise<void>): Promise<void> {
     const known = this.#known.get(instanceId);
     await known?.launch?.catch(() => {}); // Told to whoever launches.
-    if (known !== undefined) known.isEnding = true;
-    await end(known?.machineId);
+    if (known !== undefined) [known.isEnding, known.isEndOpen] = [true, false];
+    try {
+      await end(known?.machineId);
+    } catch (error) {
+      if (known !== undefined) known.isEndOpen = true;
+      throw error;
+    }
     this.#known.delete(instanceId);
   }
 
@@ -126,7 +139,7 @@ export class MachineWatch {
   #fresh(): Known {
     const nowMs = this.#options.clock.monotonicMs();
     const joinUntilMs = nowMs + this.#options.joinMsMax;
-    return { launch: undefined, isEnding: false, machineId: undefined, seenMs: nowMs, joinUntilMs };
+    return { launch: undefined, isEnding: false, isEndOpen: false, machineId: undefined, seenMs: nowMs, joinUntilMs };
   }
 
   async #look(): Promise<void> {
@@ -169,11 +182,14 @@ export class MachineWatch {
   }
 
   async #endStrays(machines: readonly Machine[]): Promise<void> {
-    const { client, log } = this.#options;
-    const strays = machines.filter((machine) => isNotEnded(machine) && !this.#known.has(machine.instanceId));
+    const isStray = ({ instanceId }: Machine) => this.#known.get(instanceId)?.isEndOpen ?? !this.#known.has(instanceId);
+    const strays = machines.filter((machine) => isNotEnded(machine) && isStray(machine));
     if (strays.length === 0) return;
-    const InstanceIds = strays.map(({ machineId }) => machineId);
-    log.warn({ machineIds: InstanceIds }, "EC2 machines of ours that nobody knows: terminating them");
-    await client.call(() => client.ec2.terminateInstances({ InstanceIds }));
+    const ended = new Set(await this.#strays.end(strays.map(({ machineId }) => machineId)));
+    for (const { machineId, instanceId } of strays) {
+      if (!ended.has(machineId)) continue;
+      if (this.#known.get(instanceId)?.isEndOpen === true) this.#known.delete(instanceId);
+      this.#options.onStrayEnded(instanceId);
+    }
   }
 }
