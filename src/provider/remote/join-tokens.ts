@@ -51,6 +51,11 @@ export class JoinTokens {
     return { ...token, hostId: usedBy.hostId };
   }
 
+  /** Whether it was not revoked meanwhile. */
+  isGood(secret: string): boolean {
+    return this.#tokens.has(hashOf(secret));
+  }
+
   /** Voids every token that was made for the instance. */
   async revoke(instanceId: InstanceId): Promise<void> {
     await this.#remove(({ instance }) => instance?.instanceId === instanceId);

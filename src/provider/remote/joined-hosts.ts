@@ -66,6 +66,8 @@ export class JoinedHosts implements RemoteHosts {
   readonly #tokens: JoinTokens;
   readonly #entries: Map<string, Entry>;
   readonly #owners = new Map<ProviderKind, HostOwner>();
+  /** Of hosts that are being written down: nobody else may have their names either. */
+  readonly #joining = new Map<string, HostRecord>();
 
   private constructor(options: JoinedHostsOptions, tokens: JoinTokens, records: readonly HostRecord[]) {
     this.#options = options;
@@ -75,7 +77,20 @@ export class JoinedHosts implements RemoteHosts {
 
   /** @throws HearthError STORE_FAILED. */
   static async load(options: JoinedHostsOptions): Promise<JoinedHosts> {
-    return new JoinedHosts(options, await JoinTokens.load(options.store), await options.store.loadHosts());
+    const hosts = new JoinedHosts(options, await JoinTokens.load(options.store), await options.store.loadHosts());
+    await hosts.#renameDoubles();
+    return hosts;
+  }
+
+  /** Earlier versions gave machines that joined at the same moment the same name. */
+  async #renameDoubles(): Promise<void> {
+    for (const entry of this.#entries.values()) {
+      const { name, zone, hostId } = entry.record;
+      const others = [...this.#entries.values()].filter(({ record }) => record.zone === zone && record.name === name);
+      if (others[0] === entry) continue;
+      entry.record = { ...entry.record, name: this.#uniqueName(name, zone, hostId) };
+      await this.#options.store.putHost(entry.record);
+    }
   }
 
   own(kind: ProviderKind, owner: HostOwner): void {
@@ -253,7 +268,17 @@ export class JoinedHosts implements RemoteHosts {
       instance,
     };
     const entry = known ?? entryOf(record);
-    await this.#options.store.putHost(record);
+    this.#joining.set(hostId, record);
+    try {
+      await this.#options.store.putHost(record);
+    } finally {
+      this.#joining.delete(hostId);
+    }
+    if (known === undefined && !this.#tokens.isGood(secret)) {
+      // Its instance was ended, or forgotten, while it was written down.
+      await this.#options.store.deleteHost(hostId);
+      throw new HearthError("JOIN_REFUSED", "this one was withdrawn");
+    }
     entry.record = record;
     this.#entries.set(hostId, entry);
     log.info({ hostId, name: record.name, zone, provider: terms.provider }, "a host joined");
@@ -262,11 +287,9 @@ export class JoinedHosts implements RemoteHosts {
 
   /** Offers are named for hosts, so no two may have the same name in one zone. */
   #uniqueName(wanted: string, zone: string, hostId: string): string {
-    const taken = new Set(
-      [...this.#entries.values()]
-        .filter(({ record }) => record.zone === zone && record.hostId !== hostId)
-        .map(({ record }) => record.name),
-    );
+    const records = [...[...this.#entries.values()].map(({ record }) => record), ...this.#joining.values()];
+    const others = records.filter((record) => record.zone === zone && record.hostId !== hostId);
+    const taken = new Set(others.map((record) => record.name));
     let name = wanted;
     for (let number = 2; taken.has(name); number++) name = `${wanted.slice(0, 56)}-${number}`;
     return name;

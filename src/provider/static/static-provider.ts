@@ -27,7 +27,7 @@ class StaticProvider implements CapacityProvider {
     for (const host of hosts.hostsOf("static")) this.#offers.set(host.hostId, this.#offerOf(host));
     hosts.own("static", {
       onHost: (host) => this.#publish(host),
-      onRemoved: (host) => this.#publish({ ...host, isConnected: false }),
+      onRemoved: (host) => this.#removed(host),
       onAtRisk: (host, reason) => {
         for (const instanceId of host.instanceIds) this.#listener?.onAtRisk(instanceId, reason);
       },
@@ -68,6 +68,15 @@ class StaticProvider implements CapacityProvider {
 
   /** Hosts stay; they belong to their owner. */
   async close(): Promise<void> {}
+
+  /** Another host may have its name by now, and so its offer. */
+  #removed(host: RemoteHost): void {
+    const offer = this.#offers.get(host.hostId);
+    this.#offers.delete(host.hostId);
+    this.#reclaimed.delete(host.hostId);
+    const isTaken = [...this.#offers.values()].some(({ id }) => id === offer?.id);
+    if (offer !== undefined && !isTaken) this.#listener?.onOffers([{ ...offer, isAvailable: false }]);
+  }
 
   #publish(host: RemoteHost): void {
     // It comes back without a notice, or says it again.
