@@ -72,6 +72,8 @@ export type ContainerHandle = {
   /** Host uid of the container's processes; tells whose connection to the Runtime API it is. undefined: not its own. */
   readonly hostUid: number | undefined;
 
+  /** The runtime's process says that it runs. Once, before `assign`. */
+  started(): void;
   /**
    * Gives the container its code, limits and /tmp size. Once.
    * @param onResized its memory limit was raised, in a later turn.

@@ -40,7 +40,11 @@ export function openBody(
 ): ContainerBody {
   const isCurrent = () => owner.holds(body) && !owner.isOver();
   const events: RuntimeEvents = {
-    onBlank: () => isCurrent() && owner.onBlank(),
+    onBlank: () => {
+      if (!isCurrent()) return;
+      if (body.extensions === undefined) handle.started();
+      owner.onBlank();
+    },
     onInitDone: (initUs) => isCurrent() && owner.onInitDone(initUs),
     onInitError: (payload) => isCurrent() && owner.onInitError(payload),
     onChunk: (requestId, bytes, contentType) => isCurrent() && owner.onChunk(requestId, bytes, contentType),

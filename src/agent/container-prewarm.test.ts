@@ -66,6 +66,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     tmpDir: "/tmp",
     loopback: "127.0.0.1",
     hostUid: undefined,
+    started() {},
     assign() {
       if (!mayAssign) throw new Error("no such folder");
     },

@@ -27,6 +27,7 @@ function open(destroy: () => Promise<void>) {
     tmpDir: "/tmp",
     loopback: "127.0.0.1",
     hostUid: undefined,
+    started() {},
     assign() {},
     limitCpu() {},
     freeze() {},

@@ -113,6 +113,8 @@ class ProcessContainer implements ContainerHandle {
     });
   }
 
+  started(): void {}
+
   assign({ codeDir, layers }: ContainerAssignment): void {
     symlinkSync(codeDir, this.taskRoot);
     // What all containers of the instance have there, if there is anything, where no layers are.

@@ -27,6 +27,8 @@ export type FunctionManifest = {
   /** The files tell the language and no version: which Python runs it depends on the server. */
   readonly isPython?: true;
   readonly handler?: string;
+  /** What of it the files tell, and nobody stated. */
+  readonly guesses?: readonly string[];
   readonly memoryMiB?: number;
   readonly timeoutS?: number;
   /** A payload to try it with. */
@@ -65,7 +67,9 @@ export async function readManifest(folder: string): Promise<FunctionManifest> {
     : {};
   const { isPython, ...guess } = guessed(folder);
   const isOpen = isPython === true && stated.runtime === undefined;
-  return { name: nameFrom(basename(resolve(folder))), ...guess, ...stated, ...(isOpen ? { isPython } : {}) };
+  const guesses = Object.keys(guess).filter((member) => !(member in stated));
+  const name = nameFrom(basename(resolve(folder)));
+  return { name, ...guess, ...stated, guesses, ...(isOpen ? { isPython } : {}) };
 }
 
 /** What `bootstrap`, `index.*` or `lambda_function.py` in a folder say. An unusual layout has to be named. */

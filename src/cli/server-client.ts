@@ -6,6 +6,8 @@ import { signedHeaders } from "./signature.ts";
 
 /** Lambda's longest timeout, and time to wait for capacity: nothing answers later than this. */
 const ANSWER_MS_MAX = 1_000_000;
+/** A peer that is gone without a word is noticed some minutes after so long a silence. */
+const KEEP_ALIVE_MS = 60_000;
 /** The largest answer of the API is a function's, of 6 MiB and 100 bytes; lists are smaller. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -15,6 +17,8 @@ export type ServerRequest = {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
+  /** The answer goes on until one of both sides ends it, with pauses of any length. */
+  readonly isEndless?: boolean;
 };
 
 /**
@@ -62,7 +66,10 @@ export class ServerClient {
       });
       outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
       outgoing.on("error", (error) => reject(this.#unreachable(error)));
-      outgoing.on("response", resolve);
+      outgoing.on("response", (answer) => {
+        if (request.isEndless === true) outgoing.setTimeout(0).setSocketKeepAlive(true, KEEP_ALIVE_MS);
+        resolve(answer);
+      });
       outgoing.end(body);
     });
   }

@@ -10,15 +10,25 @@ type Style = Parameters<typeof styleText>[0];
 export class Terminal {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
+  #isServing = false;
 
   constructor(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream) {
     this.stdout = stdout;
     this.stderr = stderr;
     // `hearth logs f | head`: the reader has enough, which is no failure.
     stdout.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(0);
-      throw error;
+      if (error.code !== "EPIPE") throw error;
+      if (!this.#isServing) process.exit(0);
     });
+    // `hearth up 2>&1 | tee log` and Ctrl-C, which ends `tee` first: what remains to be said is said to nobody.
+    stderr.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
+  }
+
+  /** The command is there for others from now on: that nobody reads what it says any more does not end it. */
+  serve(): void {
+    this.#isServing = true;
   }
 
   /** @param text without its line's end. */

@@ -47,25 +47,19 @@ export function registerSizing(registry: Registry, input: SizingMetricsInput): S
   const labels = new FunctionLabels();
   const labelNames = ["account", "function"];
   const registers = [registry];
-  const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers });
+  let collecting: Promise<void> | undefined;
+  // All of them are of one collection, also where several scrape at once.
+  const collect = () => {
+    collecting ??= collectAll().finally(() => {
+      collecting = undefined;
+    });
+    return collecting;
+  };
+  const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers, collect });
   const counter = (name: string, help: string, more: readonly string[] = []) =>
     new Counter({ name, help, labelNames: [...labelNames, ...more], registers });
 
-  // Read first at a scrape, as it is registered first; it fills in the others.
-  const requested: Gauge<string> = new Gauge({
-    name: "hearth_function_memory_requested_bytes",
-    help: "Memory that functions' settings state",
-    labelNames,
-    registers,
-    collect: async () => {
-      for (const each of [requested, limit, reserved, needed, peak, usual]) each.reset();
-      const all = input.keys();
-      for (let i = 0; i < all.length; i += VERSIONS_PER_TURN) {
-        if (i > 0) await new Promise((resolve) => setImmediate(resolve));
-        for (const key of all.slice(i, i + VERSIONS_PER_TURN)) add(key, input.storyOf(key));
-      }
-    },
-  });
+  const requested = gauge("hearth_function_memory_requested_bytes", "Memory that functions' settings state");
   const limit = gauge("hearth_function_memory_limit_bytes", "Memory that the next container may use");
   const reserved = gauge("hearth_function_memory_reserved_bytes", "Memory that an instance is packed by");
   const needed = gauge("hearth_function_memory_needed_bytes", "The limit that would be enough, as far as was learned");
@@ -82,18 +76,40 @@ export function registerSizing(registry: Registry, input: SizingMetricsInput): S
     "condition",
   ]);
 
-  function add(key: SizingKey, story: SizeStory | undefined): void {
+  async function collectAll(): Promise<void> {
+    const sums = new Map<Gauge<string>, Map<Labels, number>>();
+    for (const each of [requested, limit, reserved, needed, peak, usual]) sums.set(each, new Map());
+    const add = (to: Gauge<string>, of: Labels, memoryMiB: number) => {
+      const byLabels = sums.get(to) as Map<Labels, number>;
+      byLabels.set(of, (byLabels.get(of) ?? 0) + memoryMiB * BYTES_PER_MIB);
+    };
+    const all = input.keys();
+    for (let i = 0; i < all.length; i += VERSIONS_PER_TURN) {
+      if (i > 0) await new Promise((resolve) => setImmediate(resolve));
+      for (const key of all.slice(i, i + VERSIONS_PER_TURN)) addStory(key, input.storyOf(key), add);
+    }
+    for (const [each, byLabels] of sums) {
+      each.reset();
+      for (const [of, bytes] of byLabels) each.set(of, bytes);
+    }
+  }
+
+  function addStory(
+    key: SizingKey,
+    story: SizeStory | undefined,
+    add: (to: Gauge<string>, of: Labels, memoryMiB: number) => void,
+  ): void {
     if (story === undefined) return; // Forgotten since.
     const { accountId, functionName } = partsOfSizingKey(key);
     const of = labels.of(accountId, functionName);
-    requested.inc(of, story.requested.memoryMiB * BYTES_PER_MIB);
-    limit.inc(of, story.effective.memoryMiB * BYTES_PER_MIB);
-    reserved.inc(of, story.reservationMiB * BYTES_PER_MIB);
-    needed.inc(of, story.learned.memoryMiB * BYTES_PER_MIB);
+    add(requested, of, story.requested.memoryMiB);
+    add(limit, of, story.effective.memoryMiB);
+    add(reserved, of, story.reservationMiB);
+    add(needed, of, story.learned.memoryMiB);
     const { peaks } = story.evidence;
     if (peaks === undefined) return;
-    peak.inc(of, peaks.maxMiB * BYTES_PER_MIB);
-    usual.inc(of, peaks.p50MiB * BYTES_PER_MIB);
+    add(peak, of, peaks.maxMiB);
+    add(usual, of, peaks.p50MiB);
   }
 
   return {

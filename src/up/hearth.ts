@@ -316,8 +316,6 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     places,
     onWanted: (accountId, runtime) => server.feed({ kind: "RuntimeWanted", accountId, runtime }),
   });
-  await server.start();
-  await capacity.listen();
   const http = createHttpServer({
     host,
     port,
@@ -337,6 +335,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
       log.warn({ error }, "event sources could not be closed in order: what they read may come again");
     });
   });
+  await server.start();
+  await capacity.listen();
   const address = await http.listen();
   const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
   const invoker: Invoker = {

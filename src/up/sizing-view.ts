@@ -9,7 +9,7 @@ import type { SizeWriter } from "../server/size-writer.ts";
 import { keyOfVersion } from "../server/sized-version.ts";
 import type { SizingRules } from "../server/sizing-rules.ts";
 
-/** Published versions of one function that are shown, the oldest. */
+/** Published versions of one function that are shown, the newest. */
 const VERSIONS_SHOWN_MAX = 100;
 
 type Parts = {
@@ -84,8 +84,8 @@ function functionsAfter(
 /** `$LATEST`, and the published ones of which something is known. */
 function versionsOf(parts: Parts, latest: FunctionDescription): readonly SizedVersionView[] {
   const { accountId, name } = latest;
-  const published = parts.catalog.listVersions(accountId, name, 0, VERSIONS_SHOWN_MAX) ?? [];
-  return [latest, ...published].flatMap((description) => {
+  const published = parts.catalog.listVersions(accountId, name, 0, Number.MAX_SAFE_INTEGER) ?? [];
+  return [latest, ...published.slice(-VERSIONS_SHOWN_MAX)].flatMap((description) => {
     const story = storyOf(parts.sizing, description);
     if (story !== undefined) return [viewOf(parts, description, story)];
     return description.version === latest.version ? [unknown(parts, description)] : [];

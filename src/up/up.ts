@@ -35,6 +35,7 @@ export async function up(options: UpOptions, terminal: Terminal): Promise<void> 
     );
     hearth.stop(graceMs).then(stopped.resolve, stopped.reject);
   };
+  terminal.serve();
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
   hearth = await startHearth({
@@ -51,6 +52,10 @@ export async function up(options: UpOptions, terminal: Terminal): Promise<void> 
       log.error({ error }, "the database is lost: the server ends");
       process.exit(1);
     },
+  }).catch((error: unknown) => {
+    // Nothing serves: signals end the process again, should something keep it.
+    process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
+    throw error;
   });
   if (signals > 0) return hearth.stop(0);
   terminal.print(`ready ${hearth.url}`);

@@ -208,8 +208,9 @@ describe("prewarming", () => {
     await harness.create();
     await harness.vanish();
     await harness.listen();
-    const { functionKey, memoryMiB } = slow.assignment;
-    const idle = { state: "idle", containerId: slow.containerId, runtime: "nodejs24.x", functionKey, memoryMiB };
+    const { functionKey, memoryMiB, cpuMilli } = slow.assignment;
+    const size = { memoryMiB, cpuMilli };
+    const idle = { state: "idle", containerId: slow.containerId, runtime: "nodejs24.x", functionKey, ...size };
     expect((await harness.next("hello")).containers).toContainEqual({ ...idle, isInitializedAhead: true });
     openGate();
     expect(await slow.run("again")).toMatchObject({ outcome: "ok", payload: '"again"' });

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bindMount, bindMountReadOnly, mountFileSystem, shareMount, unmount } from "../../host/mount.ts";
 import type { OciBind } from "../../host/oci/oci-config.ts";
@@ -86,12 +86,20 @@ export class InstanceMounts {
     const directory = this.containerDir(containerId);
     mkdirSync(directory);
     // The loader forgets folders of LD_LIBRARY_PATH that are not there when the runtime starts, before it has a function.
-    mkdirSync(join(directory, "task", "lib"), { recursive: true });
-    mkdirSync(join(this.optDir(containerId), "lib"), { recursive: true });
+    for (const folder of this.#libraryFolders(containerId)) mkdirSync(folder, { recursive: true });
     mkdirSync(join(directory, "tmp"));
     writeFileSync(join(directory, "hosts"), `${HOSTS}${loopback} sandbox.localdomain sandbox\n`, { mode: 0o644 });
     this.#tmpVolumes.mount(join(directory, "tmp"), tmpSizeMiB);
     return directory;
+  }
+
+  /** Its runtime has started: nobody sees anything where a function's code and layers will be. */
+  started(containerId: string): void {
+    for (const folder of this.#libraryFolders(containerId)) rmdirSync(folder);
+  }
+
+  #libraryFolders(containerId: string): string[] {
+    return [join(this.containerDir(containerId), "task", "lib"), join(this.optDir(containerId), "lib")];
   }
 
   /** What a container of this runtime sees beside its root. @throws Error when its interpreter is not there. */

@@ -98,6 +98,10 @@ export class SandboxContainer implements ContainerHandle {
     this.exited = new Promise<void>((resolve) => this.channel.once("close", resolve)).then(() => this.#collect());
   }
 
+  started(): void {
+    this.#parts.mounts.started(this.#parts.containerId);
+  }
+
   assign(assignment: ContainerAssignment, onResized: (memoryMiB: number) => void): void {
     const { codeDir, layers, memoryMiB, rescueMemoryMiB, cpuMilli, ephemeralStorageMiB } = assignment;
     const { mounts, containerId, cgroup, tmpSizeMiB, cpuMilliMax } = this.#parts;

@@ -97,8 +97,10 @@ function guessed({ runtime, handler }: FunctionManifest): FunctionSettings {
   };
 }
 
-function stated({ memoryMiB, timeoutS }: FunctionManifest): FunctionSettings {
+function stated({ runtime, handler, guesses = [], memoryMiB, timeoutS }: FunctionManifest): FunctionSettings {
   return {
+    ...(runtime === undefined || guesses.includes("runtime") ? {} : { Runtime: runtime }),
+    ...(handler === undefined || guesses.includes("handler") ? {} : { Handler: handler }),
     ...(memoryMiB === undefined ? {} : { MemorySize: memoryMiB }),
     ...(timeoutS === undefined ? {} : { Timeout: timeoutS }),
   };

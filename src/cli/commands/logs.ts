@@ -23,7 +23,7 @@ export function addLogsCommand(program: CliCommand, context: CliContext): void {
       if (flags.follow) query.set("follow", "1");
       if (flags.account !== undefined) query.set("account", flags.account);
       const path = `/_hearth/logs/${encodeURIComponent(name)}${query.size > 0 ? `?${query}` : ""}`;
-      const answer = await server.open({ method: "GET", path });
+      const answer = await server.open({ method: "GET", path, isEndless: flags.follow === true });
       let lineCount = 0;
       for await (const line of linesOf(answer)) {
         lineCount++;

@@ -66,6 +66,8 @@ export function addTuneCommand(program: CliCommand, context: CliContext): void {
 }
 
 async function tune(name: string, flags: TuneFlags, context: CliContext): Promise<void> {
+  if (!/^[A-Za-z0-9_-]+$/.test(name))
+    throw usageError(`${name} is not the plain name of a function`, "give the name alone: `$LATEST` is what is tuned");
   const sizes = sizesIn(flags.sizes);
   const invocations = countIn(flags.invocations);
   const policy = policyIn(flags.policy);

@@ -85,9 +85,17 @@ export function addUpCommand(program: CliCommand, context: CliContext): void {
 }
 
 /** What the operating system says about an address, with the option that changes it. */
-function listenError(error: NodeJS.ErrnoException, { host, port }: UpOptions): Error {
+function listenError(error: NodeJS.ErrnoException & { port?: number }, options: UpOptions): Error {
+  const { host, port } = options;
+  const { agentHost, agentPort } = options.fleet;
+  const isForAgents = error.port === agentPort && agentPort !== port;
   switch (error.code) {
     case "EADDRINUSE":
+      if (isForAgents)
+        return new CliError(`port ${agentPort} on ${agentHost}, for joined machines, is in use`, {
+          code: error.code,
+          remedy: "stop what listens there, which may be another Hearth, or choose another with --agent-port",
+        });
       return new CliError(`port ${port} on ${host} is in use`, {
         code: error.code,
         remedy: "stop what listens there (`hearth status` shows whether it is Hearth), or choose another with --port",

@@ -28,7 +28,18 @@ export function canonicalRequest(request: SignedRequest, credential: Credential)
 
 /** Lambda's signers encode the path twice: what is on the wire is encoded again, slashes apart. */
 function canonicalPath(path: string): string {
-  return /^[A-Za-z0-9\-._~/]*$/.test(path) ? path : path.split("/").map(encode).join("/");
+  const normal = path.includes("//") || path.includes("/.") ? withoutDots(path) : path;
+  return /^[A-Za-z0-9\-._~/]*$/.test(normal) ? normal : normal.split("/").map(encode).join("/");
+}
+
+/** As signers normalise it for all services but S3: empty and `.` segments are left out, `..` takes back the one before. */
+function withoutDots(path: string): string {
+  const segments: string[] = [];
+  for (const segment of path.split("/")) {
+    if (segment === "..") segments.pop();
+    else if (segment !== "" && segment !== ".") segments.push(segment);
+  }
+  return `/${segments.join("/")}${segments.length > 0 && path.endsWith("/") ? "/" : ""}`;
 }
 
 function canonicalQuery(rawQuery: string): string {

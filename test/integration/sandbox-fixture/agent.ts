@@ -38,6 +38,7 @@ const orders: Record<string, (order: Order) => unknown> = {
       const message = JSON.parse(line);
       container.answers.get(message.id ?? message.kind)?.(message);
     });
+    void isBlank.then(() => handle.started());
     await Promise.race([isBlank, handle.exited.then((exit) => Promise.reject(new Error(JSON.stringify(exit))))]);
     return { createMs, blankMs: performance.now() - beganMs, hostUid: handle.hostUid };
   },
