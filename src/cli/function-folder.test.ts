@@ -82,6 +82,13 @@ describe("readFunctionSource", () => {
     });
   });
 
+  test("what function.json states is told from what the files tell", async () => {
+    write("index.mjs");
+    expect((await readFunctionSource(folder)).manifest.guesses).toEqual(["runtime", "handler"]);
+    write("function.json", '{"handler":"index.other"}');
+    expect((await readFunctionSource(folder)).manifest).toMatchObject({ handler: "index.other", guesses: ["runtime"] });
+  });
+
   test("Python is the one that function.json states, else the server's newest", async () => {
     write("lambda_function.py");
     const { manifest } = await readFunctionSource(folder);

@@ -69,7 +69,8 @@ export async function readManifest(folder: string): Promise<FunctionManifest> {
   const isOpen = isPython === true && stated.runtime === undefined;
   const guesses = Object.keys(guess).filter((member) => !(member in stated));
   const name = nameFrom(basename(resolve(folder)));
-  return { name, ...guess, ...stated, guesses, ...(isOpen ? { isPython } : {}) };
+  const told = { ...(guesses.length > 0 ? { guesses } : {}), ...(isOpen ? { isPython } : {}) };
+  return { name, ...guess, ...stated, ...told };
 }
 
 /** What `bootstrap`, `index.*` or `lambda_function.py` in a folder say. An unusual layout has to be named. */

@@ -16,6 +16,8 @@ const versionOf = (functionName: string): SizedVersion => ({
   memoryMiB: 1024,
 });
 
+const keyOf = (version: number) => sizingKeyOf(accountId, "f", String(version), "x86_64");
+
 function metricsOf() {
   const sizing = new Sizing();
   const registry = new Registry();
@@ -42,6 +44,20 @@ test("sizes are told in bytes, and follow what is learned", async () => {
   expect(await figure("hearth_function_memory_limit_bytes", "f")).toBe(1024 * 2 ** 20);
   expect(await figure("hearth_function_memory_peak_bytes", "f")).toBe(91 * 2 ** 20);
   expect(await figure("hearth_function_memory_usual_bytes", "f")).toBeLessThan(92 * 2 ** 20);
+});
+
+test("all figures of a scrape are of one collection, whoever scrapes beside it", async () => {
+  const { sizing, registry } = metricsOf();
+  const count = 1_200;
+  for (let i = 0; i < count; i++) executeLean(sizing, { ...versionOf("f"), key: keyOf(i) }, 1);
+  const texts = await Promise.all([registry.metrics(), registry.metrics()]);
+  for (const text of texts) {
+    for (const name of ["requested", "limit", "reserved"]) {
+      expect(text).toContain(
+        `hearth_function_memory_${name}_bytes{account="${accountId}",function="f"} ${count * 2 ** 30}\n`,
+      );
+    }
+  }
 });
 
 test("kills, rescues, decisions and rollbacks are counted by function", async () => {

@@ -92,6 +92,15 @@ describe("the command line, end to end", () => {
     expect(await hearth("invoke", "greet")).toMatchObject({ exitCode: 1, out: "" });
   });
 
+  test("what function.json states holds for a function that is there already, too", async () => {
+    const code = "export const handler = async () => 'first'; export const other = async () => 'other';";
+    const folder = functionFolder("stated", code);
+    await hearth("deploy", folder);
+    writeFileSync(join(folder, "function.json"), '{"handler":"index.other","runtime":"nodejs22.x"}');
+    expect((await hearth("deploy", folder)).out).toMatch(/^updated stated: nodejs22.x, index.other/);
+    expect((await hearth("invoke", "stated")).out).toBe('"other"\n');
+  });
+
   test("a failing function's exit code is 3, and its error object is the output", async () => {
     await hearth(
       "deploy",

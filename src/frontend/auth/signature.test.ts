@@ -150,6 +150,13 @@ test("what the SDK's signer signs is accepted, whatever the path, query, headers
   );
 });
 
+test.each(["/a//b", "//a", "/a/./b", "/a/../b", "/../a", "/a%20b//c/", "/a/b/", "/a/..", "//"])(
+  "the path %s counts as signers normalise it",
+  async (path) => {
+    expect(await send(publicPort, await signed({ ...plainCall, path }))).toMatchObject({ status: 200 });
+  },
+);
+
 test("presigned URLs are accepted", async () => {
   await fc.assert(
     fc.asyncProperty(arbitraryCall, async (call) => {
