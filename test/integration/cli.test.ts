@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -143,6 +145,42 @@ describe("the command line, end to end", () => {
     const sameData = await hearth("up", "--port", "0", "--data", join(dir, "data"), ...options);
     expect(sameData).toMatchObject({ exitCode: 1 });
     expect(sameData.err).toContain("Another Hearth server uses this data directory");
+  });
+
+  test("a port for joined machines that is taken is named, and leaves nothing that keeps the process", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const agentPort = String((taken.address() as AddressInfo).port);
+    const options = ["--provider", "process,static", "--no-examples", "--log-level", "silent"];
+    const where = [
+      "--port",
+      "0",
+      "--data",
+      join(dir, "joined"),
+      "--agent-host",
+      "127.0.0.1",
+      "--agent-port",
+      agentPort,
+    ];
+    const refused = await hearth("up", ...where, ...options);
+    taken.close();
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(refused.err).toContain(`port ${agentPort} on 127.0.0.1, for joined machines, is in use`);
+    expect(refused.err).toContain("choose another with --agent-port");
+  });
+
+  test("it serves on when nobody reads what it says any more, and ends in order then", async () => {
+    const options = ["--port", "0", "--provider", "process", "--no-examples", "--log-level", "silent"];
+    const child = spawn(process.execPath, [launcher, "up", ...options, "--data", join(dir, "unread")], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const exit = new Promise((resolve) => child.on("exit", (code, signal) => resolve({ code, signal })));
+    const own = await readyUrl(child);
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    expect((await fetch(`${own}/healthz`)).status).toBe(200);
+    child.kill("SIGTERM");
+    expect(await exit).toEqual({ code: 0, signal: null });
   });
 
   test("SIGTERM while it tries out its examples ends it with code 0, and is no error", async () => {
