@@ -57,6 +57,18 @@ test("code is fetched once, however many ask for it at a time, and found afterwa
   expect(fetched).toEqual([code]);
 });
 
+test("code that comes for an instance that has ended meanwhile is kept for nobody", async () => {
+  const cache = await open();
+  const names = ["one", "two", "three", "four", "five"].map(deploy);
+  for (const code of names) {
+    const late = cache.ensure(code, a);
+    cache.release(a);
+    await expect(late).rejects.toThrow("instance i-a has ended");
+  }
+  await cache.ensure(deploy("six"), b);
+  await expect.poll(() => names.filter(isHere).length).toBeLessThanOrEqual(1);
+});
+
 test("what is not what its hash says is refused, and asked for again the next time", async () => {
   const cache = await open();
   const [good, other] = [deploy("good"), deploy("other")];

@@ -56,6 +56,11 @@ export class CodeCache {
 
   /** Fetches what is not here; several askers cause one fetch. @throws Error when it cannot be had, or is not what its hash says. */
   ensure(sha256Hex: string, instanceId: InstanceId): Promise<string> {
+    this.#begin(instanceId);
+    return this.#ensureCode(sha256Hex, instanceId);
+  }
+
+  #ensureCode(sha256Hex: string, instanceId: InstanceId): Promise<string> {
     return this.#ensure(sha256Hex, instanceId, () => this.#fetch(sha256Hex));
   }
 
@@ -66,9 +71,10 @@ export class CodeCache {
 
   /** As `ensure`, of layers laid over each other. */
   async ensureLayers(sha256Hexes: readonly string[], instanceId: InstanceId): Promise<string> {
+    this.#begin(instanceId);
     const name = this.#options.store.overlayName(sha256Hexes);
     return this.#ensure(name, instanceId, async () => {
-      for (const sha256Hex of sha256Hexes) await this.ensure(sha256Hex, instanceId);
+      for (const sha256Hex of sha256Hexes) await this.#ensureCode(sha256Hex, instanceId);
       await this.#lastTrim;
       await this.#options.store.overlay(sha256Hexes);
       this.#cached.set(name, { bytes: await this.#sizeOf(name), usedMs: performance.now() });
@@ -80,9 +86,15 @@ export class CodeCache {
     if (this.#uses.delete(instanceId)) this.#trimLater();
   }
 
+  #begin(instanceId: InstanceId): void {
+    if (!this.#uses.has(instanceId)) this.#uses.set(instanceId, new Set());
+  }
+
   /** @param make puts it into the cache. */
   async #ensure(name: string, instanceId: InstanceId, make: () => Promise<void>): Promise<string> {
     for (;;) {
+      // What came for it is nobody's: it would stay as long as the host agent runs.
+      if (!this.#uses.has(instanceId)) throw new Error(`instance ${instanceId} has ended`);
       const dir = this.find(name, instanceId);
       if (dir !== undefined) return dir;
       const fetching = this.#fetching.get(name) ?? make().finally(() => this.#fetching.delete(name));

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -185,4 +186,33 @@ test("the same archive, deployed many times at once, is kept once", async () => 
   const codes = await Promise.all(Array.from({ length: 20 }, () => codeStore.put(zip)));
   expect(new Set(codes.map((code) => code.sha256Hex)).size).toBe(1);
   expect(readdirSync(dir)).toHaveLength(2);
+});
+
+test("a folder is there as a whole or not at all while it is removed", async () => {
+  const files = 2_000;
+  const entries = Array.from({ length: files }, (_, i) => ({ name: `f${i}.js`, data: "x" }));
+  const code = await put(entries);
+  const seen = new Set<number>();
+  await codeStore.retain(new Set(), 0);
+  let isRemoved = false;
+  const removal = codeStore.retain(new Set(), 0).then(() => {
+    isRemoved = true;
+  });
+  while (!isRemoved)
+    seen.add(
+      await readdir(code).then(
+        ({ length }) => length,
+        () => 0,
+      ),
+    );
+  await removal;
+  seen.add(
+    await readdir(code).then(
+      ({ length }) => length,
+      () => 0,
+    ),
+  );
+  expect([...seen].filter((count) => count !== 0 && count !== files)).toEqual([]);
+  expect(seen).toContain(0);
+  expect(readdirSync(dir)).toEqual([]);
 });

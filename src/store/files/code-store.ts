@@ -186,11 +186,24 @@ class FilesCodeStore implements CodeStore {
     if (marker === undefined) {
       await (await open(this.#unusedPath(sha256Hex), "w")).close();
     } else if (Date.now() - marker.mtimeMs >= graceMs) {
-      await rm(this.dir(sha256Hex), { recursive: true, force: true });
+      await this.#removeFolder(this.dir(sha256Hex));
       await this.#markUsed(sha256Hex);
       await rm(this.#zipPath(sha256Hex), { force: true });
       await rm(this.#layersPath(sha256Hex), { force: true });
     }
+  }
+
+  /** Gone as a whole first: a crash in the middle must not leave a part that the next start takes for all of it. */
+  async #removeFolder(folder: string): Promise<void> {
+    const leaving = this.#temporary();
+    try {
+      await rename(folder, leaving);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      throw error;
+    }
+    await syncFolder(this.#dir);
+    await rm(leaving, { recursive: true, force: true });
   }
 
   /** Changes wait for those before them, whether these succeeded or not. */
