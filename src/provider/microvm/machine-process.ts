@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import type { Readable, Writable } from "node:stream";
 import { SYSTEM_PATH } from "../../host/command.ts";
 import { GATEWAY_PORT } from "./guest-network.ts";
 
@@ -51,16 +50,19 @@ export async function startMachine(machine: MachineProcess): Promise<number> {
     env: { PATH: SYSTEM_PATH },
   });
   closeSync(logFd);
-  const { stdin, stdout } = child as typeof child & { readonly stdin: Writable; readonly stdout: Readable };
-  stdin.on("error", () => {}); // It is gone; the missing answer says so.
-  const early = once(child, "exit").then(([status]) => {
+  const early = once(child, "exit").then(([status]): never => {
     throw new Error(`the machine's process ended with status ${status}; its log: ${logPath}`);
   });
   early.catch(() => {}); // Later it ends as it should.
+  const { stdin, stdout } = child;
+  // With no descriptors left Node makes no pipes, and says why in its next turn.
+  if (!stdin || !stdout) return early;
+  stdin.on("error", () => {}); // It is gone; the missing answer says so.
   try {
     await Promise.race([once(stdout, "data", { signal: AbortSignal.timeout(READY_TIMEOUT_MS) }), early]);
     const pid = child.pid as number;
     await prepare(pid);
+    if (child.exitCode !== null || child.signalCode !== null) await early;
     child.once("exit", (status, signal) => onExit(`its machine ended: ${signal ?? `status ${status}`}`));
     stdin.end("go\n");
     return pid;

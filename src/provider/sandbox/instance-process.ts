@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import type { Readable, Writable } from "node:stream";
 import { SYSTEM_PATH } from "../../host/command.ts";
 import type { AgentConfig } from "../../protocol/agent-config.ts";
 
@@ -44,15 +43,18 @@ export async function startInstance(instance: InstanceProcess): Promise<void> {
     env: { PATH: SYSTEM_PATH, HEARTH_AGENT_CONFIG: JSON.stringify(instance.config) },
   });
   closeSync(logFd);
-  const { stdin, stdout } = child as typeof child & { readonly stdin: Writable; readonly stdout: Readable };
-  stdin.on("error", () => {}); // It is gone; the missing answer says so.
-  const early = once(child, "exit").then(([status]) => {
+  const early = once(child, "exit").then(([status]): never => {
     throw new Error(`the instance's process ended with status ${status}; its log: ${instance.logPath}`);
   });
   early.catch(() => {}); // Later it ends as it should.
+  const { stdin, stdout } = child;
+  // With no descriptors left Node makes no pipes, and says why in its next turn.
+  if (!stdin || !stdout) return early;
+  stdin.on("error", () => {}); // It is gone; the missing answer says so.
   try {
     await Promise.race([once(stdout, "data", { signal: AbortSignal.timeout(READY_TIMEOUT_MS) }), early]);
     await instance.prepare(child.pid as number);
+    if (child.exitCode !== null || child.signalCode !== null) await early;
     stdin.end("go\n");
     child.once("exit", (status, signal) => {
       instance.onExit(`its agent's process ended: ${signal ?? `status ${status}`}; its log: ${instance.logPath}`);
