@@ -32,9 +32,7 @@ const INIT = fileURLToPath(new URL("guest/initrd.sh", import.meta.url));
  */
 export async function makeInitrd(systemDir: string, busyboxPath: string, kernelRelease: string): Promise<Buffer> {
   const modules = await orderModules(`${systemDir}/lib/modules/${kernelRelease}`, GUEST_MODULES);
-  const files = await Promise.all(
-    modules.map(async ({ name, path }) => file(`modules/${name}`, await readFile(path), false)),
-  );
+  const files = modules.map(({ name, bytes }) => file(`modules/${name}`, bytes, false));
   const order = modules.map(({ name }) => `${name}\n`).join("");
   return cpioArchive([
     ...FOLDERS.map((path): CpioEntry => ({ path, content: { kind: "folder" } })),

@@ -1,6 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { modulesNeededBy, orderModules } from "./kernel-modules.ts";
 
@@ -41,4 +43,24 @@ test("what others need and has no file is built in; what was asked for must be t
   write("fs/squashfs.ko", "zlib_inflate");
   expect((await orderModules(directory, ["squashfs"])).map(({ name }) => name)).toEqual(["squashfs"]);
   await expect(orderModules(directory, ["virtio_blk"])).rejects.toThrow("virtio_blk");
+});
+
+test("a built-in one may be asked for", async () => {
+  write("fs/squashfs.ko");
+  writeFileSync(join(directory, "modules.builtin"), "kernel/drivers/block/virtio_blk.ko\nkernel/fs/ext4/ext4.ko\n");
+  expect((await orderModules(directory, ["virtio_blk", "squashfs"])).map(({ name }) => name)).toEqual(["squashfs"]);
+});
+
+test.each([
+  ["xz", (plain: Buffer) => execFileSync("xz", ["--compress", "--stdout"], { input: plain })],
+  ["zst", zstdCompressSync],
+  ["gz", gzipSync],
+])("those that a distribution compresses by %s are unpacked", async (suffix, compress) => {
+  const plain = moduleThatNeeds("failover");
+  mkdirSync(join(directory, "kernel"), { recursive: true });
+  writeFileSync(join(directory, `kernel/net-failover.ko.${suffix}`), compress(plain));
+  write("failover.ko");
+  const modules = await orderModules(directory, ["net_failover"]);
+  expect(modules.map(({ name }) => name)).toEqual(["failover", "net_failover"]);
+  expect(modules[1]?.bytes).toEqual(plain);
 });
