@@ -18,6 +18,14 @@ test("as text: START, and what an attempt before it says", () => {
   expect(endLines(id, version, "ok", none, undefined, usage as never)).toContain("Billed Duration: 152 ms\t");
 });
 
+test("what is billed is the sum of what is shown, rounded up", () => {
+  const report = (wallUs: number, initUs: number) =>
+    endLines(id, version, "ok", none, undefined, { ...usage, wallUs, initUs } as never);
+  expect(report(1_001, 26_002)).toMatch(/Duration: 1.00 ms\tBilled Duration: 27 ms\t.*Init Duration: 26.00 ms/);
+  expect(report(1_200, 25_800)).toContain("Billed Duration: 27 ms");
+  expect(report(1_006, 26_000)).toMatch(/Duration: 1.01 ms\tBilled Duration: 28 ms/);
+});
+
 test("as JSON: the records of telemetry, one per line", () => {
   expect(records(startLine(id, json, 0))).toEqual([
     { time: expect.any(String), type: "platform.start", record: { requestId: id, functionArn: arn, version: "7" } },

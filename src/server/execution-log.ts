@@ -59,17 +59,21 @@ function troubleText(id: InvocationId, version: FunctionVersion, outcome: Outcom
   }
 }
 
+function hundredthsOfMs(us: number): number {
+  return Math.round(us / 10);
+}
+
 function reportLine(id: InvocationId, version: FunctionVersion, status: string | undefined, usage: Usage): string {
-  const durationMs = usage.wallUs / 1000;
-  const initMs = usage.initUs === undefined ? undefined : usage.initUs / 1000;
+  const [duration, init] = [hundredthsOfMs(usage.wallUs), hundredthsOfMs(usage.initUs ?? 0)];
   const parts = [
     `REPORT RequestId: ${id}`,
-    `Duration: ${durationMs.toFixed(2)} ms`,
-    `Billed Duration: ${Math.ceil(durationMs + (initMs ?? 0))} ms`,
+    `Duration: ${(duration / 100).toFixed(2)} ms`,
+    // Of what is shown, so that it can be checked.
+    `Billed Duration: ${Math.ceil((duration + init) / 100)} ms`,
     `Memory Size: ${version.memoryMiB} MB`,
     `Max Memory Used: ${usage.memoryPeakBytes === undefined ? 0 : Math.ceil(usage.memoryPeakBytes / 1048576)} MB`,
   ];
-  if (initMs !== undefined) parts.push(`Init Duration: ${initMs.toFixed(2)} ms`);
+  if (usage.initUs !== undefined) parts.push(`Init Duration: ${(init / 100).toFixed(2)} ms`);
   if (status !== undefined) parts.push(status);
   return `${parts.join("\t")}\t\n`;
 }
