@@ -18,6 +18,8 @@ describe("a failure of EC2", () => {
     ["RequestLimitExceeded", 503, "unclear"],
     ["UnauthorizedOperation", 403, "refused"],
     ["InvalidParameterNobodyHeardOf", 400, "refused"],
+    ["InvalidLaunchTemplateName.NotFoundException", 400, "unclear"],
+    ["InvalidLaunchTemplateId.NotFound", 400, "unclear"],
     ["SomethingNew", 500, "unclear"],
     ["TimeoutError", undefined, "unclear"],
     ["ECONNREFUSED", undefined, "unclear"],

@@ -36,6 +36,9 @@ const FAULTS: Readonly<Record<string, LaunchFault>> = {
   InternalFailure: { kind: "unclear", remedy: WAIT },
   ServiceUnavailable: { kind: "unclear", remedy: WAIT },
   Unavailable: { kind: "unclear", remedy: WAIT },
+  // Of a template that was made a moment before: EC2 is eventually consistent.
+  "InvalidLaunchTemplateName.NotFoundException": { kind: "unclear", remedy: WAIT },
+  "InvalidLaunchTemplateId.NotFound": { kind: "unclear", remedy: WAIT },
   UnauthorizedOperation: {
     kind: "refused",
     remedy: "give Hearth's AWS identity the rights that docs/providers/ec2.md lists",

@@ -75,9 +75,8 @@ function fleetInput(settings: Ec2Settings, launch: MachineLaunch, LaunchTemplate
 /** A fleet answers with an error for each place; the one that somebody can do something about counts first. */
 function fleetError(errors: readonly CreateFleetError[]): Error {
   const failures = errors.map(({ ErrorCode = "", ErrorMessage = "" }) => {
-    const failure = new Error(ErrorMessage);
-    failure.name = ErrorCode;
-    return failure;
+    // EC2 has answered, and would answer the same client token so again: a code that nobody knows is a refusal.
+    return Object.assign(new Error(ErrorMessage), { name: ErrorCode, $metadata: { httpStatusCode: 400 } });
   });
   const first = failures.find((failure) => launchFaultOf(failure).kind === "refused") ?? failures[0];
   return first ?? new Error("the fleet names neither an instance nor an error");
