@@ -18,6 +18,7 @@ import { dataIdOf } from "../sandbox/data-id.ts";
 import { hostNameservers } from "../sandbox/host-addresses.ts";
 import { InstanceSlots } from "../sandbox/instance-slots.ts";
 import { missingNetworkPrograms, SandboxNetwork } from "../sandbox/sandbox-network.ts";
+import { boundConsole, consolePathIn } from "./console-log.ts";
 import { makeDataDisk } from "./data-disk.ts";
 import { detectMicrovm, type MicrovmFinding, QEMU_UID_BASE } from "./detect-microvm.ts";
 import { GATEWAY, GATEWAY_PORT } from "./guest-network.ts";
@@ -35,7 +36,7 @@ const DISK_MIB = 16 * 1024;
 const JOIN_MS_MAX = 600_000;
 /** QEMU's threads, and the processes of the way to the server. */
 const PIDS_MAX = 256;
-/** Machines of an earlier server are no children of ours: their end is looked for. */
+/** Machines of an earlier server are no children of ours: their end is looked for. All have consoles that grow. */
 const WATCH_MS = 1000;
 const TERMINATE_TIMEOUT_MS = 15_000;
 const TERMINATE_POLL_MS = 5;
@@ -117,7 +118,7 @@ class MicrovmProvider implements CapacityProvider {
     const memoryMiB = parts.memoryMiB ?? Math.floor((availableMemoryMiB() + heldMiB) * MEMORY_SHARE);
     this.#given = { memoryMiB, cpuMilli: availableCpuMilli() };
     this.#offer = machineOffer(this.#given, accelerator, parts.priceUsdPerHour ?? 0);
-    this.#watch = setInterval(() => this.#lookForEnded(), WATCH_MS);
+    this.#watch = setInterval(() => this.#lookAtMachines(), WATCH_MS);
     this.#watch.unref();
   }
 
@@ -212,7 +213,7 @@ class MicrovmProvider implements CapacityProvider {
       dataPath,
       configFiles: await this.#writeConfig(order, directory),
       kernelOptions: [],
-      console: { kind: "file", path: join(directory, "console.log") },
+      console: { kind: "file", path: consolePathIn(directory) },
       uid: QEMU_UID_BASE + 1 + slot,
     });
     if (this.#ending.has(instanceId)) throw new Error("it was ended while it was launched");
@@ -281,6 +282,17 @@ class MicrovmProvider implements CapacityProvider {
     this.#adopted.delete(instanceId);
     this.#ending.delete(instanceId);
     await this.#parts.hosts.forgetInstance(instanceId);
+  }
+
+  #lookAtMachines(): void {
+    this.#lookForEnded();
+    for (const instanceId of this.#instanceIds()) {
+      try {
+        boundConsole(this.#slots.directoryOf(instanceId));
+      } catch (error) {
+        this.#parts.log.warn({ instanceId, error }, "a machine's console could not be emptied");
+      }
+    }
   }
 
   #lookForEnded(): void {

@@ -40,7 +40,7 @@ export function qemuArguments(machine: Machine): string[] {
     ["-machine", "q35,usb=off,vmport=off,smbus=off,graphics=off", "-m", String(memoryMiB), "-smp", String(processors)],
     ...ACCELERATION[accelerator],
     ["-kernel", kernelPath, "-initrd", initrdPath, "-append", kernelCommandLine(machine.kernelOptions)],
-    ["-serial", machine.console.kind === "file" ? `file:${escaped(machine.console.path)}` : "stdio"],
+    consoleArguments(machine.console),
     ...disks.flatMap(({ path, options }, at) => [
       ["-drive", `if=none,id=disk${at},format=raw,file=${escaped(path)},${options}`],
       ["-device", `virtio-blk-pci,drive=disk${at}`],
@@ -53,6 +53,12 @@ export function qemuArguments(machine: Machine): string[] {
       `name=opt/hearth/${name},file=${escaped(path)}`,
     ]),
   ].flat();
+}
+
+/** Appending, so that a file that was emptied is written from its beginning again. */
+function consoleArguments(console: Machine["console"]): string[] {
+  if (console.kind === "output") return ["-serial", "stdio"];
+  return ["-chardev", `file,id=console,path=${escaped(console.path)},append=on`, "-serial", "chardev:console"];
 }
 
 const ACCELERATION: Readonly<Record<Accelerator, readonly (readonly string[])[]>> = {
