@@ -42,7 +42,11 @@ export function openBody(
   const events: RuntimeEvents = {
     onBlank: () => {
       if (!isCurrent()) return;
-      if (body.extensions === undefined) handle.started();
+      try {
+        if (body.extensions === undefined) handle.started();
+      } catch (cause) {
+        return owner.onExitUnknown(cause); // A fault of the host costs this container, not the agent.
+      }
       owner.onBlank();
     },
     onInitDone: (initUs) => isCurrent() && owner.onInitDone(initUs),
