@@ -6,7 +6,7 @@ import { encodeFrame } from "../protocol/frame.ts";
 import type { AgentLog } from "./agent-log.ts";
 import { Container } from "./container.ts";
 import type { ContainerBackend } from "./container-backend.ts";
-import { INIT_MS_MAX } from "./container-timers.ts";
+import { INIT_AHEAD_MS_MAX, INIT_MS_MAX } from "./container-timers.ts";
 import type { ContainerWorld } from "./container-world.ts";
 import { FunctionLog } from "./function-log.ts";
 import { KeptResults } from "./kept-results.ts";
@@ -51,6 +51,7 @@ export class Agent {
       backend,
       log,
       initMsMax: INIT_MS_MAX,
+      initAheadMsMax: INIT_AHEAD_MS_MAX,
       freezeAfterMs: () => this.#freezeAfterMs,
       blankMemoryMiB: () => this.#blankMemoryMiB,
       onReady: (id, startMs, memoryBytes) =>

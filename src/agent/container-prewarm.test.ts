@@ -1,4 +1,5 @@
 import { duplexPair } from "node:stream";
+import { setTimeout } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { ContainerId, FunctionKey, InvocationId, LeaseId } from "../model/ids.ts";
 import { UNMEASURED } from "../model/invocation.ts";
@@ -47,7 +48,7 @@ afterEach(async () => {
 });
 
 /** A container whose runtime is the test: it hears the agent's orders and says what it likes. */
-function open({ initMsMax = 60_000, mayAssign = true } = {}) {
+function open({ initMsMax = 60_000, initAheadMsMax = 60_000, mayAssign = true } = {}) {
   const created = Promise.withResolvers<ContainerHandle>();
   const exited = Promise.withResolvers<ContainerExit>();
   const [channel, runtime] = duplexPair();
@@ -86,6 +87,7 @@ function open({ initMsMax = 60_000, mayAssign = true } = {}) {
     log() {},
     spareEndpoint: { take: (use) => use(undefined) },
     initMsMax,
+    initAheadMsMax,
     freezeAfterMs: () => 1,
     blankMemoryMiB: () => 128,
     onReady: () => story.push("ready"),
@@ -134,9 +136,9 @@ async function openBlank(options: Parameters<typeof open>[0] = {}) {
   return bench;
 }
 
-async function openPrewarming(options: Parameters<typeof open>[0] = {}) {
+async function openPrewarming(options: Parameters<typeof open>[0] = {}, assignment: Partial<Assignment> = {}) {
   const bench = await openBlank(options);
-  bench.container.prewarm(ASSIGNMENT);
+  bench.container.prewarm({ ...ASSIGNMENT, ...assignment });
   const init = await bench.heard("init");
   expect(init).toMatchObject({ environment: { AWS_LAMBDA_INITIALIZATION_TYPE: "provisioned-concurrency" } });
   return bench;
@@ -239,10 +241,25 @@ describe("a prewarm", () => {
 describe("the end of a prewarm that fails", () => {
   const report = (status: string) => expect.stringMatching(new RegExp(`^INIT_REPORT .*\tStatus: ${status}\n$`));
 
-  test("by an init over its limit", async () => {
-    const { told, log, story } = await openPrewarming({ initMsMax: 20 });
+  test("by an init over its limit, which is at least the function's own", async () => {
+    const { told, log, story } = await openPrewarming({ initMsMax: 1, initAheadMsMax: 2 }, { timeoutMs: 20 });
     await told("gone: init over 20 ms");
     expect([log, story.length]).toEqual([[report("timeout")], 2]);
+  });
+
+  test("not by the limit of an init that a run waits for, which holds once one overtakes it", async () => {
+    const { container, say, told, log, heard, heardTwice, story } = await openPrewarming({ initMsMax: 20 });
+    await setTimeout(60);
+    expect(story).toEqual(["ready"]);
+    container.run(RUN, NO_PAYLOAD);
+    await expect.poll(() => log.join("")).toMatch(/^INIT_REPORT .*Phase: init\tStatus: timeout\n$/);
+    await new Promise(setImmediate); // The second body is there.
+    say({ kind: "blank" });
+    await heardTwice("init");
+    say({ kind: "initDone", initUs: 5 });
+    await heard("invoke");
+    say(ANSWER, "null");
+    await told("r-1: ok, warm");
   });
 
   test("by an error", async () => {

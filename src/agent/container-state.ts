@@ -1,5 +1,9 @@
+import type { Assignment } from "../protocol/agent-protocol.ts";
 import type { RunOrder, RunResult } from "./run-result.ts";
 import { StreamedResponse } from "./streamed-response.ts";
+
+/** Of an init that a run waits for, and of one ahead of any, which has at least the function's own timeout. */
+export type InitLimits = { readonly initMsMax: number; readonly initAheadMsMax: number };
 
 /** One execution. `beganMs` is on the monotonic clock; undefined: the function's own time has not begun. */
 export type Run = {
@@ -25,9 +29,10 @@ export type Answer = { readonly result: RunResult; readonly payload: Buffer };
  * - blank: the runtime waits for a function. A run with an assignment or a prewarm makes it that
  *   function's, for good.
  * - prewarming: the function's module is evaluated, and no run waits for it. Becomes idle. An init
- *   that fails, or is over `initMsMax`, ends the container, and the function's log says so; the next
+ *   that fails, or is over its limit, ends the container, and the function's log says so; the next
  *   cold run begins afresh. A run that comes meanwhile (after a reconnection, when the server took
- *   it for idle) makes it initialising: the init goes on and counts as that run's.
+ *   it for idle) makes it initialising: the init goes on, counts as that run's, and has from then on as
+ *   long as any that a run waits for.
  * - initialising: the function's module is evaluated, for a run that waits for it. Over
  *   `initMsMax` the container is killed and becomes repeating.
  * - repeating: a new container takes the place of the killed one, under the same id; its init
@@ -42,14 +47,33 @@ export type Answer = { readonly result: RunResult; readonly payload: Buffer };
 export type ContainerState =
   | { readonly name: "creating"; readonly beganMs: number; readonly next: Run | "prewarm" | undefined }
   | { readonly name: "blank" }
-  | { readonly name: "prewarming"; readonly beganMs: number }
-  | { readonly name: "initialising"; readonly run: Run; readonly beganMs: number }
+  | { readonly name: "prewarming"; readonly beganMs: number; readonly initMsMax: number }
+  | { readonly name: "initialising"; readonly run: Run; readonly beganMs: number; readonly initMsMax: number }
   | { readonly name: "repeating"; readonly run: Run }
   | { readonly name: "running"; readonly run: Run }
   | { readonly name: "idle" }
   | { readonly name: "frozen" }
   | { readonly name: "ending"; readonly run: Run | undefined }
   | { readonly name: "gone" };
+
+export type LoadingState = Extract<ContainerState, { name: "prewarming" | "initialising" }>;
+
+/** The function's module is about to be evaluated, or already is when a run overtakes a prewarm. */
+export function loading(
+  first: Run | "prewarm",
+  beganMs: number,
+  { initMsMax, initAheadMsMax }: InitLimits,
+  { timeoutMs }: Pick<Assignment, "timeoutMs">,
+): LoadingState {
+  return first === "prewarm"
+    ? { name: "prewarming", beganMs, initMsMax: Math.max(initAheadMsMax, timeoutMs) }
+    : { name: "initialising", run: first, beganMs, initMsMax };
+}
+
+/** The function's module is being evaluated, ahead of a run or for one. */
+export function isInInit({ name }: ContainerState): boolean {
+  return name === "prewarming" || name === "initialising" || name === "repeating";
+}
 
 /** An execution that nothing was done for yet. */
 export function newRun(order: RunOrder, payload: Buffer): Run {

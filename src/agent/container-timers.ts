@@ -1,5 +1,7 @@
 /** Lambda's limit of the init phase; an init over it is repeated as part of the invocation. */
 export const INIT_MS_MAX = 10_000;
+/** Lambda's limit of an init ahead of its invocation (provisioned concurrency); a function that may run for longer has that long. */
+export const INIT_AHEAD_MS_MAX = 130_000;
 /**
  * The first execution has the instance's processors for this long, as the init before it had: its code is cold too, see
  * docs/design/0006-cpu.md. Between a prewarm and its first run the container has them until it is frozen.
@@ -21,7 +23,9 @@ export class ContainerTimers {
     this.#start = setTimeout(onOverrun, CREATE_MS_MAX);
   }
 
+  /** Again: the limit counts from now. */
   beginInit(onOverrun: () => void, initMsMax: number): void {
+    clearTimeout(this.#start);
     this.#start = setTimeout(onOverrun, initMsMax);
   }
 

@@ -1,14 +1,14 @@
 import type { ContainerId } from "../model/ids.ts";
 import type { AgentLog } from "./agent-log.ts";
 import type { ContainerBackend } from "./container-backend.ts";
+import type { InitLimits } from "./container-state.ts";
 import type { RunOrder, RunResult } from "./run-result.ts";
 import type { SpareEndpoint } from "./spare-endpoint.ts";
 
 /** What a container needs of the agent around it. */
-export type ContainerWorld = {
+export type ContainerWorld = InitLimits & {
   readonly backend: ContainerBackend;
   readonly log: AgentLog;
-  readonly initMsMax: number;
   readonly spareEndpoint: Pick<SpareEndpoint, "take">;
   freezeAfterMs(): number;
   blankMemoryMiB(): number;

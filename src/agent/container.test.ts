@@ -45,6 +45,7 @@ function open(destroy: () => Promise<void>) {
     log() {},
     spareEndpoint: { take: (use) => use(undefined) },
     initMsMax: 10_000,
+    initAheadMsMax: 10_000,
     freezeAfterMs: () => 1000,
     blankMemoryMiB: () => 128,
     onReady: () => isReady.resolve(),

@@ -11,7 +11,7 @@ import { type ContainerBody, freezeBody, openBody, thawBody, usageOf } from "./c
 import { bury, resetBody, shutDown, turnsOfReading } from "./container-end.ts";
 import { beginInit } from "./container-init.ts";
 import { containerReport } from "./container-report.ts";
-import { type ContainerState, newRun, type Run, runOf } from "./container-state.ts";
+import { type ContainerState, isInInit, loading, newRun, type Run, runOf } from "./container-state.ts";
 import { ContainerTimers, CREATE_MS_MAX } from "./container-timers.ts";
 import type { ContainerWorld } from "./container-world.ts";
 import type { AnswerOutcome, OwnUsage } from "./drivers/runtime-driver.ts";
@@ -104,7 +104,7 @@ export class Container {
   #runWarm(run: Run): void {
     const state = this.#state;
     if (state.name === "idle" || state.name === "frozen") this.#invoke(run);
-    else if (state.name === "prewarming") this.#enter({ name: "initialising", run, beganMs: state.beganMs });
+    else if (state.name === "prewarming") this.#load(run, state.beganMs);
     else if (state.name === "creating" && state.next === "prewarm") this.#enter({ ...state, next: run });
     else throw new Error(`run for container ${this.id}, which is ${state.name}`);
   }
@@ -188,15 +188,18 @@ export class Container {
   // ── Init ───────────────────────────────────────────────────────────────────────────────────
 
   #assign(first: Run | "prewarm"): void {
-    const beganMs = performance.now();
-    const isPrewarm = first === "prewarm";
-    this.#enter(isPrewarm ? { name: "prewarming", beganMs } : { name: "initialising", run: first, beganMs });
+    this.#load(first, performance.now());
     this.#guarded("assign", () => {
-      this.#timers.beginInit(() => this.#onInitOverrun(), this.#world.initMsMax);
-      this.#init(isPrewarm ? "provisioned-concurrency" : "on-demand");
+      this.#init(first === "prewarm" ? "provisioned-concurrency" : "on-demand");
       this.#timers.setDeadline(() => this.#onDeadline(), (this.#assignment as Assignment).timeoutMs);
       this.#timers.setFreeze(() => this.#onFreezeDue(), this.#world.freezeAfterMs());
     });
+  }
+
+  #load(first: Run | "prewarm", beganMs: number): void {
+    const state = loading(first, beganMs, this.#world, this.#assignment as Assignment);
+    this.#enter(state);
+    this.#timers.beginInit(() => this.#onInitOverrun(), state.initMsMax);
   }
 
   #init(initializationType: InitializationType): void {
@@ -257,17 +260,15 @@ export class Container {
   }
 
   #onInitError(payload: Buffer): void {
-    const state = this.#state;
-    const isInit = state.name === "initialising" || state.name === "repeating" || state.name === "prewarming";
+    if (!isInInit(this.#state)) return this.#onViolation("initError outside init");
     const isTooLarge = payload.length > RESPONSE_BYTES_MAX;
     const outcome = isTooLarge ? "responseTooLarge" : "initError";
-    if (isInit) this.#fail(outcome, "the function's init failed", isTooLarge ? EMPTY : payload);
-    else this.#onViolation("initError outside init");
+    this.#fail(outcome, "the function's init failed", isTooLarge ? EMPTY : payload);
   }
 
   #onInitOverrun(): void {
     const state = this.#state;
-    if (state.name === "prewarming") this.#finishAndEnd("timeout", `init over ${this.#world.initMsMax} ms`, EMPTY);
+    if (state.name === "prewarming") this.#finishAndEnd("timeout", `init over ${state.initMsMax} ms`, EMPTY);
     else if (state.name === "initialising") this.#repeatInit(state, "timeout", EMPTY);
   }
 
@@ -281,7 +282,7 @@ export class Container {
   #repeatInit(state: Extract<ContainerState, { name: "initialising" }>, outcome: Outcome, payload: Buffer): void {
     const { run } = state;
     const body = this.#body as ContainerBody;
-    tellInitFailed(state, body.extensions, this.#world.initMsMax, outcome, payload);
+    tellInitFailed(state, body.extensions, outcome, payload);
     this.#timers.endStart();
     this.#body = undefined;
     this.#afterExtensions = undefined;
@@ -453,9 +454,8 @@ export class Container {
   ): void {
     const state = this.#state;
     const run = runOf(state);
-    // Init, or a repeated one, did not come to its end.
     if ((state.name === "prewarming" || state.name === "repeating") && outcome !== "agentFault")
-      tellInitFailed(state, this.#body?.extensions, this.#world.initMsMax, outcome, payload);
+      tellInitFailed(state, this.#body?.extensions, outcome, payload);
     if (run === undefined) {
       this.#endWith(reason, () => {}, shutdownReason);
     } else {

@@ -10,13 +10,12 @@ type Init = Extract<ContainerState, { name: "prewarming" | "initialising" | "rep
 export function tellInitFailed(
   init: Init,
   extensions: ExtensionHost | undefined,
-  initMsMax: number,
   outcome: Outcome,
   payload: Buffer,
 ): void {
   const beganMs = init.name === "repeating" ? (init.run.beganMs as number) : init.beganMs;
   const measuredUs = microsecondsSince(beganMs);
   // A repeated one has what is left of the function's own time.
-  const tookUs = init.name === "repeating" ? measuredUs : spentUs(measuredUs, outcome, initMsMax);
+  const tookUs = init.name === "repeating" ? measuredUs : spentUs(measuredUs, outcome, init.initMsMax);
   extensions?.initFailed(tookUs, phaseEnd(outcome, payload));
 }

@@ -1,4 +1,5 @@
 import type { Command } from "../model/event.ts";
+import { cpuMilliOf } from "../model/function-version.ts";
 import type { Grant } from "../model/grant.ts";
 import type { ContainerId, FunctionKey, InstanceId } from "../model/ids.ts";
 import { type Lease, type Outcome, UNMEASURED, type Usage } from "../model/invocation.ts";
@@ -8,6 +9,7 @@ import type { Random } from "./random.ts";
 import type { Report } from "./report.ts";
 import { SimulatedContainer, type SimulatedInstance } from "./simulated-instance.ts";
 import { SimulatedInvocation } from "./simulated-invocation.ts";
+import type { SimulatedSizes } from "./simulated-sizes.ts";
 import type { Stage } from "./stage.ts";
 import { violated } from "./violation.ts";
 import type { FunctionTraits, World } from "./world.ts";
@@ -39,6 +41,7 @@ export class ContainerWork {
   readonly #stage: Stage;
   readonly #report: Report;
   readonly #known: Known;
+  readonly #said: SimulatedSizes;
   readonly #sink: ResultSink;
   readonly #starts: Random;
   readonly #executions: Random;
@@ -49,11 +52,20 @@ export class ContainerWork {
   readonly #onContainerDue = (container: SimulatedContainer) => this.#containerDue(container);
   readonly #hasExecutionFaults: boolean;
 
-  constructor(world: World, random: Random, stage: Stage, report: Report, known: Known, sink: ResultSink) {
+  constructor(
+    world: World,
+    random: Random,
+    stage: Stage,
+    report: Report,
+    known: Known,
+    said: SimulatedSizes,
+    sink: ResultSink,
+  ) {
     this.#world = world;
     this.#stage = stage;
     this.#report = report;
     this.#known = known;
+    this.#said = said;
     this.#sink = sink;
     this.#starts = random.fork("starts");
     this.#executions = random.fork("executions");
@@ -90,6 +102,7 @@ export class ContainerWork {
       violated(`instance ${instance.id} of ${instance.accountId ?? "nobody"} was told to load ${functionKey}`);
     }
     const revision = Number(functionKey.slice(functionKey.lastIndexOf("/") + 1));
+    this.#said.checkGrant(grant, traits, memoryOf(traits, revision));
     const container = instance.prewarm(containerId, functionKey, grant, memoryOf(traits, revision));
     if (container.state === "gone") return;
     if (container.runtime !== traits.runtime) violated(`${functionKey} was to be loaded into ${container.runtime}`);
@@ -114,12 +127,12 @@ export class ContainerWork {
       return violated(`lease ${lease.id} is for an invocation that nobody made`);
     instance.count(container, lease);
     this.#known.began(invocation);
-    if (lease.start === "cold" && lease.grant !== undefined) this.#granted(lease.grant, invocation.memoryMiB);
+    if (lease.start === "cold" && lease.grant !== undefined) this.#granted(lease.grant, invocation);
     if (container.state === "gone") return this.#runInNothing(container, lease);
     const { caller } = invocation;
     const { timeoutMs } = caller.traits;
     const initMs = lease.start === "cold" ? caller.drawInitMs() : 0;
-    const durationMs = caller.drawDurationMs();
+    const durationMs = this.#durationMs(container, invocation);
     container.outcome = durationMs >= timeoutMs ? "timeout" : "ok";
     container.staysUsable = container.outcome === "ok";
     if (this.#hasExecutionFaults && this.#stage.hasFaults) this.#spoil(container);
@@ -129,9 +142,22 @@ export class ContainerWork {
     this.#stage.after(2 * this.#world.linkMs + container.wallMs, container);
   }
 
-  #granted({ reservedMiB, memoryMiB }: Grant, requestedMiB: number): void {
-    if (reservedMiB < requestedMiB) this.#report.grantedLess++;
-    if (memoryMiB > requestedMiB) this.#report.grantedMore++;
+  /** One thread that computes takes longer with less than a processor. */
+  #durationMs(container: SimulatedContainer, { caller, memoryMiB }: SimulatedInvocation): number {
+    const drawnMs = caller.drawDurationMs();
+    const share = caller.traits.need?.computedShare;
+    container.computedMs = undefined;
+    if (share === undefined) return drawnMs;
+    const requested = Math.min(1, cpuMilliOf(memoryMiB) / 1000);
+    const granted = Math.min(1, (container.grant?.cpuMilli ?? cpuMilliOf(memoryMiB)) / 1000);
+    container.computedMs = drawnMs * share * requested;
+    return drawnMs * (1 - share) + container.computedMs / granted;
+  }
+
+  #granted(grant: Grant, { memoryMiB, caller }: SimulatedInvocation): void {
+    this.#said.checkGrant(grant, caller.traits, memoryMiB);
+    if (grant.reservedMiB < memoryMiB) this.#report.grantedLess++;
+    if (grant.memoryMiB > memoryMiB) this.#report.grantedMore++;
   }
 
   /** The order does not reach an agent that has no link, and the core counts the execution until it is told so. */
@@ -314,12 +340,14 @@ export class ContainerWork {
 
   #usageOf(container: SimulatedContainer, outcome: Outcome): Usage | undefined {
     if (this.#world.sizing === undefined || outcome === "agentFault") return undefined;
-    const { usedMiB, limitMiB, wallMs, rescues, isStalled, grant } = container;
+    const { usedMiB, limitMiB, wallMs, rescues, isStalled, grant, computedMs } = container;
+    const cpu = Math.min(1, (grant?.cpuMilli ?? 1000) / 1000);
+    const throttledMs = computedMs === undefined ? 0 : Math.min(wallMs, computedMs / cpu - computedMs);
     return {
       ...UNMEASURED,
       wallUs: wallMs * 1000,
-      cpuUs: wallMs * 500,
-      throttledUs: 0,
+      cpuUs: computedMs === undefined ? wallMs * 500 : computedMs * 1000,
+      throttledUs: throttledMs * 1000,
       memoryPeakBytes: usedMiB * 2 ** 20,
       memoryStallUs: isStalled ? wallMs * 100 : 0,
       memoryLimitMiB: limitMiB,

@@ -26,6 +26,9 @@ export class Report {
   offerChanges = 0;
   settingsChanges = 0;
   concurrencyChanges = 0;
+  sizingChanges = 0;
+  /** Versions of which a new server was told what an earlier one had learned. */
+  sizesRestored = 0;
   atRisk = 0;
   notices = 0;
   /** Instances that were taken away, with or without notice. */
@@ -90,6 +93,8 @@ export class Report {
         offerChanges: this.offerChanges,
         settingsChanges: this.settingsChanges,
         concurrencyChanges: this.concurrencyChanges,
+        sizingChanges: this.sizingChanges,
+        sizesRestored: this.sizesRestored,
         atRisk: this.atRisk,
         notices: this.notices,
         taken: this.taken,

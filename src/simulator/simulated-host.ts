@@ -10,6 +10,7 @@ import type { Random } from "./random.ts";
 import type { Report } from "./report.ts";
 import { SimulatedInstance } from "./simulated-instance.ts";
 import type { SimulatedMarket } from "./simulated-market.ts";
+import type { SimulatedSizes } from "./simulated-sizes.ts";
 import type { Stage } from "./stage.ts";
 import { violated } from "./violation.ts";
 import type { World } from "./world.ts";
@@ -30,6 +31,7 @@ export type HostParts = {
   readonly report: Report;
   readonly known: Known;
   readonly market: SimulatedMarket;
+  readonly sizes: SimulatedSizes;
   readonly sink: HostSink;
 };
 
@@ -57,14 +59,14 @@ export class SimulatedHost {
   /** An instance of an earlier server has joined this one. */
   onAdopted: (instance: SimulatedInstance) => void = () => {};
 
-  constructor({ world, random, stage, report, known, market, sink }: HostParts) {
+  constructor({ world, random, stage, report, known, market, sizes, sink }: HostParts) {
     this.#world = world;
     this.#stage = stage;
     this.#report = report;
     this.#known = known;
     this.#market = market;
     this.#sink = sink;
-    this.#work = new ContainerWork(world, random, stage, report, known, sink);
+    this.#work = new ContainerWork(world, random, stage, report, known, sizes, sink);
     this.#launchChecks = new LaunchChecks(world, stage, report, known, this.instances);
     this.#launches = random.fork("launches");
     this.#lives = random.fork("lives");

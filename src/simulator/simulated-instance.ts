@@ -31,6 +31,8 @@ export class SimulatedContainer implements Happening {
   /** How often its limit was raised in the execution that runs. */
   rescues = 0;
   isStalled = false;
+  /** What it takes on a whole processor; undefined: nobody can tell. */
+  computedMs: number | undefined = undefined;
   lease: Lease | undefined = undefined;
   /** What the core believes to run in it: ordered or reported, and neither ended nor answered for as far as it was told. */
   knownLease: Lease | undefined = undefined;

@@ -15,6 +15,7 @@ import { SimulatedAccounts } from "./simulated-accounts.ts";
 import { SimulatedConcurrency } from "./simulated-concurrency.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { SimulatedMarket } from "./simulated-market.ts";
+import { SimulatedSizes } from "./simulated-sizes.ts";
 import { Stage } from "./stage.ts";
 import { Violation, violated } from "./violation.ts";
 import { WaitOracle } from "./wait-oracle.ts";
@@ -22,7 +23,7 @@ import type { Restart, World } from "./world.ts";
 
 /** What the simulator needs of a control plane. */
 export type Core = Pick<ControlPlane, "handle" | "wakeAtMs" | "brokenInvariant"> &
-  Partial<Pick<ControlPlane, "roomOf" | "blankMiBOf">>;
+  Partial<Pick<ControlPlane, "roomOf" | "blankMiBOf" | "sizing">>;
 
 export type SimulationOptions = {
   /** Asks `brokenInvariant()` after every so many events; 0: never. */
@@ -65,6 +66,7 @@ export class Simulation {
   readonly #market: SimulatedMarket;
   readonly #accounts: SimulatedAccounts;
   readonly #concurrency: SimulatedConcurrency;
+  readonly #sizes: SimulatedSizes;
   readonly #reclaimer: Reclaimer;
   readonly #oracle: WaitOracle;
   readonly #oracleEvery: number;
@@ -93,9 +95,11 @@ export class Simulation {
     const market = new SimulatedMarket(world, random.fork("market"), stage, report);
     const sink = this.#crowd;
     this.#market = market;
-    this.#host = new SimulatedHost({ world, random: random.fork("host"), stage, report, known, market, sink });
-    this.#accounts = new SimulatedAccounts(world, random.fork("accounts"), stage, report);
     const { callers } = this.#crowd;
+    const sizes = new SimulatedSizes(world, random.fork("said of sizes"), stage, report, callers);
+    this.#sizes = sizes;
+    this.#host = new SimulatedHost({ world, random: random.fork("host"), stage, report, known, market, sizes, sink });
+    this.#accounts = new SimulatedAccounts(world, random.fork("accounts"), stage, report);
     this.#concurrency = new SimulatedConcurrency(world, random.fork("concurrency"), stage, report, callers);
     this.#crowd.onUpdated = (caller) => this.#concurrency.updated(caller);
     this.#reclaimer = new Reclaimer(world, random.fork("reclaims"), stage, report, this.#host, market);
@@ -126,6 +130,7 @@ export class Simulation {
     this.#market.open();
     this.#accounts.open();
     this.#concurrency.open();
+    this.#sizes.open(() => this.#core.sizing);
     this.#reclaimer.open();
     for (const restart of this.#world.restarts) this.#stage.later(restart.atMs, () => this.#end(restart));
   }
@@ -135,15 +140,7 @@ export class Simulation {
     this.#market.publish();
     this.#accounts.publish();
     this.#concurrency.publish();
-    this.#publishSizing();
-  }
-
-  #publishSizing(): void {
-    const { sizing, functions } = this.#world;
-    if (sizing === undefined) return;
-    for (const accountId of new Set(functions.map((traits) => traits.accountId))) {
-      this.#tell({ kind: "SizingConfigured", scope: { kind: "account", accountId }, settings: sizing.settings });
-    }
+    this.#sizes.publish(this.#core.sizing);
   }
 
   /** A core that is broken on purpose may have no answer; then it is told of no sizes either. */
@@ -269,6 +266,7 @@ export class Simulation {
     this.#stage.serverRun++;
     this.#report.restarts++;
     if (kind === "crash") this.#host.serverDied();
+    else this.#sizes.store(this.#core.sizing);
     this.#crowd.serverEnded();
     this.#known.serverEnded();
     this.#stage.later(downMs, () => this.#comeUp());

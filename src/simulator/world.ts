@@ -127,8 +127,8 @@ export function drawWorld(seed: number): World {
   const settings = drawSettings(root.fork("settings"));
   const host = drawHost(root.fork("host offer"));
   const capacityMiB = host.capacity?.memoryMiB ?? 0;
-  const sizing = root.fork("sized").chance(0.5) ? drawSizingWorld(root.fork("sizing")) : undefined;
-  const needs = sizing === undefined ? undefined : root.fork("needs");
+  const isSized = root.fork("sized").chance(0.5);
+  const needs = isSized ? root.fork("needs") : undefined;
   const functions = drawFunctions(root.fork("functions"), capacityMiB).map((traits) => {
     return needs === undefined ? traits : { ...traits, need: drawNeed(needs.fork(traits.name), traits.memoryMiB) };
   });
@@ -139,6 +139,7 @@ export function drawWorld(seed: number): World {
   const horizonMs = Math.max(1000, invocations / callsPerMs);
   const capacity = drawCapacityWorld(root.fork("capacity"), host, accountIds, horizonMs);
   const concurrency = drawConcurrencyWorld(root.fork("concurrency"), horizonMs);
+  const sizing = isSized ? drawSizingWorld(root.fork("sizing"), horizonMs) : undefined;
   const mustServe = isGenerous(settings) && !capacity.keepsDedicated && concurrency === undefined;
   return {
     seed,
