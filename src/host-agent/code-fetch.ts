@@ -3,9 +3,9 @@ import { ZIP_BYTES_MAX } from "../ports/code-store.ts";
 import { encodeFrame, FrameDecoder } from "../protocol/frame.ts";
 import { CODE_PART_BYTES, type HostGreeting, serverToHostSchema } from "../protocol/host-protocol.ts";
 
-/** Of a 50 MiB archive over a slow line. */
+/** Of a 50 MiB archive over a slow line, once its first part is there. */
 const FETCH_MS_MAX = 120_000;
-/** Between two parts: a server that stands still is given up sooner. */
+/** Without a word: a server that stands still is given up sooner. */
 const STALLED_MS_MAX = 20_000;
 const TRIES_MAX = 3;
 const PAUSE_MS = 300;
@@ -33,11 +33,13 @@ function receive(socket: Socket, sha256Hex: string): Promise<Buffer> {
       socket.destroy();
       reject(new Error(`code ${sha256Hex}: ${reason}`));
     };
-    const timer = setTimeout(() => fail(`not here after ${FETCH_MS_MAX} ms`), FETCH_MS_MAX);
+    let timer: NodeJS.Timeout | undefined;
     const take = (header: unknown, payload: Buffer) => {
       const message = serverToHostSchema.parse(header);
       if (message.kind === "refused") return fail(message.detail);
+      if (message.kind === "heartbeat") return; // Others have their turn before.
       if (message.kind !== "codePart") throw new Error(`${message.kind} instead of code`);
+      timer ??= setTimeout(() => fail(`not here after ${FETCH_MS_MAX} ms`), FETCH_MS_MAX);
       parts.push(payload);
       bytes += payload.length;
       if (bytes > ZIP_BYTES_MAX) throw new Error(`over ${ZIP_BYTES_MAX} bytes`);
@@ -56,7 +58,7 @@ function receive(socket: Socket, sha256Hex: string): Promise<Buffer> {
         fail((error as Error).message);
       }
     });
-    const asked: HostGreeting = { kind: "fetchCode", sha256Hex };
+    const asked: HostGreeting = { kind: "fetchCode", sha256Hex, mayWait: true };
     socket.write(encodeFrame(asked));
     socket.resume();
   });

@@ -9,7 +9,8 @@ import { RUNTIMES } from "../model/runtime.ts";
  *
  * - `join`: a host that the server does not know yet, with a join token. Answered by `welcome` or `refused`.
  * - `hostHello`: a host that joined before; its key says which. Answered likewise.
- * - `fetchCode`: of a joined host; answered by `codePart` frames or `refused`, and ended.
+ * - `fetchCode`: of a joined host; answered by `codePart` frames or `refused`, and ended. Where it `mayWait`, `heartbeat` says
+ *   meanwhile that it still has to wait for its turn.
  * - `hello` of `agent-protocol.ts`: the agent of an instance, passed on by its host agent.
  *
  * After `welcome` the server orders and the host agent tells. Both sides ignore members that they do not know.
@@ -87,7 +88,8 @@ export const hostGreetingSchema = z.discriminatedUnion("kind", [
     /** All instances that exist there, those that are being started included. */
     instanceIds,
   }),
-  z.object({ kind: z.literal("fetchCode"), sha256Hex }),
+  /** `mayWait`: it takes a `heartbeat` before the code; absent in hosts of earlier versions. */
+  z.object({ kind: z.literal("fetchCode"), sha256Hex, mayWait: z.boolean().optional() }),
 ]);
 export type HostGreeting = z.infer<typeof hostGreetingSchema>;
 

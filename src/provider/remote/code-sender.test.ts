@@ -91,3 +91,27 @@ test("code that cannot be read is said to be so, and the next one has its turn",
   void sender.send(second.own, HASH, "h-1");
   expect(await received(second.host)).toBe(ARCHIVE.length);
 });
+
+test("a host that waits for its turn is told so, if it can be told", async () => {
+  const sender = new CodeSender(async () => ARCHIVE, { sendingMax: 1, waitingWordMs: 20 });
+  const first = await connected();
+  void sender.send(first.own, HASH, "h-1"); // It reads nothing yet.
+  const [told, untold] = [await connected(), await connected()];
+  const heard = { told: [] as unknown[], untold: [] as unknown[] };
+  for (const [name, { host }] of Object.entries({ told, untold })) {
+    const decoder = new FrameDecoder();
+    host.on("data", (chunk: Buffer) =>
+      decoder.push(chunk, (header) => heard[name as keyof typeof heard].push((header as { kind: string }).kind)),
+    );
+  }
+  void sender.send(told.own, HASH, "h-2", true);
+  void sender.send(untold.own, HASH, "h-3");
+
+  await expect.poll(() => heard.told.length).toBeGreaterThan(1);
+  expect(heard).toEqual({ told: heard.told.map(() => "heartbeat"), untold: [] });
+
+  first.host.resume();
+  await Promise.all([once(told.host, "close"), once(untold.host, "close")]);
+  expect(heard.told.slice(heard.told.lastIndexOf("heartbeat") + 1)).toEqual(heard.untold);
+  expect(heard.untold).toEqual(Array(40).fill("codePart"));
+});

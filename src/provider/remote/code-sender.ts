@@ -15,6 +15,8 @@ const LIMITS = {
   stalledMsMax: 20_000,
   /** Of a whole archive; a host waits no longer for one. */
   sendingMsMax: 120_000,
+  /** How often a host that waits for its turn is told so: it gives up a server that says nothing for 20 s. */
+  waitingWordMs: 5_000,
 };
 
 type Waiting = { readonly hostId: string; readonly begin: () => void };
@@ -32,15 +34,15 @@ export class CodeSender {
     this.#limits = { ...LIMITS, ...limits };
   }
 
-  /** Sends the archive and waits for the connection's end. @throws HearthError STORE_FAILED before anything was sent. */
-  async send(socket: Socket, sha256Hex: string, hostId: string): Promise<void> {
+  /**
+   * Sends the archive and waits for the connection's end.
+   * @param mayWait the host understands that it still has to wait. @throws HearthError STORE_FAILED before anything was sent.
+   */
+  async send(socket: Socket, sha256Hex: string, hostId: string, mayWait = false): Promise<void> {
     const { waitingMax, waitingPerHostMax } = this.#limits;
     if (this.#waiting.length >= waitingMax || countOf(hostId, this.#waiting.map(hostOf)) >= waitingPerHostMax)
       throw new HearthError("STORE_FAILED", "too much code is asked for at a time");
-    await new Promise<void>((begin) => {
-      this.#waiting.push({ hostId, begin });
-      this.#beginNext();
-    });
+    await this.#turn(socket, hostId, mayWait);
     try {
       socket.resume(); // It says nothing more; its end is seen only while it is read.
       if (!socket.destroyed) await this.#sendParts(socket, await this.#readCode(sha256Hex, hostId));
@@ -48,6 +50,16 @@ export class CodeSender {
       this.#sending.splice(this.#sending.indexOf(hostId), 1);
       this.#beginNext();
     }
+  }
+
+  async #turn(socket: Socket, hostId: string, mayWait: boolean): Promise<void> {
+    const word = encodeFrame({ kind: "heartbeat" });
+    const timer = mayWait ? setInterval(() => socket.write(word), this.#limits.waitingWordMs) : undefined;
+    await new Promise<void>((begin) => {
+      this.#waiting.push({ hostId, begin });
+      this.#beginNext();
+    });
+    clearInterval(timer);
   }
 
   #beginNext(): void {

@@ -196,7 +196,8 @@ class Listener {
       } else if (hostId !== undefined) {
         this.#connections.set(socket, hostId);
         // Not waited for: it is no stranger while it reads.
-        this.#codeSender.send(socket, greeting.sha256Hex, hostId).catch((error: Error) => refuse(socket, error));
+        const { sha256Hex, mayWait } = greeting;
+        this.#codeSender.send(socket, sha256Hex, hostId, mayWait).catch((error: Error) => refuse(socket, error));
       } else throw new HearthError("JOIN_REFUSED", "this machine's key is unknown here");
     } catch (error) {
       refuse(socket, error as Error);
