@@ -18,6 +18,11 @@ import { usualSlice } from "../usual-slice.ts";
 import { InstanceRecords } from "./instance-record.ts";
 
 const MEBIBYTE = 1024 * 1024;
+/**
+ * Becomes the agent once that is allowed, under the same process id. A server that is killed before it has recorded whom it
+ * started never allows it, so that no agent is left that nobody knows.
+ */
+const GATE = 'read -r go && exec "$@" </dev/null';
 /** How long a killed process may take to be gone, and how often we look. */
 const KILL_MS_MAX = 5000;
 const KILL_LOOK_MS = 5;
@@ -66,6 +71,8 @@ export function createProcessProvider(options: ProcessProviderOptions): Capacity
     const agent = await startAgent(options, order, workDir, onExit);
     const identity = identifyProcess(agent.pid as number);
     if (identity !== undefined) records.write(order.instanceId, identity);
+    agent.stdin?.on("error", () => {}); // It is gone; its exit says so.
+    agent.stdin?.end("go\n");
   }
 
   async function terminate(instanceId: InstanceId): Promise<void> {
@@ -135,7 +142,7 @@ async function kill(identities: readonly ProcessIdentity[]): Promise<void> {
   if (left.length > 0) throw new Error(`processes ${left.join(", ")} do not end after SIGKILL`);
 }
 
-/** Detached: it outlives a server that is killed, and is adopted by the next one. */
+/** Detached: it outlives a server that is killed, and is adopted by the next one. It waits behind `GATE`. */
 async function startAgent(
   { agentBundlePath, runtimesDir, nodeBinaries, pythonHomes = {}, nodePath, log }: ProcessProviderOptions,
   { instanceId, offerId, subPool, shape, serverSocketPath, token }: LaunchOrder,
@@ -155,11 +162,11 @@ async function startAgent(
     pythonHomes,
     backend: { kind: "process", workDir },
   };
-  const agent = spawn(nodePath, [resolve(agentBundlePath)], {
+  const agent = spawn("/bin/sh", ["-c", GATE, "hearth-agent", nodePath, resolve(agentBundlePath)], {
     cwd: workDir,
     env: { PATH: process.env["PATH"] ?? "", HEARTH_AGENT_CONFIG: JSON.stringify(config) },
     detached: true,
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["pipe", "ignore", "pipe"],
   });
   await once(agent, "spawn");
   agent.once("exit", (status, signal) => onExit(`its agent's process ended: ${signal ?? `status ${status}`}`));
