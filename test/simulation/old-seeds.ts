@@ -115,4 +115,9 @@ export const OLD_SEEDS: readonly { readonly seed: number; readonly found: string
     seed: 600_015_827,
     found: "instances were launched for all who waited where their account's concurrency let few of them run",
   },
+  {
+    seed: 810_004_416,
+    found:
+      "blank containers took the room of what is to be held ready and had failed thrice, which got another instance, without end",
+  },
 ];

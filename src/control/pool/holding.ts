@@ -48,6 +48,11 @@ export class Holding implements Holder {
     return Math.min(1, this.missing);
   }
 
+  /** While it fails only what may be tried now has a claim to room: others go first until then. */
+  wantsRoom(nowMs: number): boolean {
+    return !this.isFailing || this.mayBegin(nowMs) > 0;
+  }
+
   take(container: Container): void {
     this.containers.add(container);
     container.holder = this;

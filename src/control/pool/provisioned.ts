@@ -110,7 +110,7 @@ export class Provisioned {
   wantsRoomOn({ accountId, subPool, shape }: Instance): boolean {
     if (this.#short.size === 0 || subPool !== "fixed") return false;
     for (const holding of this.#short) {
-      if (holding.accountId !== accountId || holding.isFailing) continue;
+      if (holding.accountId !== accountId || !holding.wantsRoom(this.#parts.turn.nowMs)) continue;
       if (this.#parts.grants.roomOf(holding.wanted).memoryMiB <= shape.memoryMiB) return true;
     }
     return false;
@@ -119,9 +119,10 @@ export class Provisioned {
   /** Whether something is missing for which the offer has room as soon as what drains is gone: that room is not refilled. */
   waitsForRoomOf(source: OfferState): boolean {
     if (this.#short.size === 0 || source.terms.subPool !== "fixed") return false;
-    const { pools, grants } = this.#parts;
-    for (const { wanted, isFailing } of this.#short) {
-      const shape = isFailing ? undefined : source.shapeFor(grants.roomOf(wanted).memoryMiB);
+    const { pools, grants, turn } = this.#parts;
+    for (const holding of this.#short) {
+      if (!holding.wantsRoom(turn.nowMs)) continue;
+      const shape = source.shapeFor(grants.roomOf(holding.wanted).memoryMiB);
       if (shape === undefined || source.hasRoomFor(shape)) continue;
       if (pools.inventory.comingMiB(source) >= shape.memoryMiB) return true;
     }
