@@ -4,6 +4,7 @@ import { PROVIDER_KINDS } from "../model/capacity.ts";
 import { parseDurationMs } from "../model/duration.ts";
 import { usageError } from "./cli-error.ts";
 import { type LimitOptions, limitsIn } from "./limit-options.ts";
+import { metricsTokenIn } from "./metrics-token.ts";
 import { type TracingOptions, tracingIn } from "./tracing-options.ts";
 
 export const DEFAULT_HOST = "127.0.0.1";
@@ -68,6 +69,8 @@ export type UpOptions = {
   readonly fixedUsdPerGiBHour: number | undefined;
   /** undefined: traces are not recorded. */
   readonly tracing: TracingOptions | undefined;
+  /** A secret: whoever sends it sees the metrics without signing. undefined: nobody does. */
+  readonly metricsToken: string | undefined;
   readonly limits: LimitOptions;
 };
 
@@ -99,6 +102,7 @@ export type UpFlags = {
   readonly allowDeprecatedRuntimes?: boolean;
   readonly urlDomain?: string;
   readonly otlpEndpoint?: string;
+  readonly metricsTokenFile?: string;
 };
 
 /**
@@ -135,6 +139,9 @@ export function upOptionsFrom(flags: UpFlags, env: Readonly<Record<string, strin
       flags.allowDeprecatedRuntimes === true || isSwitchedOn("HEARTH_ALLOW_DEPRECATED_RUNTIMES", env),
     urlDomain: domainIn(given(flags.urlDomain, "--url-domain", "HEARTH_URL_DOMAIN", "default")),
     tracing: tracingIn(given(flags.otlpEndpoint, "--otlp-endpoint", "HEARTH_OTLP_ENDPOINT", ""), env),
+    metricsToken: metricsTokenIn(
+      given(flags.metricsTokenFile, "--metrics-token-file", "HEARTH_METRICS_TOKEN_FILE", ""),
+    ),
     fixedUsdPerGiBHour: priceIn(given(flags.fixedPrice, "--fixed-price", "HEARTH_FIXED_PRICE", "unknown")),
     limits: limitsIn({
       concurrency: given(flags.accountConcurrency, "--account-concurrency", "HEARTH_ACCOUNT_CONCURRENCY", "default"),

@@ -6,6 +6,7 @@ import type { AccountId } from "../model/ids.ts";
 import type { AccessKeys } from "../ports/access-keys.ts";
 import type { Clock } from "../ports/clock.ts";
 import { Authenticator, type Identity } from "./auth/authenticator.ts";
+import type { BearerToken } from "./auth/bearer-token.ts";
 import { createBrowserGuard, isLoopback } from "./auth/browser-guard.ts";
 import { asLambdaError, beginError, LambdaError, tooLarge, unknownOperation } from "./lambda/lambda-error.ts";
 import { collectBody } from "./request-body.ts";
@@ -27,7 +28,7 @@ const PATH_PARAMETER_LENGTH_MAX = 1024;
 /** Who a request acts for. */
 export type Principal = {
   readonly accountId: AccountId;
-  /** undefined: nobody signed; trusted because only this machine reaches the server. */
+  /** undefined: nobody signed; trusted because only this machine reaches the server, or for a bearer token. */
   readonly accessKeyId: string | undefined;
 };
 
@@ -51,6 +52,8 @@ export type RouteHandler = (request: RouteRequest) => void | Promise<void>;
 export type RouteOptions = {
   /** `open`: anyone who reaches the server, unsigned. Default `account`. */
   readonly access?: "account" | "open";
+  /** Whoever sends it needs no signature. undefined: bearer tokens count for nothing. */
+  readonly bearerToken?: BearerToken | undefined;
   /** undefined: BODY_BYTES_MAX_DEFAULT. */
   readonly bodyLimit?: BodyLimit;
   /** Services that a request may be signed for, by their names in credentials; asked before the body is read. undefined: Lambda. */
@@ -106,6 +109,7 @@ type AcceptedIdentity = Exclude<Identity, { readonly kind: "refused" }>;
 type Route = {
   readonly handler: RouteHandler;
   readonly isOpen: boolean;
+  readonly bearerToken?: BearerToken | undefined;
   readonly bodyLimit: BodyLimit;
   readonly services: (request: IncomingMessage) => readonly string[];
   readonly errorForm: ErrorForm;
@@ -162,6 +166,7 @@ class LambdaHttpServer implements HttpServer {
     const route: Route = {
       handler,
       isOpen: options.access === "open",
+      bearerToken: options.bearerToken,
       bodyLimit: options.bodyLimit ?? defaultBodyLimit,
       services: options.services ?? lambdaOnly,
       errorForm: options.errorForm ?? beginError,
@@ -233,7 +238,8 @@ class LambdaHttpServer implements HttpServer {
 
     const identity: Identity | undefined = route.isOpen
       ? undefined
-      : this.#authenticator.identify(req, exchange.rawQuery, route.services(req));
+      : (route.bearerToken?.identify(req.headers) ??
+        this.#authenticator.identify(req, exchange.rawQuery, route.services(req)));
     if (identity?.kind === "refused") return new LambdaError(identity.refusal.type, 403, identity.refusal.message);
 
     const { bytesMax, error } = route.bodyLimit(req);

@@ -8,6 +8,7 @@ import type { AddRoute } from "../frontend/admin/admitted.ts";
 import { addCapacityRoutes } from "../frontend/admin/capacity-routes.ts";
 import { addHostRoutes } from "../frontend/admin/host-routes.ts";
 import { addOfferRoutes } from "../frontend/admin/offer-routes.ts";
+import { routeAccess } from "../frontend/admin/route-access.ts";
 import { addScheduleRoutes } from "../frontend/admin/schedule-routes.ts";
 import { addSizingRoutes } from "../frontend/admin/sizing-routes.ts";
 import { addSourceRoutes } from "../frontend/admin/source-routes.ts";
@@ -101,6 +102,8 @@ export type HearthOptions = {
   readonly fixedUsdPerGiBHour?: number | undefined;
   /** Where traces go; undefined: they are not recorded. */
   readonly tracing?: Pick<OtlpTracerOptions, "url" | "sampler"> | undefined;
+  /** Whoever sends it as a bearer token sees the metrics; undefined: nobody does without signing, but on loopback. */
+  readonly metricsToken?: string | undefined;
 };
 
 /** A running server. */
@@ -380,8 +383,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     store,
     events,
   });
-  const addRoute: AddRoute = (method, path, handler) =>
-    http.addRoute(method, path, handler, path === "/healthz" ? { access: "open" } : {});
+  const accessTo = routeAccess(options.metricsToken);
+  const addRoute: AddRoute = (method, path, handler) => http.addRoute(method, path, handler, accessTo(path));
   const closeAdminRoutes = addAdminRoutes({ addRoute, view, logs, metrics });
   const capacityView = createCapacityView({
     ...books,

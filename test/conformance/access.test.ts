@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { networkInterfaces } from "node:os";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   CreateFunctionCommand,
@@ -199,6 +199,50 @@ describe("on an address that others reach", skipUnless(address !== undefined, "n
       expect(await resultOf(root, "signed")).toBe("signed");
       lambda.close();
     }
+  });
+});
+
+describe("the metrics' bearer token", () => {
+  const TOKEN = "f".repeat(32);
+  let dir: string;
+  let hearth: HearthProcess;
+  let url: string;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), "hearth-token-"));
+    const file = join(dir, "metrics-token");
+    await writeFile(file, `${TOKEN}\n`);
+    const args = ["--metrics-token-file", file, "--log-level", "trace"];
+    hearth = await HearthProcess.start({ provider: "process", host: "0.0.0.0", args });
+    url = hearth.url.replace("0.0.0.0", "127.0.0.1");
+  });
+  afterAll(async () => {
+    await hearth[Symbol.asyncDispose]();
+    await rm(dir, { recursive: true });
+  });
+  const get = (path: string, headers: Record<string, string>) => fetch(url + path, { headers });
+  const typeOf = async (answer: Promise<Response>) => {
+    const { status, headers } = await answer;
+    return [status, headers.get("x-amzn-errortype")];
+  };
+
+  test("lets who cannot sign read the metrics, and is never told", async () => {
+    const answer = await get("/metrics", { authorization: `Bearer ${TOKEN}` });
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, expect.stringMatching(/^text\/plain/)]);
+    expect(await answer.text()).toMatch(/^# HELP hearth_/m);
+    const wrong = get("/metrics", { authorization: `Bearer ${TOKEN}f` });
+    expect(await typeOf(wrong)).toEqual([403, "UnrecognizedClientException"]);
+    expect(await (await wrong).text()).not.toContain(TOKEN);
+    expect(hearth.log).not.toContain(TOKEN);
+  });
+
+  test("opens nothing else; signatures do what they did", async () => {
+    for (const path of ["/_hearth/status", "/_hearth/accounts", LIST]) {
+      const refused = get(path, { authorization: `Bearer ${TOKEN}` });
+      expect([path, ...(await typeOf(refused))]).toEqual([path, 403, "IncompleteSignatureException"]);
+    }
+    expect(await typeOf(get("/metrics", {}))).toEqual([403, "MissingAuthenticationTokenException"]);
+    const { host, ...signed } = await signedHeaders(`${url}/metrics`, await rootKeyOf(hearth));
+    expect((await get("/metrics", signed)).status).toBe(200);
   });
 });
 

@@ -15,8 +15,8 @@ Each option is also an environment variable: HEARTH_HOST, HEARTH_PORT, HEARTH_DA
 HEARTH_SANDBOX_MEMORY, HEARTH_HARVEST_NOTICE, HEARTH_MICROVM_MEMORY, HEARTH_EC2, HEARTH_AGENT_HOST, HEARTH_AGENT_PORT,
 HEARTH_AGENT_ADVERTISE, HEARTH_LOG_LEVEL, HEARTH_BLANKS, HEARTH_ASYNC_RETRY_SECONDS, HEARTH_FIXED_PRICE,
 HEARTH_S3_ENDPOINT, HEARTH_AWS_ENDPOINT, HEARTH_AWS_SHARED=1, HEARTH_ALLOW_DEPRECATED_RUNTIMES=1, HEARTH_NO_EXAMPLES=1,
-HEARTH_NO_NETWORK=1, HEARTH_OTLP_ENDPOINT; of OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT and others
-(docs/logs-and-traces.md). The command line decides.
+HEARTH_NO_NETWORK=1, HEARTH_METRICS_TOKEN_FILE, HEARTH_OTLP_ENDPOINT; of OpenTelemetry's own
+OTEL_EXPORTER_OTLP_ENDPOINT and others (docs/logs-and-traces.md). The command line decides.
 
 When it serves it prints one line, \`ready http://HOST:PORT\`, on standard output. SIGTERM or Ctrl-C
 ends it: running invocations finish, and nothing of it stays behind.
@@ -71,6 +71,10 @@ export function addUpCommand(program: CliCommand, context: CliContext): void {
     .option(
       "--otlp-endpoint <URL>",
       "an OpenTelemetry collector for traces, such as http://127.0.0.1:4318 (default: none)",
+    )
+    .option(
+      "--metrics-token-file <FILE>",
+      "holds the bearer token by which Prometheus reads /metrics (docs/metrics.md; default: none)",
     )
     .option("--log-level <LEVEL>", `${LOG_LEVELS.join(", ")} (default info)`)
     .addHelpText("after", HELP_AFTER)
