@@ -39,6 +39,7 @@ export type ServerStatus = {
   readonly offers: readonly Offer[];
   readonly counts: {
     readonly accounts: number;
+    /** Of all accounts. */
     readonly functions: number;
     readonly instances: number;
     readonly containers: number;

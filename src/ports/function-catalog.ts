@@ -208,6 +208,8 @@ export type FunctionCatalog = {
   isDamaged(accountId: AccountId, name: string, qualifier: string | undefined): boolean;
   /** Count of functions and bytes of the zipped code of all versions, as GetAccountSettings reports them. */
   usage(accountId: AccountId): { readonly functionCount: number; readonly codeSizeBytes: number };
+  /** Of all accounts. */
+  functionCount(): number;
   /** Gives `$LATEST` a new revision, because something that belongs to it changed. */
   touch(accountId: AccountId, name: string): Promise<void>;
   /** `listener` hears of each key that serves nobody any more, in the turn in which its successor is visible. */

@@ -78,7 +78,7 @@ export function createAdminView(parts: Parts): AdminView {
         offers: [...provider.offers()],
         counts: {
           accounts: accountCount,
-          functions: catalog.usage(DEFAULT_ACCOUNT_ID).functionCount,
+          functions: catalog.functionCount(),
           instances: instances.length,
           containers: containers.length,
           runningInvocations: containers.filter(({ state }) => state === "running").length,

@@ -136,6 +136,22 @@ describe("the command line, end to end", () => {
     }
   });
 
+  test("status counts the functions of all accounts", async () => {
+    const { counts: before } = JSON.parse((await hearth("status", "--json")).out);
+    const { accountId } = JSON.parse((await hearth("account", "create", "counted", "--json")).out);
+    const key = JSON.parse((await hearth("account", "key", accountId, "--json")).out);
+    process.env["HEARTH_ACCESS_KEY_ID"] = key.accessKeyId;
+    process.env["HEARTH_SECRET_ACCESS_KEY"] = key.secretAccessKey;
+    try {
+      await hearth("deploy", functionFolder("counted", "export const handler = async () => 1;"));
+    } finally {
+      delete process.env["HEARTH_ACCESS_KEY_ID"];
+      delete process.env["HEARTH_SECRET_ACCESS_KEY"];
+    }
+    const [functions, accounts] = [before.functions + 1, before.accounts + 1];
+    expect((await hearth("status")).out).toMatch(new RegExp(`^functions +${functions} of ${accounts} accounts$`, "m"));
+  });
+
   test("a second server on the same port or data is refused with a remedy", async () => {
     const port = new URL(url).port;
     const options = ["--provider", "process", "--no-examples", "--log-level", "silent"];

@@ -57,6 +57,20 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+test("functions are counted per account and over all of them, without their versions", async () => {
+  const counts = () => [...[accountA, accountB].map((id) => catalog.usage(id).functionCount), catalog.functionCount()];
+  expect(counts()).toEqual([0, 0, 0]);
+  await catalog.create(accountA, "f", settings, zip("1"), {}, true);
+  await catalog.create(accountB, "f", settings, zip("1"), {});
+  await catalog.create(accountB, "g", settings, zip("1"), {});
+  expect(counts()).toEqual([1, 2, 3]);
+  catalog.close();
+  catalog = await open();
+  expect(counts()).toEqual([1, 2, 3]);
+  await catalog.delete(accountB, "g");
+  expect(counts()).toEqual([1, 1, 2]);
+});
+
 test("what was deployed is there again after a restart, active and under the same key", async () => {
   await catalog.create(accountA, "f", settings, zip("1"), { a: "b" });
   await catalog.create(accountB, "f", settings, zip("2"), {});

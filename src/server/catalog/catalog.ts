@@ -312,6 +312,10 @@ class Catalog implements FunctionCatalog {
     return this.#table.usage(accountId);
   }
 
+  functionCount(): number {
+    return this.#table.functionCount();
+  }
+
   touch(accountId: AccountId, name: string): Promise<void> {
     return this.#turns.take(accountId, name, async () => {
       const entry = this.#find(accountId, name);

@@ -36,6 +36,12 @@ export class FunctionTable {
     return { functionCount: entries.length, codeSizeBytes };
   }
 
+  functionCount(): number {
+    let count = 0;
+    for (const functions of this.#accounts.values()) count += functions.size;
+    return count;
+  }
+
   /** This code is sound again. */
   mend(sha256Hex: string): void {
     for (const entry of this.all()) {
