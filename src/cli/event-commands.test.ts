@@ -59,7 +59,10 @@ test.for([
   [["at(2020-01-01T00:00:00)", "--function", "f"], "has no tick after now"],
   [["cron(0 3 * * ? *)", "--function", "f", "--timezone", "Middle/Earth"], "not valid"],
   [["rate(1 hour)", "--function", "none"], "there is no function none"],
-  [["rate(1 hour)", "--function", "f", "--on-missed", "never"], "onMissed: must be latest or skip"],
+  [
+    ["rate(1 hour)", "--function", "f", "--on-missed", "never"],
+    'onMissed: "never" is no policy; it is one of latest, skip',
+  ],
   [["rate(1 hour)", "--function", "f", "--input", "{"], "--input is no JSON"],
   [["rate(1 hour)"], "--function"],
 ] as const)("%j is refused", async ([args, says]) => {

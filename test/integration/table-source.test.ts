@@ -277,11 +277,19 @@ describe("tables of a real PostgreSQL server", needsPostgres, () => {
     expect(await put({ table: "other" })).toBe('400 PostgreSQL: column "body" does not exist');
     expect(await put({ url: postgres.urlWith("wrong") })).toMatch(/^400 PostgreSQL: password authentication failed/);
     expect(await put({ url: "postgres://hearth:x@127.0.0.1:1/postgres" })).toMatch(/^400 PostgreSQL: .*ECONNREFUSED/);
-    expect(await put({ url: "mysql://a/b" })).toMatch(/^400 url: must be like postgres:/);
-    expect(await put({ table: 'strict"; DROP TABLE other; --' })).toMatch(/^400 table: must be/);
+    expect(await put({ url: "mysql://a/b" })).toBe(
+      '400 url: "mysql://…" is no address of a database; write it like postgres://USER:PASSWORD@HOST:5432/DATABASE',
+    );
+    expect(await put({ table: 'strict"; DROP TABLE other; --' })).toBe(
+      '400 table: "strict\\"; DROP TABLE other; --" is no table\'s name; write TABLE or SCHEMA.TABLE, in lower case',
+    );
     expect(await put({ functionName: "none" })).toBe("400 There is no function none.");
-    expect(await put({ batchSize: 0, concurrencyMax: 101, attemptsMax: 0.5 })).toMatch(
-      /batchSize.*concurrencyMax.*attempts/,
+    expect(await put({ batchSize: 0, concurrencyMax: 101, attemptsMax: 0.5 })).toBe(
+      [
+        "400 batchSize: 0 is no number of rows; give a whole number from 1 to 1000",
+        "concurrencyMax: 101 is no number of invocations at a time; give a whole number from 1 to 100",
+        "attemptsMax: 0.5 is no number of attempts; give a whole number from 1 to 1000",
+      ].join("\n"),
     );
     expect((await database.query("SELECT to_regclass('strict') AS found")).rows).toEqual([{ found: null }]);
     expect((await ask("GET", "/strict")).status).toBe(404);

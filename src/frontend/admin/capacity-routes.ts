@@ -7,6 +7,7 @@ import { sendError, sendJson } from "./answer.ts";
 import { parseCapacity } from "./capacity-input.ts";
 import { capacityDocumentOf } from "./capacity-output.ts";
 import { costsRange, summed } from "./costs-input.ts";
+import { jsonIn } from "./json-body.ts";
 
 /** Who changed settings without signing: somebody on the server's own machine. */
 const UNSIGNED = "unsigned";
@@ -114,15 +115,6 @@ function isOperator(accountId: AccountId): boolean {
 
 function queryOf({ req }: AdminRequest): URLSearchParams {
   return new URL(req.url ?? "/", "http://server").searchParams;
-}
-
-/** undefined: it is no JSON. */
-function jsonIn(body: Buffer): { readonly value: unknown } | undefined {
-  try {
-    return { value: JSON.parse(body.toString()) as unknown };
-  } catch {
-    return undefined;
-  }
 }
 
 function invalid(res: AdminRequest["res"], message: string): void {

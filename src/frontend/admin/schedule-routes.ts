@@ -1,24 +1,11 @@
-import { z } from "zod";
 import type { Schedules } from "../../ports/schedule.ts";
 import type { AdminRequest } from "./admin-request.ts";
 import { type AddRoute, answering } from "./admitted.ts";
 import { sendError, sendJson } from "./answer.ts";
+import { jsonIn } from "./json-body.ts";
+import { parseSchedule } from "./schedule-input.ts";
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
-const INPUT_BYTES_MAX = 1_048_576;
-
-const scheduleSchema = z.strictObject({
-  expression: z.string().max(256),
-  timezone: z.string().max(64).default("UTC"),
-  functionName: z.string().regex(/^[a-zA-Z0-9-_]{1,64}$/, "must be a function's name"),
-  qualifier: z
-    .string()
-    .regex(/^(\$LATEST|[a-zA-Z0-9-_]{1,128})$/, "must be a version or an alias")
-    .optional(),
-  /** Any JSON; absent: EventBridge's scheduled event. */
-  input: z.unknown().optional(),
-  onMissed: z.enum(["latest", "skip"], { error: "must be latest or skip" }).default("latest"),
-});
 
 /** Registers what an account does with its own schedules: make, show, pause, resume and remove them. */
 export function addScheduleRoutes({ addRoute, schedules }: { addRoute: AddRoute; schedules: Schedules }): void {
@@ -39,18 +26,13 @@ async function put(schedules: Schedules, { res, params, body, principal }: Admin
   const name = params["name"] ?? "";
   const refuse = (says: string) => sendError(res, 400, "InvalidParameterValueException", says);
   if (!NAME.test(name)) return refuse("A schedule's name has 1 to 64 letters, digits, dots, dashes or underscores.");
-  const parsed = scheduleSchema.safeParse(jsonIn(body));
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "the body"}: ${message}`);
-    return refuse(`${faults.slice(0, 5).join("; ")}.`);
+  const json = jsonIn(body);
+  if (json === undefined) {
+    return refuse('The body is not JSON. Write it like {"expression": "rate(5 minutes)", "functionName": "poll"}.');
   }
-  const { input: value, ...rest } = parsed.data;
-  const input = value === undefined ? undefined : JSON.stringify(value);
-  if (input !== undefined && Buffer.byteLength(input) > INPUT_BYTES_MAX) {
-    return refuse(`The input is larger than ${INPUT_BYTES_MAX} bytes.`);
-  }
-  const settings = { ...rest, qualifier: rest.qualifier, input };
-  const made = await schedules.put(principal.accountId, name, settings);
+  const parsed = parseSchedule(json.value);
+  if (parsed.kind === "refused") return refuse(parsed.message);
+  const made = await schedules.put(principal.accountId, name, parsed.settings);
   if (typeof made === "string") return refuse(`The schedule is not valid: ${made}.`);
   sendJson(res, 200, made);
 }
@@ -71,12 +53,4 @@ async function pause(schedules: Schedules, request: AdminRequest, isPaused: bool
 
 function missing(res: AdminRequest["res"], name: string): void {
   sendError(res, 404, "ResourceNotFoundException", `There is no schedule ${name}.`);
-}
-
-function jsonIn(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    return undefined;
-  }
 }

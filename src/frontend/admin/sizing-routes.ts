@@ -5,6 +5,7 @@ import type { SizingView } from "../../ports/sizing-view.ts";
 import type { AdminRequest } from "./admin-request.ts";
 import { type AddRoute, answering, forOperatorOnly } from "./admitted.ts";
 import { sendError, sendJson, sendText } from "./answer.ts";
+import { jsonIn } from "./json-body.ts";
 import { sizingChart } from "./sizing-chart.ts";
 import { parseSizing } from "./sizing-input.ts";
 
@@ -112,15 +113,6 @@ function changedBy({ principal }: AdminRequest): string {
 
 function queryOf({ req }: AdminRequest): URLSearchParams {
   return new URL(req.url ?? "/", "http://server").searchParams;
-}
-
-/** undefined: it is no JSON. */
-function jsonIn(body: Buffer): { readonly value: unknown } | undefined {
-  try {
-    return { value: JSON.parse(body.toString()) as unknown };
-  } catch {
-    return undefined;
-  }
 }
 
 function invalid({ res }: AdminRequest, message: string): void {

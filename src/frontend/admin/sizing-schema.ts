@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { SIZING_LIMITS, SIZING_MODES, SIZING_POLICIES } from "../../model/sizing.ts";
+import { oneOf, whole } from "./member-schema.ts";
 
 /** Twice Lambda's largest size: a function may grow to twice what it requested. */
 const MEMORY_MIB_MAX = 20_480;
@@ -12,16 +13,6 @@ const DURATION_MS_MAX = 900_000;
 const EXECUTIONS_MIN = 5;
 const EXECUTIONS_MAX = 100_000;
 const PRICE_USD_MAX = 1000;
-
-/** Messages read on after the value: "-3" *is no …; give …*. What follows the semicolon is the remedy. */
-function oneOf<const Values extends readonly string[]>(values: Values, noun: string) {
-  return z.enum(values, `is no ${noun}; it is one of ${values.join(", ")}`);
-}
-
-function whole(noun: string, min: number, max: number) {
-  const says = `is no ${noun}; give a whole number from ${min} to ${max}`;
-  return z.int(says).min(min, says).max(max, says);
-}
 
 const price = z
   .number("is no price; give USD per hour, such as 0.0331")
