@@ -109,6 +109,12 @@ describe("up and simulate", () => {
     const inUse = await run(["up"], failing(Object.assign(new Error("listen"), { code: "EADDRINUSE" })));
     expect(inUse).toMatchObject({ exitCode: 1 });
     expect(inUse.err).toMatch(/port 9600 on 127.0.0.1 is in use\n.*--port/);
+    const low = Object.assign(new Error("listen"), { code: "EACCES", address: "0.0.0.0", port: 80 });
+    const forbidden = await run(["up", "--agent-port", "80"], failing(low));
+    expect(forbidden.err).toMatch(/port 80, for joined machines, is not allowed.*\n.*--agent-port/);
+    expect((await run(["up", "--host", "0.0.0.0", "--port", "80"], failing(low))).err).toMatch(
+      /port 80 or.*\n.*--port/,
+    );
     const taken = await run(["up"], failing(new HearthError("DATA_IN_USE", "here")));
     expect(taken.exitCode).toBe(1);
     expect(taken.err).toContain("Another Hearth server uses this data directory");

@@ -2,6 +2,7 @@ import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { CliError } from "./cli-error.ts";
 import type { Connection } from "./connection.ts";
+import { remedyOf } from "./remedy.ts";
 import { signedHeaders } from "./signature.ts";
 
 /** Lambda's longest timeout, and time to wait for capacity: nothing answers later than this. */
@@ -46,7 +47,7 @@ export class ServerClient {
   async open(request: ServerRequest): Promise<IncomingMessage> {
     const answer = await this.#send(request);
     if ((answer.statusCode ?? 0) < 400) return answer;
-    throw refusal(answer, (await readAll(answer)).toString());
+    throw refusal(answer, (await readAll(answer)).toString(), request.path);
   }
 
   #send(request: ServerRequest): Promise<IncomingMessage> {
@@ -83,6 +84,14 @@ export class ServerClient {
         cause: error,
       });
     }
+    // No TLS, no HTTP: from the first byte on, so that nothing of Hearth's was broken off.
+    if (error.code === "EPROTO" || error.code === "HPE_INVALID_CONSTANT") {
+      return new CliError(`what answers at ${server} is no Hearth, or not in this way: ${error.message.trim()}`, {
+        code: "Disconnected",
+        remedy: "name the server with --server URL (HEARTH_SERVER): http:// unless something before it does TLS",
+        cause: error,
+      });
+    }
     return new CliError(`the server at ${server} broke off: ${error.message}`, {
       code: "Disconnected",
       remedy: "see whether it still runs with `hearth status`",
@@ -110,23 +119,12 @@ export async function readAll(answer: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-const REMEDIES: Readonly<Record<string, string>> = {
-  ResourceNotFoundException: "`hearth list` shows the functions, `hearth account list` the accounts",
-  TooManyRequestsException: "call again in a moment; `hearth pools` shows what is busy",
-  MissingAuthenticationTokenException:
-    "set HEARTH_ACCESS_KEY_ID and HEARTH_SECRET_ACCESS_KEY, or HEARTH_DATA to the server's data folder",
-  UnrecognizedClientException:
-    "set HEARTH_ACCESS_KEY_ID and HEARTH_SECRET_ACCESS_KEY to a key of this server, or HEARTH_DATA to its data folder",
-  InvalidSignatureException: "check the secret access key and this machine's clock",
-  AccessDeniedException: "use a key of the operator's account",
-};
-
-function refusal(answer: IncomingMessage, text: string): CliError {
-  const header = answer.headers["x-amzn-errortype"];
-  const code = (Array.isArray(header) ? header[0] : header)?.split(":")[0] ?? `HTTP ${answer.statusCode}`;
-  const remedy = REMEDIES[code];
+function refusal(answer: IncomingMessage, text: string, path: string): CliError {
+  const header = (name: string) => [answer.headers[name]].flat()[0];
+  const code = header("x-amzn-errortype")?.split(":")[0] ?? `HTTP ${answer.statusCode}`;
   const message = messageIn(text) ?? answer.statusMessage ?? "refused";
-  const detail = answer.headers["x-hearth-error-detail"];
+  const remedy = remedyOf({ code, errorCode: header("x-hearth-error-code"), message, path });
+  const detail = header("x-hearth-error-detail");
   return new CliError(detail === undefined ? message : `${message} (${detail})`, {
     code,
     ...(remedy === undefined ? {} : { remedy }),

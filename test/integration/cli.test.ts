@@ -185,6 +185,16 @@ describe("the command line, end to end", () => {
     expect(refused.err).toContain("choose another with --agent-port");
   });
 
+  test("an address for joined machines that this machine does not have is named, with its own option", async () => {
+    const options = ["--provider", "process,static", "--no-examples", "--log-level", "silent"];
+    // Of a net that is for documentation (RFC 5737).
+    const where = ["--port", "0", "--data", join(dir, "elsewhere"), "--agent-host", "192.0.2.1", "--agent-port", "0"];
+    const refused = await hearth("up", ...where, ...options);
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(refused.err).toContain("192.0.2.1, for joined machines, is no address of this machine");
+    expect(refused.err).toContain("choose another with --agent-host");
+  });
+
   test("it serves on when nobody reads what it says any more, and ends in order then", async () => {
     const options = ["--port", "0", "--provider", "process", "--no-examples", "--log-level", "silent"];
     const child = spawn(process.execPath, [launcher, "up", ...options, "--data", join(dir, "unread")], {

@@ -89,10 +89,15 @@ export function addUpCommand(program: CliCommand, context: CliContext): void {
 }
 
 /** What the operating system says about an address, with the option that changes it. */
-function listenError(error: NodeJS.ErrnoException & { port?: number }, options: UpOptions): Error {
+function listenError(
+  error: NodeJS.ErrnoException & { readonly port?: number; readonly address?: string; readonly hostname?: string },
+  options: UpOptions,
+): Error {
   const { host, port } = options;
   const { agentHost, agentPort } = options.fleet;
-  const isForAgents = error.port === agentPort && agentPort !== port;
+  const failedHost = error.address ?? error.hostname;
+  const isForAgents =
+    (error.port === agentPort && agentPort !== port) || (failedHost === agentHost && agentHost !== host);
   switch (error.code) {
     case "EADDRINUSE":
       if (isForAgents)
@@ -106,11 +111,21 @@ function listenError(error: NodeJS.ErrnoException & { port?: number }, options: 
       });
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
+      if (isForAgents)
+        return new CliError(`${agentHost}, for joined machines, is no address of this machine`, {
+          code: error.code,
+          remedy: "choose another with --agent-host: 0.0.0.0 for all its addresses",
+        });
       return new CliError(`${host} is no address of this machine`, {
         code: error.code,
         remedy: "choose another with --host: 127.0.0.1 for this machine only, 0.0.0.0 for all its addresses",
       });
     case "EACCES":
+      if (isForAgents)
+        return new CliError(`port ${agentPort}, for joined machines, is not allowed for this user`, {
+          code: error.code,
+          remedy: "choose one above 1023 with --agent-port",
+        });
       return new CliError(`port ${port} or the data folder is not allowed for this user: ${error.message}`, {
         code: error.code,
         remedy: "choose a port above 1023 with --port, or a folder of yours with --data",
