@@ -17,9 +17,9 @@ export function containerReport(
   order: RunOrder | undefined,
 ): ContainerReport {
   if (assignment === undefined) return { state: "blank", containerId, runtime };
-  const { functionKey, memoryMiB, reservedMiB, needMiB, cpuMilli, logStream } = assignment;
+  const { functionKey, memoryMiB, reservedMiB, needMiB, cpuMilli, logGroup, logStream } = assignment;
   const size = { memoryMiB, reservedMiB, needMiB, cpuMilli };
-  const held = { containerId, runtime, functionKey, ...size, logStream, isInitializedAhead };
+  const held = { containerId, runtime, functionKey, ...size, logGroup, logStream, isInitializedAhead };
   if (order === undefined) return { state: "idle", ...held };
   return { state: "running", ...held, leaseId: order.leaseId, invocationId: order.invocationId };
 }

@@ -31,6 +31,11 @@ const PLACE: FunctionPlace = {
   initializationType: "on-demand",
 };
 
+test("a log group that is stated is the one that the function is told", () => {
+  const { AWS_LAMBDA_LOG_GROUP_NAME: name } = functionEnvironment({ ...ASSIGNMENT, logGroup: "/my/group" }, PLACE);
+  expect(name).toBe("/my/group");
+});
+
 test("what Lambda sets for nodejs24.x", () => {
   expect(functionEnvironment(ASSIGNMENT, PLACE)).toEqual({
     _HANDLER: "index.handler",

@@ -36,6 +36,8 @@ export type FunctionVersion = {
   readonly timeoutMs: number;
   /** Size of the private /tmp. */
   readonly ephemeralStorageMiB: number;
+  /** The log group that it logs to. undefined: `/aws/lambda/NAME`. */
+  readonly logGroup?: string | undefined;
   /** undefined: `Text`. */
   readonly logFormat?: "Text" | "JSON" | undefined;
   /** Lines below it are dropped; only with format `JSON`, and there INFO when undefined. */

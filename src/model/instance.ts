@@ -40,6 +40,8 @@ export type ContainerReport =
       readonly needMiB?: number | undefined;
       /** As it was granted; undefined: an earlier version did not say. */
       readonly cpuMilli?: number | undefined;
+      /** What the function was told its log group is; undefined: its own. */
+      readonly logGroup?: string | undefined;
       /** What the function was told its log stream is; undefined: an earlier version made it up. */
       readonly logStream?: string | undefined;
       /** Its function was loaded ahead of a call; undefined: it was not, or nobody knows. */
@@ -54,6 +56,7 @@ export type ContainerReport =
       readonly reservedMiB?: number | undefined;
       readonly needMiB?: number | undefined;
       readonly cpuMilli?: number | undefined;
+      readonly logGroup?: string | undefined;
       readonly logStream?: string | undefined;
       readonly isInitializedAhead?: boolean | undefined;
       readonly leaseId: LeaseId;

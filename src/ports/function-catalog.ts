@@ -22,6 +22,7 @@ export type FunctionSettings = {
   readonly tracingMode: "PassThrough" | "Active";
   /** Echoed only: no snapshots are taken. */
   readonly snapStart: "None" | "PublishedVersions";
+  /** That it logs to. */
   readonly logGroup: string;
   /** undefined: `Text`. */
   readonly logFormat?: "Text" | "JSON" | undefined;

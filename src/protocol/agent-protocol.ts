@@ -3,7 +3,7 @@ import { LOG_LEVELS, SYSTEM_LOG_LEVELS } from "../model/function-version.ts";
 import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import { OUTCOMES } from "../model/invocation.ts";
 import { RUNTIMES } from "../model/runtime.ts";
-import { LOG_STREAM_NAME } from "./log-stream.ts";
+import { LOG_GROUP_NAME, LOG_STREAM_NAME } from "./log-stream.ts";
 
 /**
  * Messages between the server and the agent of an instance. The agent dials, says `hello`, and
@@ -58,6 +58,7 @@ export const assignmentSchema = z.object({
   ephemeralStorageMiB: z.number(),
   region: z.string(),
   /** As `FunctionVersion` has them. */
+  logGroup: z.string().optional(),
   logFormat: z.enum(["Text", "JSON"]).optional(),
   applicationLogLevel: z.enum(LOG_LEVELS).optional(),
   systemLogLevel: z.enum(SYSTEM_LOG_LEVELS).optional(),
@@ -120,6 +121,7 @@ export const serverMessageSchema = z.discriminatedUnion("kind", [
 ]);
 export type ServerMessage = z.infer<typeof serverMessageSchema>;
 
+const logGroup = z.string().regex(LOG_GROUP_NAME);
 const logStream = z.string().regex(LOG_STREAM_NAME);
 
 const containerReportSchema = z.discriminatedUnion("state", [
@@ -133,6 +135,7 @@ const containerReportSchema = z.discriminatedUnion("state", [
     reservedMiB: figure.optional(),
     needMiB: figure.optional(),
     cpuMilli: figure.optional(),
+    logGroup: logGroup.optional(),
     logStream: logStream.optional(),
     /** Its function was loaded by a `prewarm`. Absent: it was not, or the agent does not say. */
     isInitializedAhead: z.boolean().optional(),
@@ -146,6 +149,7 @@ const containerReportSchema = z.discriminatedUnion("state", [
     reservedMiB: figure.optional(),
     needMiB: figure.optional(),
     cpuMilli: figure.optional(),
+    logGroup: logGroup.optional(),
     logStream: logStream.optional(),
     isInitializedAhead: z.boolean().optional(),
     leaseId,

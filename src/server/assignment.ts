@@ -41,6 +41,7 @@ export function assignmentOf(
     timeoutMs: version.timeoutMs,
     ephemeralStorageMiB: version.ephemeralStorageMiB,
     region,
+    logGroup: version.logGroup,
     logFormat: version.logFormat,
     applicationLogLevel: version.applicationLogLevel,
     systemLogLevel: version.systemLogLevel,

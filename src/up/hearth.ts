@@ -40,6 +40,7 @@ import { createCatalog } from "../server/catalog/catalog.ts";
 import { feedConcurrency } from "../server/function-concurrency.ts";
 import { inTime } from "../server/in-time.ts";
 import { createLayerCatalog } from "../server/layers/layer-catalog.ts";
+import { functionLogReader } from "../server/logs/function-log-reader.ts";
 import { FunctionLogs } from "../server/logs/function-logs.ts";
 import { createLogGroups } from "../server/logs/log-groups.ts";
 import { Metrics } from "../server/metrics.ts";
@@ -385,7 +386,7 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   const accessTo = routeAccess(options.metricsToken);
   const addRoute: AddRoute = (method, path, handler) => http.addRoute(method, path, handler, accessTo(path));
-  const closeAdminRoutes = addAdminRoutes({ addRoute, view, logs, metrics });
+  const closeAdminRoutes = addAdminRoutes({ addRoute, view, logs: functionLogReader(logs, logGroups), metrics });
   const capacityView = createCapacityView({
     ...books,
     capacities,

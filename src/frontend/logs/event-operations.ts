@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { AccountId } from "../../model/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { FUNCTION_GROUP_PREFIX, type LogGroups } from "../../ports/log-groups.ts";
+import { type LogGroups, logNameOf } from "../../ports/log-groups.ts";
 import type { LogEvent, LogStore } from "../../ports/log-store.ts";
 import { type JsonOperation, jsonOperation } from "../aws/json-service.ts";
 import { type EventPage, eventPageOf, LAST_EVENTS } from "./event-page.ts";
@@ -65,14 +65,9 @@ export function eventOperations(options: EventOperationsOptions): Record<string,
     if (group === undefined) throw groupMissing();
     const { retentionDays } = group;
     const keptFromMs = retentionDays === undefined ? 0 : clock.nowMs() - retentionDays * DAY_MS;
-    const functionName = name.startsWith(FUNCTION_GROUP_PREFIX) ? name.slice(FUNCTION_GROUP_PREFIX.length) : undefined;
     return {
       arn: names.arnOf(accountId, name),
-      read: async (fromMs, onEvent) => {
-        // Nothing writes to a group that is no function's.
-        if (functionName === undefined) return;
-        await options.logs.read(accountId, functionName, Math.max(fromMs, keptFromMs), onEvent);
-      },
+      read: (fromMs, onEvent) => options.logs.read(accountId, logNameOf(name), Math.max(fromMs, keptFromMs), onEvent),
     };
   };
 

@@ -1,11 +1,12 @@
 import { z } from "zod";
 import type { AccountId } from "../../model/ids.ts";
+import { LOG_GROUP_NAME } from "../../protocol/log-stream.ts";
 import { groupMissing, invalidParameter } from "./log-errors.ts";
 
-const GROUP_NAME = /^[.\-_/#A-Za-z0-9]{1,512}$/;
-
 /** A log group's name, as CloudWatch allows it. */
-export const groupName = z.string().regex(GROUP_NAME, { message: `must satisfy the pattern ${GROUP_NAME.source}` });
+export const groupName = z
+  .string()
+  .regex(LOG_GROUP_NAME, { message: `must satisfy the pattern ${LOG_GROUP_NAME.source}` });
 
 /** How requests name the group that they are about. */
 export const namedGroup = z.object({
@@ -28,7 +29,8 @@ export class GroupNames {
     }
     const identifier = logGroupName ?? logGroupIdentifier ?? "";
     if (identifier.startsWith("arn:")) return this.ofArn(identifier, accountId);
-    if (!GROUP_NAME.test(identifier)) throw invalidParameter(`logGroupIdentifier must satisfy ${GROUP_NAME.source}`);
+    if (!LOG_GROUP_NAME.test(identifier))
+      throw invalidParameter(`logGroupIdentifier must satisfy ${LOG_GROUP_NAME.source}`);
     return identifier;
   }
 

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { AccountId } from "../../model/ids.ts";
-import type { LogGroup, LogGroups } from "../../ports/log-groups.ts";
+import { type LogGroup, type LogGroups, logNameOf } from "../../ports/log-groups.ts";
 import { logMessage } from "../../protocol/log-message.ts";
+import { functionLogReader } from "../../server/logs/function-log-reader.ts";
 import { createLogGroups } from "../../server/logs/log-groups.ts";
 import { FilesLogStore } from "../../store/files/log-store.ts";
 import { createMemoryRecordTable } from "../../store/memory/record-table.ts";
@@ -54,11 +55,15 @@ async function refused(operation: string, input: object, accountId = alice): Pro
 
 /** Writes one line at a time, a millisecond after the other. */
 async function write(stream: string, ...lines: string[]): Promise<void> {
-  groups.begin(alice, "f");
+  await writeTo(GROUP, "f", stream, ...lines);
+}
+
+async function writeTo(group: string, functionName: string, stream: string, ...lines: string[]): Promise<void> {
+  groups.begin(alice, group, functionName);
   await groups.change(alice, "none", () => ({})); // The group's creation is done when its turn is over.
   for (const line of lines) {
     nowMs += 1;
-    logs.append(alice, "f", stream, `${line}\n`);
+    logs.append(alice, logNameOf(group), stream, `${line}\n`);
   }
 }
 
@@ -140,6 +145,97 @@ describe("groups", () => {
     expect((await createLogGroups(options)).list(alice)).toEqual([
       { accountId: alice, name: GROUP, createdMs: 5, tags: { a: "b" } },
     ]);
+  });
+});
+
+describe("a group of one's own", () => {
+  const SHARED = "/my/group";
+  const OF_F = "2026/11/30/f[$LATEST]aaaa";
+  const OF_G = "2026/11/30/g[$LATEST]bbbb";
+  const namesOfGroups = async () => {
+    const { logGroups } = await ask("DescribeLogGroups", {});
+    return logGroups.map(({ logGroupName }: { logGroupName: string }) => logGroupName);
+  };
+
+  test("is listed once, and read as one log, whoever writes to it", async () => {
+    await writeTo(SHARED, "f", OF_F, "one of f");
+    await writeTo(SHARED, "g", OF_G, "one of g");
+    await writeTo(SHARED, "f", OF_F, "two of f");
+    expect(await namesOfGroups()).toEqual([SHARED]);
+    expect(messages(await ask("FilterLogEvents", { logGroupName: SHARED }))).toEqual([
+      "one of f",
+      "one of g",
+      "two of f",
+    ]);
+    const { logStreams } = await ask("DescribeLogStreams", {
+      logGroupName: SHARED,
+      logStreamNamePrefix: "2026/11/30/f",
+    });
+    expect(logStreams).toMatchObject([
+      { logStreamName: OF_F, firstEventTimestamp: nowMs - 2, lastEventTimestamp: nowMs },
+    ]);
+    const get = { logGroupName: SHARED, logStreamName: OF_F };
+    expect(messages(await ask("GetLogEvents", get))).toEqual(["one of f", "two of f"]);
+    expect(await refused("FilterLogEvents", { logGroupName: SHARED }, bob)).toBe("ResourceNotFoundException");
+  });
+
+  test("has retention and tags as others do, and takes everybody's events along", async () => {
+    await ask("CreateLogGroup", { logGroupName: SHARED, tags: { team: "a" } });
+    await writeTo(SHARED, "f", OF_F, "old");
+    nowMs += 2 * DAY_MS;
+    await writeTo(SHARED, "g", OF_G, "new");
+    await ask("PutRetentionPolicy", { logGroupName: SHARED, retentionInDays: 1 });
+    expect(messages(await ask("FilterLogEvents", { logGroupName: SHARED }))).toEqual(["new"]);
+    expect(await ask("ListTagsLogGroup", { logGroupName: SHARED })).toEqual({ tags: { team: "a" } });
+    await write(ONE, "own");
+    await ask("DeleteLogGroup", { logGroupName: SHARED });
+    expect(await namesOfGroups()).toEqual([GROUP]);
+    await writeTo(SHARED, "g", OF_G, "newer");
+    expect(messages(await ask("FilterLogEvents", { logGroupName: SHARED }))).toEqual(["newer"]);
+    expect(messages(await ask("FilterLogEvents", { logGroupName: GROUP }))).toEqual(["own"]);
+  });
+
+  test("what was written before a change of group stays where it is", async () => {
+    await write(ONE, "before");
+    await writeTo(SHARED, "f", OF_F, "between");
+    await writeTo("other", "f", OF_F, "after");
+    expect(messages(await ask("FilterLogEvents", { logGroupName: GROUP }))).toEqual(["before"]);
+    expect(messages(await ask("FilterLogEvents", { logGroupName: SHARED }))).toEqual(["between"]);
+    expect(messages(await ask("FilterLogEvents", { logGroupName: "other" }))).toEqual(["after"]);
+    const read = functionLogReader(logs, groups);
+    expect(String(await read.tail(alice, "f", 1000))).toBe("before\nbetween\nafter\n");
+    expect(String(await read.tail(alice, "g", 1000))).toBe("");
+  });
+
+  test("may be named as a function, or be a function's", async () => {
+    await write(ONE, "f's own");
+    await writeTo("f", "g", OF_G, "in a group named f");
+    await writeTo(GROUP, "g", OF_G, "in f's group");
+    expect(messages(await ask("FilterLogEvents", { logGroupName: "f" }))).toEqual(["in a group named f"]);
+    expect(messages(await ask("FilterLogEvents", { logGroupName: GROUP }))).toEqual(["f's own", "in f's group"]);
+    const read = functionLogReader(logs, groups);
+    expect(String(await read.tail(alice, "f", 1000))).toBe("f's own\n");
+    expect(String(await read.tail(alice, "g", 1000))).toBe("in a group named f\nin f's group\n");
+  });
+
+  test("who wrote to it is known after a restart, of the latest thousand", async () => {
+    const kept = table();
+    const clock = { nowMs: () => 5, monotonicMs: () => 5 };
+    const options = { table: kept, logs, clock, onFailure: () => {} };
+    const before = await createLogGroups(options);
+    expect(before.logNamesOf(alice, "f0")).toBeUndefined();
+    for (let i = 0; i <= 1000; i++) {
+      before.begin(alice, SHARED, `f${i}`);
+      before.begin(alice, SHARED, `f${i}`);
+    }
+    before.begin(alice, "/aws/lambda/f1000", "f1000");
+    await before.change(alice, SHARED, () => ({ retentionDays: 3 }));
+    const after = await createLogGroups(options);
+    expect(after.get(alice, SHARED)).toMatchObject({ createdMs: 5, retentionDays: 3 });
+    expect(after.logNamesOf(alice, "f0")).toBeUndefined();
+    expect(after.logNamesOf(alice, "f1")).toEqual(["f1", `:${SHARED}`]);
+    expect(after.logNamesOf(alice, "f1000")).toEqual(["f1000", `:${SHARED}`]);
+    expect(after.logNamesOf(bob, "f1")).toBeUndefined();
   });
 });
 

@@ -18,17 +18,17 @@ function opened() {
   const groups: string[] = [];
   const logs = new FunctionLogs({
     logs: { append: (...line) => void written.push(line.map(String)) },
-    groups: { begin: (...group) => void groups.push(group.join("/")) },
+    groups: { begin: (...group) => void groups.push(group.join(" ")) },
     clock,
     region: "us-east-1",
   });
   return { logs, written, groups };
 }
 
-const report = (logStream?: string): InstanceReport => {
+const report = (logStream?: string, logGroup?: string): InstanceReport => {
   const held = { runtime: "nodejs24.x", functionKey: key, memoryMiB: 128 } as const;
   const containers: ContainerReport[] = [
-    { state: "idle", containerId: one, ...held, logStream },
+    { state: "idle", containerId: one, ...held, logGroup, logStream },
     { state: "blank", containerId: two, runtime: "nodejs24.x" },
   ];
   const offerId = "process/host/slice/on-demand" as OfferId;
@@ -49,7 +49,7 @@ test("each container writes to a stream of its own, named as Lambda does, in a g
     ["000000000001", "f", streams[0], "START\n"],
     ["000000000001", "f", streams[1], "two\n"],
   ]);
-  expect(groups).toEqual(["000000000001/f", "000000000001/f"]);
+  expect(groups).toEqual(["000000000001 /aws/lambda/f f", "000000000001 /aws/lambda/f f"]);
 });
 
 test("an init begins with a line of the log, and as a record also with one of the call's tail", () => {
@@ -98,7 +98,7 @@ test("an adopted container keeps its stream; of one that tells none, it stays th
   logs.adopt(report("2026/11/29/[7]aa"));
   logs.platform(instance, one, version, "a\n");
   expect(written.at(-1)?.[2]).toBe("2026/11/29/[7]aa");
-  expect(groups).toEqual(["000000000001/f"]);
+  expect(groups).toEqual(["000000000001 /aws/lambda/f f"]);
 
   const unknown = opened();
   unknown.logs.adopt(report());
@@ -119,4 +119,40 @@ test("an agent that joins again changes no stream", () => {
   logs.containerGone(instance, one);
   logs.platform(instance, one, version, "b\n");
   expect(written.at(-1)?.[2]).not.toBe(stream);
+});
+
+test("in a log group that is not the function's own, streams name the function", () => {
+  const { logs, written, groups } = opened();
+  const shared = { ...version, logGroup: "/my/group" };
+  const stream = logs.begin(instance, one, shared, "on-demand");
+  expect(stream).toMatch(/^2026\/11\/30\/f\[7\][0-9a-f]{32}$/);
+  logs.write(instance, one, key, Buffer.from("one\n"));
+  logs.platform(instance, two, shared, "late\n");
+  expect(written).toEqual([
+    ["000000000001", ":/my/group", stream, INIT_START],
+    ["000000000001", ":/my/group", stream, "one\n"],
+    ["000000000001", ":/my/group", expect.stringMatching(/^2026\/11\/30\/f\[7\]/), "late\n"],
+  ]);
+  expect(groups).toEqual(["000000000001 /my/group f"]);
+
+  const stated = { ...version, logGroup: "/aws/lambda/f" };
+  expect(logs.begin(instance, two, stated, "on-demand")).toMatch(/^2026\/11\/30\/\[7\]/);
+  const others = { ...version, logGroup: "/aws/lambda/g" };
+  expect(logs.begin(instance, two, others, "on-demand")).toMatch(/^2026\/11\/30\/f\[7\]/);
+  expect(written.slice(-2).map(([, log]) => log)).toEqual(["f", "g"]);
+});
+
+test("an adopted container keeps its log group, and cannot write as another function", () => {
+  const { logs, written, groups } = opened();
+  logs.adopt(report("2026/11/29/f[7]aa", "/my/group"));
+  logs.platform(instance, one, version, "a\n");
+  expect(written).toEqual([["000000000001", ":/my/group", "2026/11/29/f[7]aa", "a\n"]]);
+  expect(groups).toEqual(["000000000001 /my/group f"]);
+
+  for (const logGroup of [undefined, "/my/group"]) {
+    const forged = opened();
+    forged.logs.adopt(report("2026/11/29/g[7]aa", logGroup));
+    forged.logs.platform(instance, one, version, "a\n");
+    expect(forged.written[0]?.[2]).toMatch(/^2026\/11\/30\/f?\[7\][0-9a-f]{32}$/);
+  }
 });

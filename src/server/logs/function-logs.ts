@@ -3,9 +3,9 @@ import type { FunctionVersion } from "../../model/function-version.ts";
 import type { AccountId, ContainerId, FunctionKey, InstanceId } from "../../model/ids.ts";
 import type { InstanceReport } from "../../model/instance.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { LogGroups } from "../../ports/log-groups.ts";
+import { type LogGroups, logNameOf, ownGroupOf } from "../../ports/log-groups.ts";
 import type { LogStore } from "../../ports/log-store.ts";
-import { logStreamName } from "../../protocol/log-stream.ts";
+import { functionOfLogStream, logStreamName } from "../../protocol/log-stream.ts";
 import type { InitializationType } from "../../protocol/runtime-version.ts";
 import { initStartLine, type LogTail } from "../execution-log.ts";
 
@@ -17,10 +17,19 @@ export type FunctionLogsOptions = {
   readonly region: string;
 };
 
+/** Who writes where. */
+type Writer = {
+  readonly accountId: AccountId;
+  readonly functionName: string;
+  /** `$LATEST` or a number as text. */
+  readonly version: string;
+  readonly logGroup: string;
+};
+
 /** What a container writes to, from its function's init to its end. */
 type Stream = {
   readonly accountId: AccountId;
-  readonly functionName: string;
+  readonly logName: string;
   readonly name: string;
   /** What it wrote last was no whole line. */
   isLineOpen: boolean;
@@ -51,9 +60,10 @@ export class FunctionLogs {
     tail?: Pick<LogTail, "append">,
   ): string {
     const { groups, clock, region } = this.#options;
-    groups.begin(version.accountId, version.name);
-    const logStream = logStreamName(version.version, randomBytes(16).toString("hex"), clock.nowMs());
-    this.#add(instanceId, containerId, streamOf(version.key, logStream));
+    const writer = writerOf(version.key, version.logGroup);
+    groups.begin(writer.accountId, writer.logGroup, writer.functionName);
+    const logStream = streamNameOf(writer, randomBytes(16).toString("hex"), clock.nowMs());
+    this.#add(instanceId, containerId, streamOf(writer, logStream));
     const line = initStartLine(version, { region, logStream, initializationType });
     this.platform(instanceId, containerId, version, line);
     // As in Lambda's answers: their log tails have it as a record, and not as text.
@@ -65,18 +75,19 @@ export class FunctionLogs {
   adopt({ instanceId, containers }: InstanceReport): void {
     for (const container of containers) {
       if (container.state === "blank" || this.#streams.get(instanceId)?.has(container.containerId)) continue;
-      const { containerId, functionKey, logStream } = container;
-      const stream =
-        logStream === undefined ? this.#unknown(containerId, functionKey) : streamOf(functionKey, logStream);
-      this.#options.groups.begin(stream.accountId, stream.functionName);
-      this.#add(instanceId, containerId, stream);
+      const { containerId, functionKey, logGroup, logStream } = container;
+      const writer = writerOf(functionKey, logGroup);
+      this.#options.groups.begin(writer.accountId, writer.logGroup, writer.functionName);
+      // One that names another function would have its lines taken for that function's.
+      const isOwn = logStream !== undefined && functionOfLogStream(logStream) === namedIn(writer);
+      this.#add(instanceId, containerId, isOwn ? streamOf(writer, logStream) : this.#unknown(containerId, writer));
     }
   }
 
   /** Writes lines of the platform, which begin a line of their own. @param text empty: the function wants none of them. */
-  platform(instanceId: InstanceId, containerId: ContainerId, { key }: FunctionVersion, text: string): void {
+  platform(instanceId: InstanceId, containerId: ContainerId, version: FunctionVersion, text: string): void {
     if (text === "") return;
-    const stream = this.#stream(instanceId, containerId, key);
+    const stream = this.#stream(instanceId, containerId, version.key, version.logGroup);
     this.#append(stream, stream.isLineOpen ? `\n${text}` : text);
     stream.isLineOpen = false;
   }
@@ -96,12 +107,13 @@ export class FunctionLogs {
     this.#streams.delete(instanceId);
   }
 
-  #append({ accountId, functionName, name }: Stream, text: string | Buffer): void {
-    this.#options.logs.append(accountId, functionName, name, text);
+  #append({ accountId, logName, name }: Stream, text: string | Buffer): void {
+    this.#options.logs.append(accountId, logName, name, text);
   }
 
-  #stream(instanceId: InstanceId, containerId: ContainerId, functionKey: FunctionKey): Stream {
-    return this.#streams.get(instanceId)?.get(containerId) ?? this.#unknown(containerId, functionKey);
+  #stream(instanceId: InstanceId, containerId: ContainerId, functionKey: FunctionKey, logGroup?: string): Stream {
+    const known = this.#streams.get(instanceId)?.get(containerId);
+    return known ?? this.#unknown(containerId, writerOf(functionKey, logGroup));
   }
 
   #add(instanceId: InstanceId, containerId: ContainerId, stream: Stream): void {
@@ -110,14 +122,27 @@ export class FunctionLogs {
   }
 
   /** Of a container whose agent is of a version that does not tell it: the same name at each time of a day. */
-  #unknown(containerId: ContainerId, functionKey: FunctionKey): Stream {
+  #unknown(containerId: ContainerId, writer: Writer): Stream {
     const hex = createHash("sha256").update(containerId).digest("hex").slice(0, 32);
-    const [, , version = "$LATEST"] = functionKey.split("/");
-    return streamOf(functionKey, logStreamName(version, hex, this.#options.clock.nowMs()));
+    return streamOf(writer, streamNameOf(writer, hex, this.#options.clock.nowMs()));
   }
 }
 
-function streamOf(functionKey: FunctionKey, name: string): Stream {
-  const [accountId = "", functionName = ""] = functionKey.split("/");
-  return { accountId: accountId as AccountId, functionName, name, isLineOpen: false };
+function writerOf(functionKey: FunctionKey, logGroup: string | undefined): Writer {
+  const [accountId = "", functionName = "", version = "$LATEST"] = functionKey.split("/");
+  const group = logGroup ?? ownGroupOf(functionName);
+  return { accountId: accountId as AccountId, functionName, version, logGroup: group };
+}
+
+/** The function as its streams name it. undefined: they need not, in its own group. */
+function namedIn({ functionName, logGroup }: Writer): string | undefined {
+  return logGroup === ownGroupOf(functionName) ? undefined : functionName;
+}
+
+function streamNameOf(writer: Writer, hex: string, nowMs: number): string {
+  return logStreamName(writer.version, hex, nowMs, namedIn(writer));
+}
+
+function streamOf({ accountId, logGroup }: Writer, name: string): Stream {
+  return { accountId, logName: logNameOf(logGroup), name, isLineOpen: false };
 }

@@ -1,8 +1,11 @@
 import type { AccountId } from "../../model/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { FUNCTION_GROUP_PREFIX, type LogGroup, type LogGroupChange, type LogGroups } from "../../ports/log-groups.ts";
+import { type LogGroup, type LogGroupChange, type LogGroups, logNameOf, ownGroupOf } from "../../ports/log-groups.ts";
 import type { LogStore } from "../../ports/log-store.ts";
 import type { RecordTable } from "../../ports/record-table.ts";
+
+/** Functions of which a group keeps that they wrote to it: the latest ones. Others are told again at their next cold start. */
+const FUNCTION_NAMES_MAX = 1000;
 
 export type LogGroupsOptions = {
   readonly table: RecordTable<LogGroup>;
@@ -60,20 +63,30 @@ class Groups implements LogGroups {
     const { table, logs } = this.#options;
     return this.#inTurn(async () => {
       if (this.get(accountId, name) === undefined) return false;
-      const functionName = functionOf(name);
-      if (functionName !== undefined) await logs.remove(accountId, functionName);
+      await logs.remove(accountId, logNameOf(name));
       await table.delete(idOf(accountId, name));
       this.#accounts.get(accountId)?.delete(name);
       return true;
     });
   }
 
-  begin(accountId: AccountId, functionName: string): void {
-    const name = FUNCTION_GROUP_PREFIX + functionName;
-    if (this.get(accountId, name) !== undefined) return;
-    this.create(accountId, name, {}).catch((error: unknown) => {
+  begin(accountId: AccountId, name: string, functionName: string): void {
+    if (knows(this.get(accountId, name), functionName)) return;
+    this.#inTurn(async () => {
+      const known = this.get(accountId, name);
+      if (knows(known, functionName)) return;
+      const group = known ?? { accountId, name, createdMs: this.#options.clock.nowMs(), tags: {} };
+      await this.#save(name === ownGroupOf(functionName) ? group : writtenBy(group, functionName));
+    }).catch((error: unknown) => {
       this.#options.onFailure(`the log group of ${accountId}/${functionName}`, error);
     });
+  }
+
+  logNamesOf(accountId: AccountId, functionName: string): readonly string[] | undefined {
+    const own = ownGroupOf(functionName);
+    const others = this.list(accountId).filter(({ functionNames = [] }) => functionNames.includes(functionName));
+    const isShared = this.get(accountId, own)?.functionNames !== undefined;
+    return others.length === 0 && !isShared ? undefined : [own, ...others.map(({ name }) => name)].map(logNameOf);
   }
 
   async #save(group: LogGroup): Promise<void> {
@@ -93,9 +106,15 @@ class Groups implements LogGroups {
   }
 }
 
-/** undefined: the group is no function's. */
-function functionOf(name: string): string | undefined {
-  return name.startsWith(FUNCTION_GROUP_PREFIX) ? name.slice(FUNCTION_GROUP_PREFIX.length) : undefined;
+/** The group is there, and is told to be the function's. */
+function knows(group: LogGroup | undefined, functionName: string): boolean {
+  if (group === undefined) return false;
+  return group.name === ownGroupOf(functionName) || group.functionNames?.includes(functionName) === true;
+}
+
+function writtenBy(group: LogGroup, functionName: string): LogGroup {
+  const { functionNames = [] } = group;
+  return { ...group, functionNames: [...functionNames, functionName].slice(-FUNCTION_NAMES_MAX) };
 }
 
 function idOf(accountId: AccountId, name: string): string {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { findMark, logText } from "./log-marks.ts";
+import type { LogEvent } from "../../ports/log-store.ts";
+import { findMark, LogReader, logText } from "./log-marks.ts";
 
 const NEWLINE = 0x0a;
 /** Read at once while events are looked for; the server does other things in between. */
@@ -50,12 +51,32 @@ export class LogFile {
       const found = Buffer.concat([previous, current]);
       const isAll = found.length < bytes;
       const text = logText(isAll ? found : found.subarray(found.indexOf(NEWLINE) + 1 || found.length));
-      if (text.length > bytesMax) {
-        const end = text.subarray(-bytesMax - 1);
-        return end.subarray(end.indexOf(NEWLINE) + 1 || end.length);
-      }
+      if (text.length > bytesMax) return lastLines(text, bytesMax);
       if (isAll) return text;
     }
+  }
+
+  /**
+   * The last events of some streams, oldest first: so many that they are `bytesMax` bytes, or all.
+   * What other streams wrote is passed over, which may be most of the log; so it is read from its beginning on, and kept is
+   * no more than twice what is asked for.
+   */
+  async lastEvents(bytesMax: number, isWanted: (stream: string) => boolean): Promise<LogEvent[]> {
+    const events = new LastEvents(bytesMax);
+    const reader = new LogReader((event) => {
+      if (isWanted(event.stream)) events.add(event);
+    });
+    const snapshot = await this.snapshot();
+    try {
+      await snapshot.readFrom(0, (bytes) => {
+        reader.read(bytes);
+        return true;
+      });
+      reader.end();
+    } finally {
+      await snapshot.close();
+    }
+    return events.all;
   }
 
   /** Opens what there is now, for `readFrom`: later writes do not change it. */
@@ -82,6 +103,40 @@ export class LogFile {
       return open(this.#current, "a", 0o640);
     }
   }
+}
+
+/** The end of `text` that has at most `bytesMax` bytes, from the beginning of a line on. */
+export function lastLines(text: Buffer, bytesMax: number): Buffer {
+  if (text.length <= bytesMax) return text;
+  // One byte more tells whether the cut falls on the beginning of a line.
+  const end = text.subarray(-bytesMax - 1);
+  return end.subarray(end.indexOf(NEWLINE) + 1 || end.length);
+}
+
+/** Forgets the oldest events when there are twice as many bytes as wanted. */
+class LastEvents {
+  all: LogEvent[] = [];
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  add(event: LogEvent): void {
+    this.all.push(event);
+    this.#bytes += sizeOf(event);
+    if (this.#bytes <= 2 * this.#bytesMax) return;
+    let start = 0;
+    for (; this.#bytes - sizeOf(this.all[start] as LogEvent) > this.#bytesMax; start++) {
+      this.#bytes -= sizeOf(this.all[start] as LogEvent);
+    }
+    this.all = this.all.slice(start);
+  }
+}
+
+function sizeOf({ text }: LogEvent): number {
+  return Buffer.byteLength(text) + 1;
 }
 
 type SnapshotFile = { readonly file: FileHandle; readonly size: number };

@@ -138,6 +138,48 @@ describe("FilesLogStore", () => {
     await store.close();
   });
 
+  test("a function's tail is what it wrote, in whatever logs, in order of time, and nobody else's", async () => {
+    let nowMs = 1000;
+    const store = new FilesLogStore({ dir, fileBytesMax: 2000, nowMs: () => ++nowMs });
+    store.append(alice, "f", STREAM, "own\n");
+    store.append(alice, ":/my/group", "2026/11/30/f[7]aa", Buffer.from("shared, "));
+    store.append(alice, ":/my/group", "2026/11/30/g[7]bb", "of g\n");
+    store.append(alice, ":/my/group", "2026/11/30/f[7]aa", "whole\n");
+    store.append(alice, "f", "2026/11/30/g[7]cc", "of g too\n");
+    store.append(alice, "f", STREAM, "own again\n");
+    const tail = async (name: string, bytesMax: number) =>
+      String(await store.tail(alice, name, bytesMax, [name, ":/my/group", "f"].slice(0, name === "f" ? 2 : 3)));
+    const whole = "own\nshared, whole\nown again\n";
+    expect(await tail("f", MEBIBYTE)).toBe(whole);
+    expect(await tail("f", whole.length)).toBe(whole);
+    expect(await tail("f", whole.length - 1)).toBe("shared, whole\nown again\n");
+    expect(await tail("f", 10)).toBe("own again\n");
+    expect(await tail("f", 9)).toBe("");
+    expect(await tail("g", MEBIBYTE)).toBe("of g\nof g too\n");
+    for (let i = 0; i < 50; i++) {
+      store.append(alice, ":/my/group", "2026/11/30/f[7]aa", `line ${i}\n`);
+      if (i % 10 === 9) await tail("g", 1);
+    }
+    expect(await tail("f", 16)).toBe("line 48\nline 49\n");
+    await store.close();
+  });
+
+  test("following a function hears it in whatever log, and nobody else", async () => {
+    const store = new FilesLogStore({ dir });
+    const followed: string[] = [];
+    const stop = store.follow(alice, "f", (text) => followed.push(String(text)));
+    store.append(alice, "f", STREAM, "own\n");
+    store.append(alice, ":/my/group", "2026/11/30/f[7]aa", "shared\n");
+    store.append(alice, ":/my/group", "2026/11/30/g[7]bb", "of g\n");
+    store.append(alice, "f", "2026/11/30/g[7]cc", "of g too\n");
+    store.append(bob, ":/my/group", "2026/11/30/f[7]aa", "bob's\n");
+    expect(followed).toEqual(["own\n", "shared\n"]);
+    stop();
+    store.append(alice, ":/my/group", "2026/11/30/f[7]aa", "unheard\n");
+    expect(followed).toHaveLength(2);
+    await store.close();
+  });
+
   test("removing takes the files and what waits", async () => {
     const store = new FilesLogStore({ dir });
     store.append(alice, "f", STREAM, "old\n");

@@ -2,16 +2,17 @@ import { mkdir } from "node:fs/promises";
 import type { AccountId } from "../../model/ids.ts";
 import type { LogEvent, LogStore } from "../../ports/log-store.ts";
 import { plainLog } from "../../protocol/log-message.ts";
-import { LogFile, type LogSnapshot, logFileName } from "./log-file.ts";
+import { functionOfLogStream } from "../../protocol/log-stream.ts";
+import { LogFile, type LogSnapshot, lastLines, logFileName } from "./log-file.ts";
 import { encodeLog, type LogPiece, LogReader } from "./log-marks.ts";
 
 /** How long a line may wait in memory before it is written. */
 const FLUSH_INTERVAL_MS = 100;
-/** A function that has this much waiting is written at once. */
+/** A log that has this much waiting is written at once. */
 const FLUSH_BYTES = 64 * 1024;
-/** What one function may have waiting; more is dropped (the disk is slower than the function writes). */
+/** What one log may have waiting; more is dropped (the disk is slower than its functions write). */
 const PENDING_BYTES_MAX = 1024 * 1024;
-/** What all functions together may have waiting. */
+/** What all logs together may have waiting. */
 const PENDING_BYTES_TOTAL_MAX = 32 * 1024 * 1024;
 /** Files written at the same time, which bounds the open files too. */
 const WRITES_AT_ONCE_MAX = 8;
@@ -19,11 +20,11 @@ const WRITES_AT_ONCE_MAX = 8;
 const READS_AT_ONCE_MAX = 4;
 /** A clock that was set back by less stands still for the log, so that events stay in order. */
 const SET_BACK_MS_MAX = 1000;
-/** Kept per function: the current file and one before it, each this large at most. */
+/** Kept per log: the current file and one before it, each this large at most. */
 const FILE_BYTES_MAX = 10 * 1024 * 1024;
 
 /**
- * Keeps each function's log in append-only files below `dir`, one folder per account.
+ * Keeps each log in append-only files below `dir`, one folder per account.
  *
  * A line that cannot be kept (disk full, or written faster than the disk takes it) is lost and
  * counted in `lostBytes`; nothing else suffers. `onLost` is told once per spell of losses.
@@ -35,9 +36,11 @@ export class FilesLogStore implements LogStore {
   readonly #onLost: (why: string) => void;
   readonly #fileBytesMax: number;
   readonly #nowMs: () => number;
-  /** Functions with something pending, being written, or followed. All others need no memory. */
-  readonly #functions = new Map<string, FunctionLog>();
+  /** Logs with something pending, being written, or followed. All others need no memory. */
+  readonly #logs = new Map<string, OpenLog>();
   #pendingBytes = 0;
+  /** Over all logs. */
+  #followerCount = 0;
   #isLosing = false;
   #flushTimer: NodeJS.Timeout | undefined;
   readonly #writes = new Turns(WRITES_AT_ONCE_MAX);
@@ -52,9 +55,10 @@ export class FilesLogStore implements LogStore {
     this.#nowMs = options.nowMs ?? Date.now;
   }
 
-  append(accountId: AccountId, functionName: string, stream: string, text: string | Buffer): void {
-    const log = this.#functionLog(accountId, functionName);
-    for (const onText of log.followers) onText(plainLog(typeof text === "string" ? Buffer.from(text) : text));
+  append(accountId: AccountId, logName: string, stream: string, text: string | Buffer): void {
+    const log = this.#log(accountId, logName);
+    // Hardly ever is there one, and there are two appends for each invocation.
+    if (this.#followerCount > 0) this.#tellFollowers(accountId, functionOfLogStream(stream) ?? logName, text);
     const bytes = Buffer.byteLength(text);
     if (log.pendingBytes + bytes > PENDING_BYTES_MAX || this.#pendingBytes + bytes > PENDING_BYTES_TOTAL_MAX) {
       this.#lose(bytes, "log lines come faster than the disk takes them");
@@ -68,19 +72,34 @@ export class FilesLogStore implements LogStore {
   }
 
   /** Exactly what was appended before the call: with `follow` in the same turn nothing is missed or doubled. */
-  tail(accountId: AccountId, functionName: string, bytesMax: number): Promise<Buffer> {
-    const log = this.#functionLog(accountId, functionName);
-    void this.#flush(log);
-    return this.#inOrder(log, () => log.file.tail(bytesMax));
+  async tail(
+    accountId: AccountId,
+    functionName: string,
+    bytesMax: number,
+    logNames?: readonly string[],
+  ): Promise<Buffer> {
+    if (logNames === undefined) {
+      const log = this.#log(accountId, functionName);
+      void this.#flush(log);
+      return this.#inOrder(log, () => log.file.tail(bytesMax));
+    }
+    const tails = logNames.map((logName) => {
+      const log = this.#log(accountId, logName);
+      void this.#flush(log);
+      const isWanted = (stream: string) => (functionOfLogStream(stream) ?? logName) === functionName;
+      return this.#inOrder(log, () => log.file.lastEvents(bytesMax, isWanted));
+    });
+    const events = (await Promise.all(tails)).flat().sort((a, b) => a.atMs - b.atMs);
+    return lastLines(Buffer.from(events.map(({ text }) => `${text}\n`).join("")), bytesMax);
   }
 
   async read(
     accountId: AccountId,
-    functionName: string,
+    logName: string,
     fromMs: number,
     onEvent: (event: LogEvent) => boolean,
   ): Promise<void> {
-    const log = this.#functionLog(accountId, functionName);
+    const log = this.#log(accountId, logName);
     void this.#flush(log);
     await this.#reads.take();
     let snapshot: LogSnapshot | undefined;
@@ -102,17 +121,18 @@ export class FilesLogStore implements LogStore {
   }
 
   follow(accountId: AccountId, functionName: string, onText: (text: Buffer) => void): () => void {
-    const log = this.#functionLog(accountId, functionName);
+    const log = this.#log(accountId, functionName);
     const follower = (text: Buffer) => onText(text);
     log.followers.add(follower);
+    this.#followerCount++;
     return () => {
-      log.followers.delete(follower);
+      if (log.followers.delete(follower)) this.#followerCount--;
       this.#forgetIfIdle(log);
     };
   }
 
-  remove(accountId: AccountId, functionName: string): Promise<void> {
-    const log = this.#functionLog(accountId, functionName);
+  remove(accountId: AccountId, logName: string): Promise<void> {
+    const log = this.#log(accountId, logName);
     void this.#flush(log);
     return this.#inOrder(log, () => log.file.remove());
   }
@@ -120,15 +140,15 @@ export class FilesLogStore implements LogStore {
   async close(): Promise<void> {
     clearTimeout(this.#flushTimer);
     this.#flushTimer = undefined;
-    await Promise.all([...this.#functions.values()].map((log) => this.#flush(log)));
+    await Promise.all([...this.#logs.values()].map((log) => this.#flush(log)));
   }
 
-  #functionLog(accountId: AccountId, functionName: string): FunctionLog {
-    const key = `${accountId}/${functionName}`;
-    const known = this.#functions.get(key);
+  #log(accountId: AccountId, logName: string): OpenLog {
+    const key = keyOf(accountId, logName);
+    const known = this.#logs.get(key);
     if (known !== undefined) return known;
-    const path = `${this.#dir}/${accountId}/${logFileName(functionName)}`;
-    const log: FunctionLog = {
+    const path = `${this.#dir}/${accountId}/${logFileName(logName)}`;
+    const log: OpenLog = {
       key,
       file: new LogFile(path, this.#fileBytesMax),
       pending: [],
@@ -138,8 +158,15 @@ export class FilesLogStore implements LogStore {
       operations: 0,
       lastOperation: Promise.resolve(),
     };
-    this.#functions.set(key, log);
+    this.#logs.set(key, log);
     return log;
+  }
+
+  /** They are with the function's own log, wherever it writes. */
+  #tellFollowers(accountId: AccountId, functionName: string, text: string | Buffer): void {
+    for (const onText of this.#logs.get(keyOf(accountId, functionName))?.followers ?? []) {
+      onText(plainLog(typeof text === "string" ? Buffer.from(text) : text));
+    }
   }
 
   #timeOf(): number {
@@ -151,12 +178,12 @@ export class FilesLogStore implements LogStore {
   #armTimer(): void {
     this.#flushTimer ??= setTimeout(() => {
       this.#flushTimer = undefined;
-      for (const log of this.#functions.values()) if (log.writingBytes === 0) void this.#flush(log);
+      for (const log of this.#logs.values()) if (log.writingBytes === 0) void this.#flush(log);
     }, FLUSH_INTERVAL_MS);
   }
 
   /** Writes what is pending at the call. Never rejects: what cannot be written is lost. */
-  #flush(log: FunctionLog): Promise<void> {
+  #flush(log: OpenLog): Promise<void> {
     if (log.pending.length === 0) return log.lastOperation;
     const bytes = encodeLog(log.pending);
     const textBytes = log.pendingBytes - log.writingBytes;
@@ -184,7 +211,7 @@ export class FilesLogStore implements LogStore {
   }
 
   /** Runs the operations on one file one after another, and few at once over all files. */
-  #inOrder<T>(log: FunctionLog, operation: () => Promise<T>): Promise<T> {
+  #inOrder<T>(log: OpenLog, operation: () => Promise<T>): Promise<T> {
     log.operations++;
     const result = log.lastOperation.then(async () => {
       await this.#writes.take();
@@ -202,10 +229,14 @@ export class FilesLogStore implements LogStore {
     return result;
   }
 
-  #forgetIfIdle(log: FunctionLog): void {
+  #forgetIfIdle(log: OpenLog): void {
     const isIdle = log.operations === 0 && log.pendingBytes === 0 && log.followers.size === 0;
-    if (isIdle && this.#functions.get(log.key) === log) this.#functions.delete(log.key);
+    if (isIdle && this.#logs.get(log.key) === log) this.#logs.delete(log.key);
   }
+}
+
+function keyOf(accountId: AccountId, logName: string): string {
+  return `${accountId}/${logName}`;
 }
 
 /** Lets few do something at once; the others wait in line. */
@@ -229,7 +260,7 @@ class Turns {
   }
 }
 
-type FunctionLog = {
+type OpenLog = {
   readonly key: string;
   readonly file: LogFile;
   /** Not yet given to a write. */
@@ -238,6 +269,7 @@ type FunctionLog = {
   writingBytes: number;
   /** Both together, which is what the memory bounds count. */
   pendingBytes: number;
+  /** Of the function that the log is named for. */
   readonly followers: Set<(text: Buffer) => void>;
   /** How many operations wait or run. */
   operations: number;
