@@ -38,6 +38,16 @@ const CODE = `
     return context.logStreamName;
   };`;
 
+/** Says where it logs to. */
+const WHERE = `
+  exports.handler = async (event, { logGroupName, logStreamName }) => {
+    console.log(event.says);
+    const { AWS_LAMBDA_LOG_GROUP_NAME: group, AWS_LAMBDA_LOG_STREAM_NAME: stream } = process.env;
+    return { context: [logGroupName, logStreamName], environment: [group, stream] };
+  };`;
+
+type LogGroup = { readonly logGroupName: string };
+
 /** Clients of the services beside Lambda, one after another against one server. */
 describe("AWS's services beside Lambda", () => {
   const folder = mkdtempSync(join(tmpdir(), "hearth-services-"));
@@ -98,24 +108,89 @@ describe("AWS's services beside Lambda", () => {
       expect(logStreams).toMatchObject([{ logStreamName: stream, lastEventTimestamp: events[5].timestamp }]);
     });
 
-    test("tails and follows", async () => {
-      const tail = spawn(AWS ?? "", args("tail", "/aws/lambda/talker", "--follow", "--since", "1h"), {
+    /** What `aws logs tail --follow` prints while `during` runs. @param during is given a wait for what it prints. */
+    const tailing = async (name: string, during: (until: (part: string) => Promise<void>) => Promise<void>) => {
+      const tail = spawn(AWS ?? "", args("tail", name, "--follow", "--since", "1h"), {
         env: { ...environment, PYTHONUNBUFFERED: "1" },
         stdio: ["ignore", "pipe", "inherit"],
       });
       let text = "";
-      const until = async (part: string) => {
-        while (!text.includes(part)) text += String((await once(tail.stdout, "data"))[0]);
-      };
       try {
-        await until("INFO\thello");
-        const { requestId } = await caller.invoke("talker", { says: "again" });
-        await until(`REPORT RequestId: ${requestId}`);
-        expect(text.match(/INFO\tagain/g)).toHaveLength(1);
+        await during(async (part) => {
+          while (!text.includes(part)) text += String((await once(tail.stdout, "data"))[0]);
+        });
       } finally {
         tail.kill();
         await once(tail, "exit");
       }
+      return text;
+    };
+
+    test("tails and follows", async () => {
+      const text = await tailing("/aws/lambda/talker", async (until) => {
+        await until("INFO\thello");
+        const { requestId } = await caller.invoke("talker", { says: "again" });
+        await until(`REPORT RequestId: ${requestId}`);
+      });
+      expect(text.match(/INFO\tagain/g)).toHaveLength(1);
+    });
+
+    test("reads a log group that two functions share, also after the server was killed", {
+      timeout: 240_000,
+    }, async () => {
+      const shared = ["--log-group-name", "/my/group"];
+      const named = async () => (await aws("describe-log-groups")).logGroups.map((each: LogGroup) => each.logGroupName);
+      const said = async (...of: string[]) => {
+        const { events } = await aws("filter-log-events", ...of, "--filter-pattern", "INFO");
+        return events.map(({ message }: { message: string }) => message.split("\t").at(-1)?.trimEnd());
+      };
+      const logging = { LogGroup: "/my/group" };
+      for (const name of ["one", "two"]) await caller.deploy(name, { files: { "index.js": WHERE }, logging });
+      const { json: one } = await caller.invoke("one", { says: "of one" });
+      expect(one.context).toEqual([
+        "/my/group",
+        expect.stringMatching(/^\d{4}\/\d\d\/\d\d\/one\[\$LATEST\][0-9a-f]{32}$/),
+      ]);
+      expect(one.environment).toEqual(one.context);
+      const text = await tailing("/my/group", async (until) => {
+        await until("of one");
+        await caller.invoke("two", { says: "of two" });
+        await until("of two");
+      });
+      expect(text).toMatch(/\/one\[\$LATEST\]\S+ .*of one\n[\s\S]*\/two\[\$LATEST\]\S+ .*of two\n/);
+      expect(await named()).toEqual(["/aws/lambda/talker", "/my/group"]);
+      expect((await aws("describe-log-streams", ...shared)).logStreams).toHaveLength(2);
+
+      await hearth.kill();
+      await hearth.start();
+      const { json: again } = await caller.invoke("one", { says: "again" });
+      expect(again.context).toEqual(one.context);
+      const { events } = await aws(
+        "get-log-events",
+        ...shared,
+        "--log-stream-name",
+        one.context[1],
+        "--limit",
+        "10000",
+      );
+      expect(events.filter(({ message }: { message: string }) => message.startsWith("REPORT"))).toHaveLength(2);
+      expect(await said(...shared)).toEqual(["of one", "of two", "again"]);
+
+      // Another group: what was written before stays where it is, and is in the function's own log still.
+      const change = JSON.stringify({ LoggingConfig: { LogGroup: "/aws/lambda/one" } });
+      await caller.request("PUT", "/2015-03-31/functions/one/configuration", change);
+      await caller.settled("one");
+      const { json: own } = await caller.invoke("one", { says: "own" });
+      expect(own.context).toEqual(["/aws/lambda/one", expect.stringMatching(/\/\[\$LATEST\][0-9a-f]{32}$/)]);
+      expect(await said(...shared)).toEqual(["of one", "of two", "again"]);
+      expect(await said("--log-group-name", "/aws/lambda/one")).toEqual(["own"]);
+      expect((await hearth.functionLog("one")).match(/(?<=INFO\t).*/g)).toEqual(["of one", "again", "own"]);
+      expect((await hearth.functionLog("two")).match(/(?<=INFO\t).*/g)).toEqual(["of two"]);
+
+      await aws("delete-log-group", ...shared);
+      await aws("delete-log-group", "--log-group-name", "/aws/lambda/one");
+      expect(await named()).toEqual(["/aws/lambda/talker"]);
+      expect(await hearth.functionLog("two")).toBe("");
     });
   });
 
