@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import { isPeerOf } from "./peer-uid.ts";
 
-/** Clients may send up to 64 KiB of `Lambda-Runtime-Function-XRay-Error-Cause`. */
-const HEADER_BYTES_MAX = 128 * 1024;
+/** AWS's runtime clients send up to 1 MiB of `Lambda-Runtime-Function-XRay-Error-Cause`; Lambda takes 4 KiB beside it. */
+const HEADER_BYTES_MAX = 1024 * 1024 + 4 * 1024;
 /** A runtime needs one or two, an extension about as many; more than these are refused. */
 const CONNECTIONS_MAX = 64;
 

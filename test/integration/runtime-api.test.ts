@@ -77,7 +77,7 @@ describe("the Lambda Runtime API", () => {
     expect(second.headers.has("lambda-runtime-client-context")).toBe(false);
     const headers = {
       "Lambda-Runtime-Function-Error-Type": "Mine.Own",
-      "Lambda-Runtime-Function-XRay-Error-Cause": "x".repeat(60_000),
+      "Lambda-Runtime-Function-XRay-Error-Cause": "x".repeat(1024 * 1024),
     };
     expect(await post("invocation/id-2/error", '{"errorType":"E"}', headers)).toMatchObject({ status: 202 });
     expect(happenings.slice(1)).toEqual([
