@@ -82,11 +82,18 @@ export class LogFile {
   /** Opens what there is now, for `readFrom`: later writes do not change it. */
   async snapshot(): Promise<LogSnapshot> {
     const files: SnapshotFile[] = [];
-    for (const path of [this.#previous, this.#current]) {
-      const file = await openIfThere(path);
-      if (file !== undefined) files.push({ file, size: (await file.stat()).size });
+    const snapshot = new LogSnapshot(files);
+    try {
+      for (const path of [this.#previous, this.#current]) {
+        const found = await openSized(path);
+        if (found !== undefined) files.push(found);
+      }
+      return snapshot;
+    } catch (error) {
+      // A handle that is collected before it is closed would end the process.
+      await snapshot.close();
+      throw error;
     }
-    return new LogSnapshot(files);
   }
 
   async remove(): Promise<void> {
@@ -190,6 +197,18 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
     return await open(path, "r");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** undefined: there is no such file. */
+async function openSized(path: string): Promise<SnapshotFile | undefined> {
+  const file = await openIfThere(path);
+  if (file === undefined) return undefined;
+  try {
+    return { file, size: (await file.stat()).size };
+  } catch (error) {
+    await file.close();
     throw error;
   }
 }
