@@ -34,6 +34,9 @@ export class LogFile {
         await file.close();
         await rename(this.#current, this.#previous);
         file = await this.#openForAppend();
+      } else if (size > 0 && (await readAt({ file, size }, size - 1, 1))[0] !== NEWLINE) {
+        // A full disk or the end of a process cut a write off: marks are known at the beginning of a line only.
+        await file.appendFile("\n");
       }
       await file.appendFile(bytes);
     } finally {
@@ -103,11 +106,11 @@ export class LogFile {
 
   async #openForAppend(): Promise<FileHandle> {
     try {
-      return await open(this.#current, "a", 0o640);
+      return await open(this.#current, "a+", 0o640);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       await mkdir(dirname(this.#current), { recursive: true });
-      return open(this.#current, "a", 0o640);
+      return open(this.#current, "a+", 0o640);
     }
   }
 }

@@ -1,4 +1,14 @@
-import { mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -218,6 +228,25 @@ describe("FilesLogStore", () => {
     store.append(alice, "f", STREAM, "kept\n");
     expect(String(await store.tail(alice, "f", 100))).toBe("kept\n");
     await store.close();
+  });
+
+  test("what follows a write that was cut off has its own stream and time", async () => {
+    const store = new FilesLogStore({ dir, nowMs: () => 5000 });
+    store.append(alice, "f", STREAM, "one\nhalf of it\n");
+    await store.close();
+    const path = join(dir, alice, `${logFileName("f")}.log`);
+    truncateSync(path, statSync(path).size - 7);
+    const later = new FilesLogStore({ dir, nowMs: () => 6000 });
+    later.append(alice, "f", `${STREAM}2`, "two\n");
+    expect(String(await later.tail(alice, "f", 100))).toBe("one\nhalf\ntwo\n");
+    const found: unknown[] = [];
+    await later.read(alice, "f", 0, ({ atMs, stream, text }) => found.push([atMs, stream, text]) > 0);
+    expect(found).toEqual([
+      [5000, STREAM, "one"],
+      [5000, STREAM, "half"],
+      [6000, `${STREAM}2`, "two"],
+    ]);
+    await later.close();
   });
 
   test("a function that writes faster than the disk is bounded in memory", async () => {
