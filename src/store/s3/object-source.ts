@@ -20,7 +20,11 @@ export function createS3ObjectSource(options: S3Options): ObjectSource {
   let opened: Promise<{ read(place: ObjectPlace, bytesMax: number): Promise<Buffer> }> | undefined;
   return {
     async read(place, bytesMax) {
-      opened ??= open(options);
+      opened ??= open(options).catch((error: unknown) => {
+        // Its code could not be loaded: there were no descriptors, which there will be again.
+        opened = undefined;
+        throw error;
+      });
       return (await opened).read(place, bytesMax);
     },
   };

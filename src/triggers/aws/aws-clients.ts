@@ -66,9 +66,13 @@ export class AwsClients {
     create: (options: ReturnType<AwsClients["optionsFor"]>) => Promise<T>,
   ): Promise<T> {
     const key = `${service}/${region}`;
-    const found = this.#clients.get(key) ?? create(this.optionsFor(service, region));
-    this.#clients.set(key, found);
-    return found as Promise<T>;
+    const found = this.#clients.get(key);
+    if (found !== undefined) return found as Promise<T>;
+    const created = create(this.optionsFor(service, region));
+    this.#clients.set(key, created);
+    // Its code could not be loaded: there were no descriptors, which there will be again.
+    created.catch(() => this.#clients.delete(key));
+    return created;
   }
 
   /** What every client is made with; its failures are tried again by whoever asked. */
