@@ -180,3 +180,16 @@ test("an expression is asked when its schedule ticks, and not each time that oth
   for (const spy of asked) spy.mockRestore();
   await clock.close();
 });
+
+test("changes of a schedule that are asked for at once follow each other", async () => {
+  const store = createMemoryStore();
+  const { clock } = serverOn(store);
+  clock.start();
+  await clock.put(account, "s", hourly);
+  await Promise.all([clock.put(account, "s", { ...hourly, input: "{}" }), clock.pause(account, "s", true)]);
+  expect(clock.list(account)).toMatchObject([{ input: "{}", isPaused: true }]);
+  expect(await store.schedules.load()).toMatchObject([{ input: "{}", isPaused: true }]);
+  const [isDeleted, resumed] = await Promise.all([clock.delete(account, "s"), clock.pause(account, "s", false)]);
+  expect([isDeleted, resumed, clock.list(account), await store.schedules.load()]).toEqual([true, undefined, [], []]);
+  await clock.close();
+});

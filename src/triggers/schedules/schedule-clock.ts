@@ -50,6 +50,8 @@ export class ScheduleClock implements Schedules {
   readonly #entries = new Map<string, Entry>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
+  /** Changes happen one after another: each is made of the one before. */
+  #lastChange: Promise<unknown> = Promise.resolve();
   #isStarted = false;
 
   constructor(options: ScheduleClockOptions) {
@@ -78,7 +80,11 @@ export class ScheduleClock implements Schedules {
     await this.#looking;
   }
 
-  async put(accountId: AccountId, name: string, settings: ScheduleSettings): Promise<ScheduleDescription | string> {
+  put(accountId: AccountId, name: string, settings: ScheduleSettings): Promise<ScheduleDescription | string> {
+    return this.#inTurn(() => this.#put(accountId, name, settings));
+  }
+
+  async #put(accountId: AccountId, name: string, settings: ScheduleSettings): Promise<ScheduleDescription | string> {
     const nowMs = this.#options.clock.nowMs();
     const record = { accountId, name, ...settings, isPaused: false, createdMs: nowMs, lastTickMs: nowMs };
     const { functionName, qualifier } = settings;
@@ -107,7 +113,11 @@ export class ScheduleClock implements Schedules {
       .map(describe);
   }
 
-  async pause(accountId: AccountId, name: string, isPaused: boolean): Promise<ScheduleDescription | undefined> {
+  pause(accountId: AccountId, name: string, isPaused: boolean): Promise<ScheduleDescription | undefined> {
+    return this.#inTurn(() => this.#pause(accountId, name, isPaused));
+  }
+
+  async #pause(accountId: AccountId, name: string, isPaused: boolean): Promise<ScheduleDescription | undefined> {
     const entry = this.#entries.get(keyOf(accountId, name));
     if (entry === undefined) return undefined;
     const { record } = entry;
@@ -118,9 +128,17 @@ export class ScheduleClock implements Schedules {
     return this.#changed(this.#show(next));
   }
 
-  async delete(accountId: AccountId, name: string): Promise<boolean> {
-    await this.#options.store.delete(accountId, name);
-    return this.#entries.delete(keyOf(accountId, name));
+  delete(accountId: AccountId, name: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      await this.#options.store.delete(accountId, name);
+      return this.#entries.delete(keyOf(accountId, name));
+    });
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#lastChange.then(change);
+    this.#lastChange = done.catch(() => {});
+    return done;
   }
 
   #show(record: ScheduleRecord): Entry {
