@@ -193,3 +193,23 @@ test("changes of a schedule that are asked for at once follow each other", async
   expect([isDeleted, resumed, clock.list(account), await store.schedules.load()]).toEqual([true, undefined, [], []]);
   await clock.close();
 });
+
+test("many schedules that tick together on a slow disk are all on time", async () => {
+  const store = createMemoryStore();
+  const lateMs: number[] = [];
+  const { clock } = serverOn(store, {
+    accept: async (_request, tick) => {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await store.schedules.skip(tick);
+      lateMs.push(Date.now() - tick.tickMs);
+    },
+  });
+  clock.start();
+  for (let i = 0; i < 120; i++) await clock.put(account, `s${i}`, { ...hourly, onMissed: "skip" });
+  await vi.advanceTimersByTimeAsync(HOUR + 500);
+  await clock.delete(account, "s119"); // While others are being recorded before it.
+  await vi.advanceTimersByTimeAsync(150_000);
+  expect(lateMs.length).toBe(119);
+  expect(Math.max(...lateMs)).toBeLessThan(10_000);
+  await clock.close();
+});

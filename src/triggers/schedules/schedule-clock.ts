@@ -31,6 +31,8 @@ const ON_TIME_MS = 60_000;
 const LOOK_MS_MAX = 10_000;
 /** Pause after a tick that could not be recorded. */
 const RETRY_MS = 1_000;
+/** Ticks that are recorded at a time: they share the disk's time. */
+const TICKS_AT_ONCE_MAX = 100;
 const SCHEDULES_PER_ACCOUNT_MAX = 1_000;
 
 type Entry = {
@@ -166,16 +168,23 @@ export class ScheduleClock implements Schedules {
   /** @returns how long until it is to be looked again. */
   async #tickAll(): Promise<number> {
     const { clock, log } = this.#options;
-    let pauseMsMax = LOOK_MS_MAX;
+    const due = [...this.#entries.values()].filter((entry) => isDue(entry, clock.nowMs()));
+    const failed = new Set<Entry>();
+    for (let i = 0; i < due.length; i += TICKS_AT_ONCE_MAX) {
+      const ticks = due.slice(i, i + TICKS_AT_ONCE_MAX).map(async (entry) => {
+        try {
+          if (this.#isShown(entry)) await this.#tick(entry);
+        } catch (error) {
+          log.warn({ schedule: entry.record.name, error }, "a tick could not be recorded and is tried again");
+          failed.add(entry);
+        }
+      });
+      await Promise.all(ticks);
+    }
+    const pauseMsMax = failed.size > 0 ? RETRY_MS : LOOK_MS_MAX;
     let soonestMs = Number.POSITIVE_INFINITY;
     for (const entry of this.#entries.values()) {
-      try {
-        if (isDue(entry, clock.nowMs())) await this.#tick(entry);
-        soonestMs = Math.min(soonestMs, entry.nextTickMs ?? soonestMs);
-      } catch (error) {
-        log.warn({ schedule: entry.record.name, error }, "a tick could not be recorded and is tried again");
-        pauseMsMax = RETRY_MS;
-      }
+      if (!failed.has(entry)) soonestMs = Math.min(soonestMs, entry.nextTickMs ?? soonestMs);
     }
     return Math.min(pauseMsMax, Math.max(0, soonestMs - clock.nowMs()));
   }
@@ -199,9 +208,15 @@ export class ScheduleClock implements Schedules {
     } else {
       await accept(this.#requestOf(record, version, tickMs), tick);
     }
-    // Replaced or deleted meanwhile: the new one counts its own ticks.
-    if (this.#entries.get(keyOf(accountId, name)) !== entry) return;
+    // The new one counts its own ticks.
+    if (!this.#isShown(entry)) return;
     Object.assign(entry, entryOf({ ...record, lastTickMs: tickMs }, expression));
+  }
+
+  /** Not replaced or deleted meanwhile. */
+  #isShown(entry: Entry): boolean {
+    const { accountId, name } = entry.record;
+    return this.#entries.get(keyOf(accountId, name)) === entry;
   }
 
   #requestOf(record: ScheduleRecord, version: FunctionVersion, tickMs: number): InvokeRequest {
