@@ -410,3 +410,11 @@ describe("aliases", () => {
     expect(catalog.resolve(accountA, "f", "live")).toBeUndefined();
   });
 });
+
+test("functions that reserve at once share what their account has", async () => {
+  for (const name of ["f", "g"]) await catalog.create(accountA, name, settings, zip("1"), {});
+  const { concurrency } = catalog;
+  const answers = await Promise.all(["f", "g"].map((name) => concurrency.reserve(accountA, name, 600)));
+  expect(answers).toEqual([{ kind: "done" }, { kind: "refused", why: "unreservedBelowMin" }]);
+  expect(concurrency.reservedSum(accountA)).toBe(600);
+});

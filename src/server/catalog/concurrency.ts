@@ -29,6 +29,8 @@ export type ConcurrencyOptions = {
 export class Concurrency implements ConcurrencyCatalog {
   readonly #options: ConcurrencyOptions;
   readonly #listeners: ((accountId: AccountId, name: string) => void)[] = [];
+  /** Changes happen one after another: what one function may have depends on what all others have. */
+  #lastChange: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConcurrencyOptions) {
     this.#options = options;
@@ -142,7 +144,9 @@ export class Concurrency implements ConcurrencyCatalog {
     name: string,
     change: (entry: FunctionEntry) => FunctionRecord | CatalogAnswer<never>,
   ): Promise<CatalogAnswer<void>> {
-    const answer = await this.#options.amend(accountId, name, change);
+    const amended = this.#lastChange.then(() => this.#options.amend(accountId, name, change));
+    this.#lastChange = amended.catch(() => {});
+    const answer = await amended;
     if (answer.kind === "refused") return answer;
     this.changed(accountId, name);
     return { kind: "done", value: undefined };
