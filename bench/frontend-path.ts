@@ -190,7 +190,7 @@ async function startFrontend(dir: string): Promise<{ port: number; close: () => 
     },
     enqueue: async () => {},
   };
-  const eventInvokeConfigs = await loadEventInvokeConfigs(store.eventInvokeConfigs, options.clock);
+  const eventInvokeConfigs = await loadEventInvokeConfigs(store.eventInvokeConfigs, options.clock, () => true);
   const effectiveMemoryMiB = () => 0; // Not on the path of an invocation.
   const eventSources = new EventSourceMappings({
     table: store.eventSources,

@@ -39,6 +39,13 @@ export type EventInvokeConfigs = {
     qualifier: string,
     settings: EventInvokeSettings,
   ): Promise<EventInvokeConfig>;
+  /** Replaces what the change states. @returns undefined: there is none. */
+  update(
+    accountId: AccountId,
+    functionName: string,
+    qualifier: string,
+    change: Partial<EventInvokeSettings>,
+  ): Promise<EventInvokeConfig | undefined>;
   /** @returns false: there is none. */
   delete(accountId: AccountId, functionName: string, qualifier: string): Promise<boolean>;
 };

@@ -54,7 +54,11 @@ export async function openEvents(options: EventOptions): Promise<Events> {
   const { store, catalog, log } = options;
   const retrySettings = { ...DEFAULT_RETRY_SETTINGS, ...options.retrySettings };
   const deliverySettings = { ...DEFAULT_DELIVERY_SETTINGS, ...options.deliverySettings };
-  const configs = await loadEventInvokeConfigs(store.eventInvokeConfigs, systemClock);
+  const configs = await loadEventInvokeConfigs(
+    store.eventInvokeConfigs,
+    systemClock,
+    (accountId, name, qualifier) => catalog.get(accountId, name, qualifier) !== undefined,
+  );
   const queue = new AsyncQueue({
     events: store.events,
     resolve: (accountId, name, qualifier) =>

@@ -46,13 +46,18 @@ class EventInvokeOperations {
 
   async put(request: RouteRequest): Promise<void> {
     const { target, settings } = this.#change(request);
-    await this.#save(request, target, { ...NONE, ...settings });
+    const { name, qualifier = "$LATEST" } = target;
+    const { accountId } = request.principal;
+    const config = await this.#options.configs.put(accountId, name, qualifier, { ...NONE, ...settings });
+    sendJson(request, 200, this.#shown(config));
   }
 
   async update(request: RouteRequest): Promise<void> {
     const { target, settings } = this.#change(request);
-    const { retriesMax, ageMsMax, onSuccess, onFailure } = this.#find(request, target);
-    await this.#save(request, target, { retriesMax, ageMsMax, onSuccess, onFailure, ...settings });
+    const { name, qualifier = "$LATEST" } = target;
+    const config = await this.#options.configs.update(request.principal.accountId, name, qualifier, settings);
+    if (config === undefined) throw this.#missing(request, target);
+    sendJson(request, 200, this.#shown(config));
   }
 
   get(request: RouteRequest): void {
@@ -99,12 +104,6 @@ class EventInvokeOperations {
     const isQualified = qualifier === undefined || catalog.resolve(accountId, name, qualifier) !== undefined;
     if (!isThere || !isQualified) throw notFound("The function doesn't exist.");
     return { target, settings: eventInvokeSettingsOf(input, owner) };
-  }
-
-  async #save(request: RouteRequest, target: FunctionTarget, settings: EventInvokeSettings): Promise<void> {
-    const { name, qualifier = "$LATEST" } = target;
-    const config = await this.#options.configs.put(request.principal.accountId, name, qualifier, settings);
-    sendJson(request, 200, this.#shown(config));
   }
 
   #target({ params, query, principal }: RouteRequest): FunctionTarget {

@@ -131,7 +131,11 @@ export function serveLambdaRoutes(
     };
     // As if half of it were enough.
     const effectiveMemoryMiB = ({ settings }: FunctionDescription) => settings.memoryMiB / 2;
-    const eventInvokeConfigs = await loadEventInvokeConfigs(store.eventInvokeConfigs, systemClock);
+    const eventInvokeConfigs = await loadEventInvokeConfigs(
+      store.eventInvokeConfigs,
+      systemClock,
+      (accountId, name, qualifier) => catalog.get(accountId, name, qualifier) !== undefined,
+    );
     eventSources = new EventSourceMappings({
       table: store.eventSources,
       open: () => ({ start() {}, change() {}, stop: async () => {} }),
