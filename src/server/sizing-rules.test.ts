@@ -108,3 +108,14 @@ test("what could not be stored is not in force, and does not hold up the next ch
   await rules.set(f, { mode: "off" }, "AKIA1");
   expect(rules.settingsOf(f).settings.mode).toBe("off");
 });
+
+test("what a crash left of a function that is gone does not hold for the next of its name", async () => {
+  const { store, rules } = rulesOn();
+  for (const scope of [f, g]) await rules.set(scope, { mode: "suggest" }, "AKIA1");
+  const later = rulesOn(store);
+  await later.rules.load(({ functionName }) => functionName === "g");
+  expect([later.rules.settingsOf(f).said, later.rules.settingsOf(g).said]).toEqual([{}, { mode: "suggest" }]);
+  const again = rulesOn(store);
+  await again.rules.load();
+  expect(again.rules.settingsOf(f).said).toEqual({});
+});

@@ -30,9 +30,14 @@ export class SizingRules {
     this.#options = options;
   }
 
-  /** @throws HearthError STORE_FAILED. */
-  async load(): Promise<void> {
-    for (const { scope, after } of await this.#options.store.loadSettings()) this.#apply(scope, after);
+  /** @param isThere whether there is such a function: a crash may have come before `functionDeleted`. @throws HearthError STORE_FAILED. */
+  async load(
+    isThere: (of: { readonly accountId: AccountId; readonly functionName: string }) => boolean = () => true,
+  ): Promise<void> {
+    for (const { scope, after } of await this.#options.store.loadSettings()) {
+      this.#apply(scope, after);
+      if (scope.kind === "function" && !isThere(scope)) await this.functionDeleted(scope.accountId, scope.functionName);
+    }
   }
 
   get isStopped(): boolean {

@@ -39,7 +39,7 @@ export async function openSizes({ store, control, catalog, log, feed, onDecision
     nowMs: () => systemClock.nowMs(),
     log,
   });
-  await rules.load();
+  await rules.load(({ accountId, functionName }) => catalog.get(accountId, functionName) !== undefined);
   await writer.load();
   catalog.onDeleted(({ accountId, name, qualifier }) => {
     // An alias has no size of its own, and takes no version along.
