@@ -163,3 +163,27 @@ test("a message that comes again while its batch is collected is in it once, and
   await source.stop(true);
   expect([batches, deleted]).toEqual([[["a", "b"]], ["a-2", "b-1"]]);
 });
+
+test("how long messages are hidden is asked again when the queue did not say", async () => {
+  const answers: (() => object)[] = [() => Promise.reject(new Error("ECONNRESET"))];
+  let sent = 0;
+  const { source, batches } = sourceOn(
+    {
+      ReceiveMessageCommand: async ({ WaitTimeSeconds }) => {
+        if (sent === batches.length) return { Messages: [messageOf(`m${sent++}`)] };
+        await new Promise((resolve) => setTimeout(resolve, Number(WaitTimeSeconds) * 1000));
+        return {};
+      },
+      GetQueueAttributesCommand: async () => answers.shift()?.() ?? { Attributes: { VisibilityTimeout: "300" } },
+    },
+    { batchSize: 100, windowMs: 100_000, concurrencyMax: 1 },
+  );
+  source.start();
+  await vi.advanceTimersByTimeAsync(27_500);
+  expect(batches).toEqual([["m0"]]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(batches).toEqual([["m0"]]);
+  await vi.advanceTimersByTimeAsync(45_000);
+  expect(batches).toEqual([["m0"], ["m1"]]);
+  void source.stop(true);
+});

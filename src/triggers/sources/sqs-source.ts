@@ -39,7 +39,7 @@ const DELETE_TRIES_MAX = 4;
 const DELETE_MS_MAX = 5_000;
 /** The shortest time, of a window that is longer, for which messages are collected. */
 const COLLECT_MS_MIN = 1_000;
-/** SQS's default, for a queue that does not say. */
+/** SQS's default, for a queue that does not say, or not now. */
 const VISIBILITY_S_DEFAULT = 30;
 
 /**
@@ -262,9 +262,12 @@ export class SqsSource implements Source {
   }
 
   async #visibility(): Promise<number> {
-    this.#visibilityMs ??=
-      1000 * (await visibilitySOf(this.#queue, this.#options, this.#hurrying.signal).catch(() => VISIBILITY_S_DEFAULT));
-    return this.#visibilityMs;
+    try {
+      this.#visibilityMs ??= 1000 * (await visibilitySOf(this.#queue, this.#options, this.#hurrying.signal));
+      return this.#visibilityMs;
+    } catch {
+      return 1000 * VISIBILITY_S_DEFAULT; // It is asked again for the next batch.
+    }
   }
 
   /** Ends early when the source stops. */
