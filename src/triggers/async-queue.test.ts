@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -8,6 +11,7 @@ import { UNMEASURED } from "../model/invocation.ts";
 import type { EventStore, QueuedEvent } from "../ports/event-store.ts";
 import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
 import { createMemoryStore } from "../store/memory/memory-store.ts";
+import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import { AsyncQueue, type AsyncQueueOptions } from "./async-queue.ts";
 import { FairLines } from "./fair-lines.ts";
 
@@ -392,4 +396,27 @@ test("an attempt that was planned for next year, for the clock was ahead, waits 
   await vi.advanceTimersByTimeAsync(600_000);
   expect(attemptsOf(begun)).toEqual([["x", 1]]);
   queue.close();
+});
+
+test("more events than a disk takes at once begin, and are given back when the server ends, none as a retry", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "hearth-events-"));
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  const store = await openSqliteStore(dir);
+  const error = vi.fn();
+  const { queue, begun } = queueOf(store.events, { log: { debug() {}, info() {}, warn() {}, error } });
+  const deadlineMs = Date.now() + 3_600_000;
+  const count = 25_000;
+  const ids = Array.from({ length: count }, (_, i) => `held-${i}`);
+  for (let i = 0; i < count; i += 5_000) {
+    await Promise.all(ids.slice(i, i + 5_000).map((id) => queue.accept({ ...requestOf(id), deadlineMs })));
+  }
+  queue.start();
+  await expect.poll(() => begun.length, { timeout: 10_000 }).toBe(count);
+  queue.close();
+  for (const { answer } of begun) answer({ kind: "rejected", code: "SHUTTING_DOWN" });
+  await store.close();
+  const later = await openSqliteStore(dir);
+  const retried = (await later.events.load()).filter(({ attempts }) => attempts > 0);
+  await later.close();
+  expect([error.mock.calls.length, retried.length]).toEqual([0, 0]);
 });

@@ -2,13 +2,19 @@ import { Worker } from "node:worker_threads";
 import { HearthError } from "../../model/error-code.ts";
 import type { Row, StatementName, StatementParameter, StatementUnit, WorkerMessage, WorkerOrder } from "./statement.ts";
 
-/** Calls that wait while a group commits; more are refused with STORE_FAILED. */
-const CALLS_WAITING_MAX = 20_000;
+/**
+ * Calls that wait while a group commits; more are refused with STORE_FAILED. Twice the events of a full queue, each of
+ * which may have something to be written when a server begins or ends.
+ */
+const CALLS_WAITING_MAX = 200_000;
+/** Of one group: handing them to the thread holds up the event loop. */
+const CALLS_PER_GROUP_MAX = 20_000;
 /** Bytes of their parameters. */
 const CALL_BYTES_WAITING_MAX = 256 * 1024 * 1024;
 
 type WaitingUnit = {
   readonly unit: StatementUnit;
+  readonly bytes: number;
   readonly resolve: (rows: Row[]) => void;
   readonly reject: (error: HearthError) => void;
 };
@@ -70,7 +76,7 @@ export class SqliteWorker {
       if (this.#waiting.length >= CALLS_WAITING_MAX || this.#waitingBytes + bytes > CALL_BYTES_WAITING_MAX) {
         return reject(new HearthError("STORE_FAILED", "more changes wait for the disk than the server holds"));
       }
-      this.#waiting.push({ unit, resolve, reject });
+      this.#waiting.push({ unit, bytes, resolve, reject });
       this.#waitingBytes += bytes;
       this.#planFlush();
     });
@@ -102,9 +108,9 @@ export class SqliteWorker {
     if (this.#state !== "idle") return;
     if (this.#waiting.length === 0) return this.#onIdle?.();
     this.#state = "committing";
-    this.#committing = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
+    this.#committing = this.#waiting.slice(0, CALLS_PER_GROUP_MAX);
+    this.#waiting = this.#waiting.slice(CALLS_PER_GROUP_MAX);
+    for (const { bytes } of this.#committing) this.#waitingBytes -= bytes;
     this.#post({ kind: "run", units: this.#committing.map(({ unit }) => unit) });
   }
 
