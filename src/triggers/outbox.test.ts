@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { DEFAULT_RETRY_SETTINGS, decideRetry, isFunctionFailure } from "../control/retry/async-retry.ts";
 import { DEFAULT_DELIVERY_SETTINGS, decideDelivery } from "../control/retry/delivery-retry.ts";
 import type { FunctionVersion } from "../model/function-version.ts";
@@ -13,6 +13,15 @@ import type { InvokeAnswer, InvokeRequest } from "../ports/invoker.ts";
 import { createMemoryStore } from "../store/memory/memory-store.ts";
 import { AsyncQueue } from "./async-queue.ts";
 import { Outbox, type OutboxOptions, type OutcomeMessage } from "./outbox.ts";
+
+// What vitest leaves real of time goes by the timers that it does not.
+vi.mock("node:timers/promises", () => ({
+  setTimeout: (ms: number, value: unknown, { signal }: { signal?: AbortSignal } = {}) =>
+    new Promise((resolve, reject) => {
+      setTimeout(resolve, ms, value);
+      signal?.addEventListener("abort", () => reject(signal.reason));
+    }),
+}));
 
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const version = {
@@ -123,6 +132,40 @@ function mortal(events: EventStore, changes: number, isMade: boolean) {
   };
   return { store, died: died.promise };
 }
+
+test("a store that takes nothing does not hold up the end for as long as it is waited for between tries", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { events } = createMemoryStore();
+  const full = { ...events, finish: () => Promise.reject(new Error("disk full")) };
+  const deliveries = [{ kind: "destination", to: "https://success.example/", attempts: 0, nextAttemptMs: 0 } as const];
+  const outcome = { condition: "Success", endedMs: 0, invokeCount: 1, execution: undefined } as const;
+  const outbox = new Outbox({
+    events: full,
+    deliver: async () => {},
+    decide: () => ({ kind: "giveUp" }),
+    clock: systemClock,
+    log,
+  });
+  const { accountId, name: functionName } = version;
+  outbox.add({
+    id: "x" as InvocationId,
+    accountId,
+    functionName,
+    qualifier: "$LATEST",
+    invokedArn: "",
+    outcome,
+    deliveries,
+  });
+  outbox.start();
+  await vi.advanceTimersByTimeAsync(95_000);
+  let isClosed = false;
+  void outbox.close(60_000).then(() => {
+    isClosed = true;
+  });
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(isClosed).toBe(true);
+});
 
 test("whenever servers die, every event has one outcome, and everybody is told of it", async () => {
   const crash = fc.record({ changes: fc.integer({ min: 1, max: 12 }), isMade: fc.boolean() });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Delivery } from "../model/event-outcome.ts";
 import type { InvocationId } from "../model/ids.ts";
 import type { DeliveryDecision } from "../model/retry.ts";
@@ -175,7 +176,7 @@ export class Outbox {
         const { id: invocationId } = letter.owner.event;
         this.#options.log.error({ invocationId, error }, "a delivery could not be recorded");
         if (!this.#isStarted) return;
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await sleep(pauseMs, undefined, { signal: this.#abort.signal }).catch(() => {});
       }
     }
   }
