@@ -15,9 +15,14 @@ vi.mock("node:timers/promises", () => ({
 }));
 vi.mock("./connection.ts", async (original) => ({
   ...(await original<object>()),
-  openClient: async () =>
-    Object.assign(new EventEmitter(), { connect: async () => {}, query: async () => {}, end: async () => {} }),
+  openClient: async () => {
+    clients.push(
+      Object.assign(new EventEmitter(), { connect: async () => {}, query: async () => {}, end: async () => {} }),
+    );
+    return clients.at(-1);
+  },
 }));
+const clients: { query(): Promise<void> }[] = [];
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
@@ -123,4 +128,24 @@ test("rows that are being run are not taken from the reader itself, and all leas
   const stopped = reader.stop();
   await vi.advanceTimersByTimeAsync(5_000);
   await stopped;
+});
+
+test("who listens on a connection that a network has forgotten without a word connects again", async () => {
+  clients.length = 0;
+  const takes: number[] = [];
+  const reader = readerOn(({ sql }) => {
+    if (sql.includes("WITH due")) takes.push(Date.now());
+  });
+  reader.start();
+  await vi.advanceTimersByTimeAsync(95_000);
+  expect(clients).toHaveLength(1);
+  const [silent] = clients;
+  if (silent !== undefined)
+    silent.query = () => new Promise((_, reject) => setTimeout(reject, 30_000, new Error("Query read timeout")));
+  takes.length = 0;
+  await vi.advanceTimersByTimeAsync(90_000);
+  expect(clients).toHaveLength(2);
+  // The table is looked at as often as before meanwhile.
+  expect(takes.length).toBeGreaterThanOrEqual(3);
+  await reader.stop();
 });

@@ -123,15 +123,15 @@ export class TableReader {
   }
 
   async #listen(): Promise<void> {
-    if (this.#client !== undefined) return;
+    const listening = this.#client;
+    if (listening !== undefined) {
+      // Nothing was heard: of a connection that a network has forgotten nothing ever is.
+      if (!this.#isWoken) void this.#probe(listening);
+      return;
+    }
     const client = await openClient(this.#record);
-    const isGone = () => {
-      if (this.#client !== client) return;
-      this.#client = undefined;
-      this.look(); // To connect again.
-    };
-    client.on("error", isGone);
-    client.on("end", isGone);
+    client.on("error", () => this.#forget(client));
+    client.on("end", () => this.#forget(client));
     client.on("notification", ({ payload }) => {
       if (payload === this.#table.message) this.look();
     });
@@ -144,6 +144,21 @@ export class TableReader {
       await closeClient(client);
       throw error;
     }
+  }
+
+  async #probe(client: Client): Promise<void> {
+    try {
+      await client.query("SELECT 1");
+    } catch {
+      this.#forget(client);
+      await closeClient(client);
+    }
+  }
+
+  #forget(client: Client): void {
+    if (this.#client !== client) return;
+    this.#client = undefined;
+    this.look(); // To connect again.
   }
 
   async #takeWhatIsDue(): Promise<void> {
