@@ -341,6 +341,8 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
   });
   await server.start();
   await capacity.listen();
+  await addAwsServices(http, { store, logs, logGroups, region });
+  // From here on nothing is waited for until all routes are there: what is asked at once is no unknown path.
   const address = await http.listen();
   const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
   const invoker: Invoker = {
@@ -371,7 +373,6 @@ async function compose(options: HearthOptions, closers: Closer[]): Promise<Heart
     runtimes,
     isTraced: tracer !== undefined,
   });
-  await addAwsServices(http, { store, logs, logGroups, region });
   const view = createAdminView({
     ...options,
     url,
