@@ -185,6 +185,14 @@ describe("talking to a server", () => {
       expect(err).toContain("hearth list");
     });
 
+    test("what is no function is not looked for among functions", async () => {
+      const headers = { "x-amzn-errortype": "ResourceNotFoundException" };
+      answer = { status: 404, headers, body: '{"message":"Nothing is known of an invocation f."}' };
+      expect((await run(["explain", "f"], { server: url })).err).not.toContain("hearth list");
+      answer = { status: 404, headers, body: '{"message":"There is no host f."}' };
+      expect((await run(["host", "remove", "f"], { server: url })).err).toContain("`hearth host list` shows the hosts");
+    });
+
     test("an answer that is no API error is shown in part", async () => {
       answer = { status: 502, body: "x".repeat(2000) };
       const { err } = await run(["status"], { server: url });

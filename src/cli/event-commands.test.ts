@@ -51,6 +51,7 @@ test("a schedule is made, listed, paused, resumed, replaced and deleted", async 
   for (const verb of ["delete", "pause", "resume"]) {
     const missing = await run("schedule", verb, "nightly");
     expect([missing.exitCode, missing.err]).toEqual([1, expect.stringContaining("There is no schedule nightly.")]);
+    expect(missing.err).toContain("\n       `hearth schedule list` shows the schedules\n");
   }
 });
 
@@ -58,6 +59,7 @@ test.for([
   [["rate(1 hours)", "--function", "f"], "rate(1 …) wants hour"],
   [["at(2020-01-01T00:00:00)", "--function", "f"], "has no tick after now"],
   [["cron(0 3 * * ? *)", "--function", "f", "--timezone", "Middle/Earth"], "not valid"],
+  [["rate(1 hour)", "--function", "f", "--timezone", "Middle/Earth"], 'not valid: "Middle/Earth" is no IANA time zone'],
   [["rate(1 hour)", "--function", "none"], "there is no function none"],
   [
     ["rate(1 hour)", "--function", "f", "--on-missed", "never"],

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type IsoWeekday, PROVIDER_KINDS } from "../../model/capacity.ts";
 import { parseDurationMs } from "../../model/duration.ts";
+import { isTimeZone, TIME_ZONE_REMEDY } from "../../model/time-zone.ts";
 import { DAY_NAMES } from "../../ports/capacity-document.ts";
 
 /** Of one account. */
@@ -40,7 +41,7 @@ const minuteOfDay = z
 
 const timeZone = z
   .string("is no time zone; write an IANA name like Europe/Berlin or UTC")
-  .refine(isTimeZone, "is no IANA time zone; write it like Europe/Berlin, America/New_York or UTC");
+  .refine(isTimeZone, TIME_ZONE_REMEDY);
 
 const day = z
   .enum(DAY_NAMES, `is no day; days are ${DAY_NAMES.join(", ")}`)
@@ -129,14 +130,3 @@ export const capacitySchema = z.strictObject(
 
 export type ParsedDocument = z.output<typeof capacitySchema>;
 export type ParsedConstraint = z.output<typeof constraint>;
-
-/** Offsets such as `+01:00` are time zones to the engine, but know no summer. */
-function isTimeZone(name: string): boolean {
-  if (!/^[A-Za-z]/.test(name)) return false;
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { FunctionVersion } from "../../model/function-version.ts";
 import type { AccountId, InvocationId } from "../../model/ids.ts";
+import { isTimeZone, TIME_ZONE_REMEDY } from "../../model/time-zone.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InvokeRequest } from "../../ports/invoker.ts";
 import type { Log } from "../../ports/log.ts";
@@ -93,6 +94,8 @@ export class ScheduleClock implements Schedules {
     if (this.#options.resolve(accountId, functionName, qualifier) === undefined) {
       return `there is no function ${qualifier === undefined ? functionName : `${functionName}:${qualifier}`}`;
     }
+    // Also of a rate, which has no use for one: it would be shown, and fail the day the expression becomes a cron.
+    if (!isTimeZone(settings.timezone)) return `"${settings.timezone}" ${TIME_ZONE_REMEDY}`;
     try {
       const { next } = parseScheduleExpression(settings.expression, settings.timezone, nowMs);
       if (next(nowMs) === undefined) return `${settings.expression} has no tick after now`;
