@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -102,6 +102,19 @@ describe("up and simulate", () => {
     expect(await run(["up", "--port", "0"], { verbs })).toMatchObject({ exitCode: 0 });
     expect(await run(["simulate", "--seed", "7", "--trace"], { verbs })).toMatchObject({ exitCode: 1 });
     expect(asked).toEqual([0, ["--seed", "7", "--trace"]]);
+  });
+
+  test("help and README name every option of `up` and its variable", async () => {
+    const { out } = await run(["up", "--help"]);
+    const [source, readme] = ["up-options.ts", "../../README.md"].map((path) =>
+      readFileSync(new URL(path, import.meta.url), "utf8"),
+    );
+    const named = new Set(source?.match(/(?<=")(--[a-z0-9-]+|HEARTH_[A-Z0-9_]+)(?=")/g));
+    expect(named.size).toBeGreaterThan(40);
+    for (const name of named) {
+      expect(out).toMatch(new RegExp(`${name}(?![\\w-])`));
+      expect(readme).toMatch(new RegExp(`${name}(?![\\w-])`));
+    }
   });
 
   test("a port in use, and a failure with a code, are told with their remedy", async () => {
