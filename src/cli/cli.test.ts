@@ -131,6 +131,11 @@ describe("up and simulate", () => {
     const taken = await run(["up"], failing(new HearthError("DATA_IN_USE", "here")));
     expect(taken.exitCode).toBe(1);
     expect(taken.err).toContain("Another Hearth server uses this data directory");
+    const cause = Object.assign(new Error("EACCES: permission denied, mkdir '/srv/x'"), { code: "EACCES" });
+    const forbidden = await run(["up", "--data", "/srv/x"], failing(new HearthError("STORE_FAILED", "x", { cause })));
+    expect(forbidden.exitCode).toBe(1);
+    expect(forbidden.err).toMatch(/the data folder \/srv\/x is not allowed for this user: EACCES.*\n.*--data/);
+    expect(forbidden.err).not.toContain("free space");
   });
 });
 

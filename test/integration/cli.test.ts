@@ -163,6 +163,17 @@ describe("the command line, end to end", () => {
     expect(sameData.err).toContain("Another Hearth server uses this data directory");
   });
 
+  test("a data folder whose place a file has is named, with what to choose", async () => {
+    const options = ["--port", "0", "--provider", "process", "--no-examples", "--log-level", "silent"];
+    writeFileSync(join(dir, "file"), "");
+    for (const data of [join(dir, "file"), join(dir, "file", "below")]) {
+      const refused = await hearth("up", "--data", data, ...options);
+      expect(refused).toMatchObject({ exitCode: 1 });
+      expect(refused.err).toMatch(/file is in its place: .*\n {7}choose another with --data\n$/);
+      expect(refused.err).toContain(`the data folder ${data} cannot be made`);
+    }
+  });
+
   test("a port for joined machines that is taken is named, and leaves nothing that keeps the process", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");

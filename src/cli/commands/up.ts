@@ -1,3 +1,4 @@
+import { HearthError } from "../../model/error-code.ts";
 import type { CliCommand } from "../cli-command.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
@@ -84,9 +85,31 @@ export function addUpCommand(program: CliCommand, context: CliContext): void {
       try {
         await context.verbs.up(options);
       } catch (error) {
-        throw listenError(error as NodeJS.ErrnoException, options);
+        throw dataDirError(error, options) ?? listenError(error as NodeJS.ErrnoException, options);
       }
     });
+}
+
+/** Why a folder cannot be one of data, where that is neither a full disk nor a damaged one. */
+function dataDirError(error: unknown, { dataDir }: UpOptions): CliError | undefined {
+  if (!(error instanceof HearthError && error.code === "STORE_FAILED")) return undefined;
+  const { code, message } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+      return new CliError(`the data folder ${dataDir} is not allowed for this user: ${message}`, {
+        code,
+        remedy: "choose a folder of yours with --data, or let this user write there",
+      });
+    case "EEXIST":
+    case "ENOTDIR":
+      return new CliError(`the data folder ${dataDir} cannot be made, a file is in its place: ${message}`, {
+        code,
+        remedy: "choose another with --data",
+      });
+    default:
+      return undefined;
+  }
 }
 
 /** What the operating system says about an address, with the option that changes it. */
