@@ -101,7 +101,14 @@ test("what is no source is refused, and kept nowhere", async () => {
     create(nobody, "--function", "none"),
     create(nobody),
   ]);
-  const says = ["postgres://", "in lower case", "batchSize", "whole number", "no function none", "ECONNREFUSED"];
+  const says = [
+    "postgres://",
+    "in lower case",
+    "batchSize: must be a whole number from 1 to 1000",
+    "whole number",
+    "no function none",
+    "ECONNREFUSED",
+  ];
   answers.forEach(({ exitCode, err }, index) => {
     expect(exitCode).toBeGreaterThan(0);
     expect(err).toContain(says[index]);

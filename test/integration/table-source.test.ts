@@ -274,7 +274,9 @@ describe("tables of a real PostgreSQL server", needsPostgres, () => {
       return `${status} ${message}`;
     };
     await database.query("CREATE TABLE other (id int)");
-    expect(await put({ table: "other" })).toBe('400 PostgreSQL: column "body" does not exist');
+    expect(await put({ table: "other" })).toBe(
+      '400 PostgreSQL: column "body" does not exist in public.other; name another table, or give it the columns that docs/event-sources.md lists',
+    );
     expect(await put({ url: postgres.urlWith("wrong") })).toMatch(/^400 PostgreSQL: password authentication failed/);
     expect(await put({ url: "postgres://hearth:x@127.0.0.1:1/postgres" })).toMatch(/^400 PostgreSQL: .*ECONNREFUSED/);
     expect(await put({ url: "mysql://a/b" })).toBe(

@@ -103,6 +103,10 @@ describe("waits", () => {
     expect(await seen("/_hearth/waits", tenant)).toEqual(["w-1", "w-3"]);
     expect(await seen(`/_hearth/waits?account=${tenant}`, tenant)).toEqual(["w-1", "w-3"]);
     expect(await seen(`/_hearth/waits?account=${stranger}`, tenant)).toBe(403);
+    expect(await ask("/_hearth/waits?account=404404404404")).toMatchObject({
+      status: 404,
+      body: { message: "There is no account 404404404404." },
+    });
   });
 
   test("an answer has a bound, and tells that there is more", async () => {
@@ -188,6 +192,7 @@ describe("costs", () => {
       { day: expect.any(String), functionName: "f", invocations: 2, fixedUsd: 0.02 },
     ]);
     expect((await ask(`/_hearth/costs?account=${stranger}`, tenant)).status).toBe(403);
+    expect((await ask("/_hearth/costs?account=404404404404")).status).toBe(404);
   });
 
   test("days are checked", async () => {

@@ -59,9 +59,9 @@ function answerOf(accountId: AccountId, { capacity, changes }: AccountCapacity):
   };
 }
 
-function showWaits(view: CapacityView, request: AdminRequest): void {
+async function showWaits(view: CapacityView, request: AdminRequest): Promise<void> {
   const query = queryOf(request);
-  const scope = scopeOf(request, query);
+  const scope = await scopeOf(view, request, query);
   if (scope === "refused") return;
   const limit = query.get("limit") ?? String(WAITS_SHOWN_MAX);
   if (!/^\d{1,4}$/.test(limit) || Number(limit) > WAITS_SHOWN_MAX) {
@@ -82,7 +82,7 @@ function explain(view: CapacityView, { res, params, principal }: AdminRequest): 
 
 async function showCosts(view: CapacityView, request: AdminRequest): Promise<void> {
   const query = queryOf(request);
-  const scope = scopeOf(request, query);
+  const scope = await scopeOf(view, request, query);
   if (scope === "refused") return;
   const range = costsRange(query, Date.now());
   if (typeof range === "string") return invalid(request.res, range);
@@ -98,12 +98,18 @@ async function showCosts(view: CapacityView, request: AdminRequest): Promise<voi
 }
 
 /** Whom the answer is about: the operator names anybody or gets all, others get themselves. Has answered if refused. */
-function scopeOf(
+async function scopeOf(
+  view: CapacityView,
   { res, principal }: AdminRequest,
   query: URLSearchParams,
-): { readonly accountId: AccountId | undefined } | "refused" {
+): Promise<{ readonly accountId: AccountId | undefined } | "refused"> {
   const named = (query.get("account") ?? undefined) as AccountId | undefined;
-  if (isOperator(principal.accountId)) return { accountId: named };
+  if (isOperator(principal.accountId)) {
+    if (named === undefined || (await view.capacityOf(named)) !== undefined) return { accountId: named };
+    // Nothing waits and costs for it, which would be the answer about an account that is misspelt, too.
+    noAccount({ res }, named);
+    return "refused";
+  }
   if (named === undefined || named === principal.accountId) return { accountId: principal.accountId };
   sendError(res, 403, "AccessDeniedException", "Only the operator sees other accounts.");
   return "refused";

@@ -19,6 +19,8 @@ export const LEASE_MS = 10_000;
 const RETRY_S = 1;
 const RETRY_S_MAX = 3_600;
 const ERROR_LENGTH_MAX = 2_000;
+/** PostgreSQL's code of it. */
+const UNDEFINED_COLUMN = "42703";
 const CUT_OFF = "It was being run when its server ended.";
 
 /**
@@ -48,9 +50,13 @@ export class QueueTable {
   async prepare(): Promise<boolean> {
     const { rows } = await this.#pool.query("SELECT to_regclass($1) IS NULL AS missing", [this.#name]);
     if (rows[0].missing === false) {
-      await this.#pool.query(
-        `SELECT id, body, created_at, due_at, attempts, lease, last_error, dead_at FROM ${this.#name} LIMIT 0`,
-      );
+      await this.#pool
+        .query(`SELECT id, body, created_at, due_at, attempts, lease, last_error, dead_at FROM ${this.#name} LIMIT 0`)
+        .catch((error: Error & { code?: string }) => {
+          if (error.code !== UNDEFINED_COLUMN) throw error;
+          const remedy = "name another table, or give it the columns that docs/event-sources.md lists";
+          throw new Error(`${error.message} in ${this.message}; ${remedy}`, { cause: error });
+        });
       return false;
     }
     const client = await this.#pool.connect();
