@@ -98,13 +98,22 @@ describe("readFunctionSource", () => {
     expect(runtimeOf((await readFunctionSource(folder)).manifest, ["python3.13"])).toBe("python3.11");
   });
 
-  test.each(["{", '{"runtime":"cobol"}', '{"memoryMiB":"much"}'])(
+  test.each(["{", "null", "[]", '{"runtime":"cobol"}', '{"memoryMiB":"much"}', '{"handlr":"index.main"}'])(
     "refuses the manifest %s by its path",
     async (text) => {
       write("function.json", text);
       await expect(readFunctionSource(folder)).rejects.toThrow(/function\.json/);
     },
   );
+
+  test("names the member that a manifest may not have, and those that it may", async () => {
+    write("function.json", '{"memory":512}');
+    const refused = await readFunctionSource(folder).catch((error: unknown) => error);
+    expect(refused).toMatchObject({
+      message: expect.stringMatching(/function\.json: there is no member memory$/),
+      remedy: "it may have name, runtime, handler, memoryMiB, timeoutS, event",
+    });
+  });
 
   test("refuses what is not there and what is no archive", async () => {
     write("a.txt");

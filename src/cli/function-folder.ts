@@ -8,6 +8,8 @@ import { type CliError, usageError } from "./cli-error.ts";
 
 /** Optional description of a function inside its folder; not part of the deployed code. */
 const MANIFEST = "function.json";
+/** A member that is misspelt would have no effect, and nobody would know. */
+const MANIFEST_MEMBERS = ["name", "runtime", "handler", "memoryMiB", "timeoutS", "event"];
 /** Lambda's limit for a zip archive sent directly ("Lambda quotas"). */
 const ZIP_BYTES_MAX = 52_428_800;
 /** Before compression ("Lambda quotas"); also keeps a wrong folder (`/`) from being read for minutes. */
@@ -94,6 +96,13 @@ function parseManifest(path: string, text: string): FunctionManifest {
     manifest = JSON.parse(text) as typeof manifest;
   } catch (error) {
     throw usageError(`${path} is not JSON: ${(error as Error).message}`, "correct it or remove it");
+  }
+  if (typeof manifest !== "object" || manifest === null || Array.isArray(manifest)) {
+    throw usageError(`${path} is no JSON object`, 'write it like {"handler": "index.handler"}');
+  }
+  const unknown = Object.keys(manifest).find((member) => !MANIFEST_MEMBERS.includes(member));
+  if (unknown !== undefined) {
+    throw usageError(`${path}: there is no member ${unknown}`, `it may have ${MANIFEST_MEMBERS.join(", ")}`);
   }
   const { name, runtime, handler, memoryMiB, timeoutS } = manifest;
   const isText = (value: unknown) => value === undefined || typeof value === "string";
