@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { pino } from "pino";
-import { prettifyError } from "zod";
+import type { ZodError } from "zod";
 import { usageError } from "../cli/cli-error.ts";
 import { type HostAgentEnd, runHostAgent } from "../host-agent/run-host-agent.ts";
 import { buildBundles } from "../images/bundle.ts";
@@ -13,6 +13,15 @@ import type { Log } from "../ports/log.ts";
 import { hostAgentConfigSchema } from "../protocol/host-agent-config.ts";
 import { VERSION } from "./version.ts";
 
+const OPTION_OF: Readonly<Record<string, string>> = {
+  server: "--join",
+  token: "--token",
+  name: "--name",
+  zone: "--zone",
+  provider: "--provider",
+  logLevel: "--log-level",
+};
+
 /**
  * `hearth agent`: makes this machine a host, until SIGTERM or SIGINT. The log goes to standard error.
  * @param input a `HostAgentConfigInput`, if the caller is right.
@@ -21,7 +30,7 @@ import { VERSION } from "./version.ts";
  */
 export async function agent(input: unknown): Promise<HostAgentEnd | undefined> {
   const parsed = hostAgentConfigSchema.safeParse(input);
-  if (!parsed.success) throw usageError(prettifyError(parsed.error), "see `hearth agent --help`");
+  if (!parsed.success) throw usageError(faultsOf(parsed.error), "see `hearth agent --help`");
   const config = parsed.data;
   const log = pino(
     { level: config.logLevel, base: null, serializers: { error: pino.stdSerializers.err } },
@@ -55,4 +64,15 @@ async function makeAll(homes: PythonHomes, log: Log): Promise<void> {
       log.warn({ runtime, error }, "this interpreter cannot be used");
     }
   }
+}
+
+/** As a settings file names members, and with the option that says the same. */
+function faultsOf({ issues }: ZodError): string {
+  const faults = issues.map(({ path, message }) => {
+    const member = path.join(".");
+    const option = OPTION_OF[member];
+    if (member === "") return message;
+    return `${option === undefined ? member : `${option} (${member})`}: ${message}`;
+  });
+  return faults.join("; ");
 }
