@@ -102,6 +102,10 @@ describe("up and simulate", () => {
     expect(await run(["up", "--port", "0"], { verbs })).toMatchObject({ exitCode: 0 });
     expect(await run(["simulate", "--seed", "7", "--trace"], { verbs })).toMatchObject({ exitCode: 1 });
     expect(asked).toEqual([0, ["--seed", "7", "--trace"]]);
+    const none = await run(["simulate", "--worlds", "0", "--json"], { verbs });
+    expect(none.exitCode).toBe(2);
+    expect(JSON.parse(none.err)).toMatchObject({ error: { message: "--worlds 0 is too small" } });
+    expect(asked).toHaveLength(2);
   });
 
   test("help and README name every option of `up` and its variable", async () => {

@@ -28,16 +28,17 @@ export function addSimulateCommand(program: CliCommand, context: CliContext): vo
     .addHelpText("after", HELP_AFTER)
     .action(async (flags: SimulateFlags) => {
       context.exitCode = await context.verbs.simulate([
-        ...numberArgument("--seed", flags.seed),
-        ...numberArgument("--worlds", flags.worlds),
+        ...numberArgument("--seed", flags.seed, 0),
+        ...numberArgument("--worlds", flags.worlds, 1),
         ...(flags.trace ? ["--trace"] : []),
         ...(flags.json ? ["--json"] : []),
       ]);
     });
 }
 
-function numberArgument(option: string, text: string | undefined): string[] {
+function numberArgument(option: string, text: string | undefined, min: number): string[] {
   if (text === undefined) return [];
-  if (/^\d{1,15}$/.test(text)) return [option, text];
-  throw usageError(`${option} ${text} is not a number`, "give a whole number");
+  if (!/^\d{1,15}$/.test(text)) throw usageError(`${option} ${text} is not a number`, "give a whole number");
+  if (Number(text) >= min) return [option, text];
+  throw usageError(`${option} ${text} is too small`, `give a whole number, at least ${min}`);
 }
