@@ -136,10 +136,10 @@ describe("up and simulate", () => {
     expect(taken.exitCode).toBe(1);
     expect(taken.err).toContain("Another Hearth server uses this data directory");
     const cause = Object.assign(new Error("EACCES: permission denied, mkdir '/srv/x'"), { code: "EACCES" });
-    const forbidden = await run(["up", "--data", "/srv/x"], failing(new HearthError("STORE_FAILED", "x", { cause })));
-    expect(forbidden.exitCode).toBe(1);
-    expect(forbidden.err).toMatch(/the data folder \/srv\/x is not allowed for this user: EACCES.*\n.*--data/);
-    expect(forbidden.err).not.toContain("free space");
+    const others = await run(["up", "--data", "/srv/x"], failing(new HearthError("STORE_FAILED", "x", { cause })));
+    expect(others.exitCode).toBe(1);
+    expect(others.err).toMatch(/the data folder \/srv\/x is not allowed for this user: EACCES.*\n.*--data/);
+    expect(others.err).not.toContain("free space");
   });
 });
 

@@ -104,7 +104,7 @@ test("what is no source is refused, and kept nowhere", async () => {
   const says = [
     "postgres://",
     "in lower case",
-    "batchSize: must be a whole number from 1 to 1000",
+    "give a whole number from 1 to 1000",
     "whole number",
     "no function none",
     "ECONNREFUSED",
