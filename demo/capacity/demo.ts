@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { Terminal } from "../../src/cli/terminal.ts";
+import { demoOptions } from "../options.ts";
 import { Operator } from "./client.ts";
 import { Caller } from "./load.ts";
 import { report } from "./report.ts";
@@ -17,18 +17,12 @@ import { View } from "./view.ts";
  * at a price, and waits for it. The price spikes, other work takes the host's memory and the harvested instances are
  * reclaimed; in the end every invocation was answered. All of it is real: sandboxes, memory, notices.
  */
-const { values } = parseArgs({
-  options: { help: { type: "boolean" }, json: { type: "boolean" }, quick: { type: "boolean" } },
-});
-if (values.help) {
-  process.stdout.write(`npm run demo:capacity [-- --quick] [-- --json]
+const values = demoOptions(`npm run demo:capacity [-- --quick] [-- --json]
 
 Shows fixed and variable capacity on this machine for about two minutes; needs root for the sandbox.
   --quick   half as long
   --json    only the result, as JSON
 `);
-  process.exit(0);
-}
 
 const FIXED_USD = 0.1;
 const SPARE_USD = 0.02;

@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { Terminal } from "../../src/cli/terminal.ts";
 import type { SizedVersionView } from "../../src/ports/sizing-view.ts";
+import { demoOptions } from "../options.ts";
 import { FUNCTIONS } from "./functions.ts";
 import { type Phase, runPhase } from "./phase.ts";
 import { HEADER, report } from "./report.ts";
@@ -13,18 +13,12 @@ import { HEADER, report } from "./report.ts";
  * Six functions that ask for something else than they need get the same calls twice on this host: first with sizing stopped, then
  * with it. All of it is real: sandboxes, memory, CPU, kills.
  */
-const { values } = parseArgs({
-  options: { help: { type: "boolean" }, json: { type: "boolean" }, quick: { type: "boolean" } },
-});
-if (values.help) {
-  process.stdout.write(`npm run demo:sizing [-- --quick] [-- --json]
+const values = demoOptions(`npm run demo:sizing [-- --quick] [-- --json]
 
 Shows automatic sizing on this machine for some minutes; needs root for the sandbox.
   --quick   a quarter as long
   --json    only the result, as JSON
 `);
-  process.exit(0);
-}
 
 const ROUNDS = 120;
 const ROUNDS_QUICK = 30;
