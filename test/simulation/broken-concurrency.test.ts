@@ -6,6 +6,7 @@ import type { Command, Event } from "../../src/model/event.ts";
 import type { Invocation } from "../../src/model/invocation.ts";
 import { type Core, simulate } from "../../src/simulator/simulation.ts";
 import { drawWorld, type World } from "../../src/simulator/world.ts";
+import { saidAgainst } from "./broken-runs.ts";
 
 /*
  * Limits of executions at a time, and containers that are held ready: in worlds where every function has both, the sound core
@@ -66,17 +67,6 @@ function mishears(change: (settings: ConcurrencySettings) => ConcurrencySettings
       return { ...event, settings: change(event.settings) };
     },
   };
-}
-
-function saidOf(change: Change): string[] {
-  return SEEDS.flatMap((seed) => {
-    try {
-      simulate(worldOf(seed), { auditEvery: 0, makeCore: changed(change) });
-      return [];
-    } catch (error) {
-      return [(error as Error).message];
-    }
-  });
 }
 
 const BROKEN: readonly { readonly name: string; readonly change: Change; readonly says: RegExp }[] = [
@@ -158,7 +148,7 @@ describe("concurrency", () => {
   });
 
   it.for(BROKEN)("a core that $name is caught", ({ change, says }) => {
-    const said = saidOf(change);
+    const said = saidAgainst(changed(change), SEEDS.map(worldOf));
     expect(said).not.toHaveLength(0);
     expect(said.filter((message) => says.test(message))).not.toHaveLength(0);
   });

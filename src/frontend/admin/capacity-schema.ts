@@ -39,9 +39,7 @@ const minuteOfDay = z
   .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, "is no time of day; write it like 22:00, from 00:00 to 24:00")
   .transform((text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3)));
 
-const timeZone = z
-  .string("is no time zone; write an IANA name like Europe/Berlin or UTC")
-  .refine(isTimeZone, TIME_ZONE_REMEDY);
+const timeZone = z.string(TIME_ZONE_REMEDY).refine(isTimeZone, TIME_ZONE_REMEDY);
 
 const day = z
   .enum(DAY_NAMES, `is no day; days are ${DAY_NAMES.join(", ")}`)

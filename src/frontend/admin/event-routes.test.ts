@@ -22,7 +22,7 @@ describe("a schedule's fault is named by its field, with what was given and what
   const schedule = { expression: "rate(5 minutes)", functionName: "f" };
   const EXPRESSION_SAYS = "write it like rate(5 minutes), cron(0 9 ? * MON-FRI *) or at(2026-12-24T18:00:00)";
   const LIKE = 'rite it like {"expression": "rate(5 minutes)", "functionName": "poll"}';
-  const zone = "is no time zone; write an IANA name like Europe/Berlin or UTC";
+  const zone = "is no IANA time zone; write it like Europe/Berlin, America/New_York or UTC";
 
   test.each<[name: string, body: unknown, says: string]>([
     ["no JSON", "{", `The body is not JSON. W${LIKE}.`],

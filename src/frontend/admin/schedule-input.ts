@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { TIME_ZONE_REMEDY } from "../../model/time-zone.ts";
 import type { ScheduleSettings } from "../../ports/schedule.ts";
 import { faultOf, told, unexplainedIn } from "./document-fault.ts";
 import { functionName, oneOf, qualifier } from "./member-schema.ts";
@@ -7,15 +8,13 @@ const EXPRESSION_LENGTH_MAX = 256;
 const TIMEZONE_LENGTH_MAX = 64;
 const INPUT_BYTES_MAX = 1_048_576;
 
-const TIMEZONE_SAYS = "is no time zone; write an IANA name like Europe/Berlin or UTC";
-
 /** Whether expression and time zone mean something is the schedules' own to say. */
 const scheduleSchema = z.strictObject(
   {
     expression: z
       .string("is no expression; write it like rate(5 minutes), cron(0 9 ? * MON-FRI *) or at(2026-12-24T18:00:00)")
       .max(EXPRESSION_LENGTH_MAX, `is too long; an expression has at most ${EXPRESSION_LENGTH_MAX} characters`),
-    timezone: z.string(TIMEZONE_SAYS).max(TIMEZONE_LENGTH_MAX, TIMEZONE_SAYS).default("UTC"),
+    timezone: z.string(TIME_ZONE_REMEDY).max(TIMEZONE_LENGTH_MAX, TIME_ZONE_REMEDY).default("UTC"),
     functionName,
     qualifier: qualifier.optional(),
     /** Any JSON; absent: EventBridge's scheduled event. */
