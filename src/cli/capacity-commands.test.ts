@@ -1,5 +1,3 @@
-import { PassThrough, Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import {
   explanations,
@@ -13,26 +11,12 @@ import {
 } from "../frontend/admin/capacity-fixture.ts";
 import type { ContainerId, FunctionKey, InstanceId, InvocationId, LeaseId, OfferId } from "../model/ids.ts";
 import { systemClock } from "../ports/clock.ts";
-import { runCli } from "./cli.ts";
-import type { Verbs } from "./cli-context.ts";
-import { Terminal } from "./terminal.ts";
+import { runCommandLine } from "./command-line-fixture.ts";
 
 serveCapacityRoutes();
 
-async function run(args: string[], stdin = ""): Promise<{ exitCode: number; out: string; err: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const exitCode = await runCli(args, {
-    env: { HEARTH_DATA: "/nowhere", HEARTH_SERVER: url },
-    stdin: Readable.from([Buffer.from(stdin)]),
-    version: "1",
-    terminal: new Terminal(stdout as unknown as NodeJS.WriteStream, stderr as unknown as NodeJS.WriteStream),
-    verbs: {} as Verbs, // None of these commands uses one.
-  });
-  stdout.end();
-  stderr.end();
-  return { exitCode, out: await text(stdout), err: await text(stderr) };
-}
+const run = (args: string[], stdin = "") =>
+  runCommandLine(args, { HEARTH_DATA: "/nowhere", HEARTH_SERVER: url }, stdin);
 
 const set = (...flags: string[]) => run(["account", "set", tenant, ...flags]);
 

@@ -1,29 +1,12 @@
-import { PassThrough, Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { serveEventRoutes, stranger, url } from "../frontend/admin/event-fixture.ts";
 import type { ScheduleDescription } from "../ports/schedule.ts";
-import { runCli } from "./cli.ts";
-import type { Verbs } from "./cli-context.ts";
-import { Terminal } from "./terminal.ts";
+import { runCommandLine } from "./command-line-fixture.ts";
 
 serveEventRoutes();
 
 let env: Record<string, string> = {};
-async function run(...args: string[]): Promise<{ exitCode: number; out: string; err: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const exitCode = await runCli(args, {
-    env: { HEARTH_DATA: "/nowhere", HEARTH_SERVER: url, ...env },
-    stdin: Readable.from([]),
-    version: "1",
-    terminal: new Terminal(stdout as unknown as NodeJS.WriteStream, stderr as unknown as NodeJS.WriteStream),
-    verbs: {} as Verbs, // None of these commands uses one.
-  });
-  stdout.end();
-  stderr.end();
-  return { exitCode, out: await text(stdout), err: await text(stderr) };
-}
+const run = (...args: string[]) => runCommandLine(args, { HEARTH_DATA: "/nowhere", HEARTH_SERVER: url, ...env });
 
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
 const schedules = async () => JSON.parse((await run("schedule", "list", "--json")).out) as ScheduleDescription[];

@@ -1,33 +1,16 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough, Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { learn, serveSizingRoutes, tenant, url } from "../frontend/admin/sizing-fixture.ts";
 import { DEFAULT_ACCOUNT_ID } from "../model/ids.ts";
 import type { SizingAnswer } from "../ports/sizing-document.ts";
-import { runCli } from "./cli.ts";
-import type { Verbs } from "./cli-context.ts";
+import { runCommandLine } from "./command-line-fixture.ts";
 import { chanceText } from "./sizing-text.ts";
-import { Terminal } from "./terminal.ts";
 
 serveSizingRoutes();
 
-async function run(...args: string[]): Promise<{ exitCode: number; out: string; err: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const exitCode = await runCli(args, {
-    env: { HEARTH_DATA: "/nowhere", HEARTH_SERVER: url },
-    stdin: Readable.from([]),
-    version: "1",
-    terminal: new Terminal(stdout as unknown as NodeJS.WriteStream, stderr as unknown as NodeJS.WriteStream),
-    verbs: {} as Verbs, // None of these commands uses one.
-  });
-  stdout.end();
-  stderr.end();
-  return { exitCode, out: await text(stdout), err: await text(stderr) };
-}
+const run = (...args: string[]) => runCommandLine(args, { HEARTH_DATA: "/nowhere", HEARTH_SERVER: url });
 
 const cells = (line = "") => line.trim().split(/ {2,}/);
 

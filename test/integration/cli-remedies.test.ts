@@ -1,10 +1,6 @@
 import { createServer, type Socket } from "node:net";
-import { PassThrough, Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runCli } from "../../src/cli/cli.ts";
-import type { Verbs } from "../../src/cli/cli-context.ts";
-import { Terminal } from "../../src/cli/terminal.ts";
+import { runCommandLine } from "../../src/cli/command-line-fixture.ts";
 import { HearthProcess } from "./server-fixture/hearth-process.ts";
 import { LambdaCaller } from "./server-fixture/lambda-caller.ts";
 
@@ -31,19 +27,8 @@ describe("what the command line advises when a real server refuses", () => {
     await hearth[Symbol.asyncDispose]();
   });
 
-  async function run(args: readonly string[], env: Record<string, string> = {}) {
-    const stdout = new PassThrough();
-    const stderr = new PassThrough();
-    await runCli(args, {
-      env: { HEARTH_SERVER: hearth.url, HEARTH_DATA: hearth.dataDir, ...env },
-      stdin: Readable.from([]),
-      version: "1",
-      terminal: new Terminal(stdout as unknown as NodeJS.WriteStream, stderr as unknown as NodeJS.WriteStream),
-      verbs: {} as Verbs, // None of these commands uses one.
-    });
-    stdout.end();
-    stderr.end();
-    return { out: await text(stdout), err: await text(stderr) };
+  function run(args: readonly string[], env: Record<string, string> = {}) {
+    return runCommandLine(args, { HEARTH_SERVER: hearth.url, HEARTH_DATA: hearth.dataDir, ...env });
   }
 
   async function failureOf(args: readonly string[], env: Record<string, string> = {}) {

@@ -1,11 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { PassThrough, Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runCli } from "../../src/cli/cli.ts";
-import type { Verbs } from "../../src/cli/cli-context.ts";
-import { Terminal } from "../../src/cli/terminal.ts";
+import { runCommandLine } from "../../src/cli/command-line-fixture.ts";
 import type { ErrorCode } from "../../src/model/error-code.ts";
 import type { FunctionVersion } from "../../src/model/function-version.ts";
 import { UNMEASURED } from "../../src/model/invocation.ts";
@@ -79,19 +75,7 @@ describe("tables of a real PostgreSQL server", needsPostgres, () => {
     ((await hearth.functionLog(name)).match(new RegExp(`(?<=${mark} ).*$`, "gm")) ?? []).flatMap((line) =>
       JSON.parse(line),
     );
-  const cli = async (...args: string[]) => {
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-    const exitCode = await runCli(args, {
-      env: { HEARTH_DATA: hearth.dataDir, HEARTH_SERVER: hearth.url },
-      stdin: Readable.from([]),
-      version: "1",
-      terminal: new Terminal(stdout as unknown as NodeJS.WriteStream, stderr as unknown as NodeJS.WriteStream),
-      verbs: {} as Verbs,
-    });
-    stdout.end();
-    stderr.end();
-    return { exitCode, out: await text(stdout), err: await text(stderr) };
-  };
+  const cli = (...args: string[]) => runCommandLine(args, { HEARTH_DATA: hearth.dataDir, HEARTH_SERVER: hearth.url });
 
   test.concurrent("a row wakes a function by a notification, has the shape of a message, and is deleted", async () => {
     await lambda.deploy("plain", { files: FILES });
